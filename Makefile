@@ -1,0 +1,110 @@
+# sealift: "make help" lists what can be made.
+#
+# Works on Debian 12 with only Go, make and git, as root or with sudo. What
+# else a target needs it installs, and says so: Debian packages through
+# .ci/packages, Go programs of fixed versions into .tools/bin.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# sudo often drops the folder of Go from PATH.
+GO ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go /usr/lib/go/bin/go))
+export PATH := $(CURDIR)/.tools/bin:$(if $(GO),$(dir $(GO)):)$(PATH)
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w -X github.com/sealift/sealift/internal/buildinfo.version=$(VERSION)
+BUILD := $(GO) build -buildvcs=false -trimpath -ldflags "$(LDFLAGS)"
+FUZZTIME ?= 30s
+
+##@ Use
+
+.PHONY: demo
+demo: build ## the whole journey of a bundle on this machine: about a minute
+	$(GO) run -buildvcs=false ./test/demo -sealift bin/sealift
+
+.PHONY: build
+build: needs-go ## bin/sealift
+	CGO_ENABLED=0 $(BUILD) -o bin/ ./cmd/sealift
+
+.PHONY: build-pkcs11
+build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens and needs libc
+	.ci/packages gcc libc6-dev
+	CGO_ENABLED=1 $(BUILD) -tags pkcs11key -o bin/sealift-pkcs11 ./cmd/sealift
+
+##@ Check
+
+.PHONY: test
+test: needs-go build tools-test ## every test that needs no Docker
+	.ci/packages docker-registry skopeo softhsm2 opensc gcc libc6-dev
+	$(GO) vet ./...
+	$(GO) test ./...
+	CGO_ENABLED=1 $(GO) test -tags pkcs11key ./bundles/sign/...
+
+.PHONY: lint
+lint: needs-go .tools/bin/golangci-lint ## golangci-lint
+	golangci-lint run ./...
+
+.PHONY: verify
+verify: needs-go ## modules, formatting and generated files are as they should be
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt is needed for:"; echo "$$unformatted"; exit 1; fi
+	$(MAKE) generate
+	git diff --exit-code --stat
+
+.PHONY: fuzz
+fuzz: needs-go ## each fuzz test for FUZZTIME (30s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | xargs -rn1 dirname | sort -u | while read -r dir; do \
+		for name in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' "$$dir"/*_test.go | cut -c6-); do \
+			echo "$(GO) test -run ^$$ -fuzz ^$$name$$ -fuzztime $(FUZZTIME) $$dir"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: needs-go build tools-bench ## times beside other tools, written to docs/benchmarks.md
+	.ci/packages skopeo
+	$(GO) run -buildvcs=false ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
+
+##@ Work on it
+
+.PHONY: generate
+generate: needs-go ## what go:generate makes
+	$(GO) generate ./...
+
+# Each folder below test/tools is a module that fixes the version of one tool,
+# so that a tool's dependencies never meet those of the suite.
+TOOLS := $(notdir $(patsubst %/go.mod,%,$(wildcard test/tools/*/go.mod)))
+
+.PHONY: tools tools-test tools-bench
+tools: $(TOOLS:%=.tools/bin/%) ## the Go programs that tests, lint and bench use, into .tools/bin
+tools-test: $(filter-out .tools/bin/golangci-lint,$(TOOLS:%=.tools/bin/%))
+tools-bench: $(filter .tools/bin/crane .tools/bin/regctl .tools/bin/oras,$(TOOLS:%=.tools/bin/%))
+
+.tools/bin/%: test/tools/%/go.mod | needs-go
+	@echo "Building $* into .tools/bin (once for this version; a few minutes on a cold machine)"
+	mkdir -p .tools/bin
+	cd test/tools/$* && CGO_ENABLED=0 GOBIN=$(CURDIR)/.tools/bin $(GO) install -buildvcs=false -trimpath -ldflags '-s -w' tool
+	touch $@
+
+.PHONY: clean
+clean: ## what make built, except for Go's own caches
+	rm -rf bin .tools .cache
+
+.PHONY: needs-go
+needs-go:
+	@if [ -z "$(GO)" ]; then \
+		echo "Go is not here: neither on PATH nor in /usr/local/go." >&2; \
+		echo "  remedy: unpack Go $$(sed -n 's/^go //p' go.mod) or newer from https://go.dev/dl/ to /usr/local/go" >&2; \
+		exit 1; \
+	fi
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,273 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+// Head is the beginning of a bundle, read but not believed.
+type Head struct {
+	r         io.ReaderAt
+	size      int64 // of the file
+	start     int64 // payload start
+	entries   map[string][]byte
+	closeFile func() error
+}
+
+// Open reads the head of the bundle file at path.
+func Open(path string) (*Head, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	h, err := ReadHead(f, info.Size())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("opening bundle %s: %w", path, problem.As(problem.Verification, err)), f.Close())
+	}
+	h.closeFile = f.Close
+	return h, nil
+}
+
+// ReadHead reads the head of a bundle of size bytes. It reads nothing else.
+func ReadHead(r io.ReaderAt, size int64) (*Head, error) {
+	h := &Head{r: r, size: size, entries: map[string][]byte{}, closeFile: func() error { return nil }}
+	for _, e := range headLimits() {
+		data, err := h.readEntry(e.name, e.size)
+		if err != nil {
+			return nil, fmt.Errorf("entry %s at byte %d: %w", e.name, h.start, err)
+		}
+		h.entries[e.name] = data
+	}
+	return h, nil
+}
+
+// readEntry reads the entry at h.start and moves h.start behind it.
+func (h *Head) readEntry(name string, limit int64) ([]byte, error) {
+	var block [blockSize]byte
+	if err := readAt(h.r, block[:], h.start, h.size); err != nil {
+		return nil, err
+	}
+	got, size, err := parseHeader(block[:])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if got != name {
+		return nil, fmt.Errorf("%w: another entry, %q, stands in its place", ErrFormat, printable(got))
+	}
+	if size > limit {
+		return nil, fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrFormat, size, limit)
+	}
+	if h.size-h.start-blockSize < roundUp(size) { // before memory is taken for it
+		return nil, fmt.Errorf("%w: the file has %d bytes", ErrTruncated, h.size)
+	}
+	data := make([]byte, roundUp(size))
+	if err := readAt(h.r, data, h.start+blockSize, h.size); err != nil {
+		return nil, err
+	}
+	if !allZero(data[size:]) {
+		return nil, fmt.Errorf("%w: the gap after it is not empty", ErrFormat)
+	}
+	h.start += blockSize + roundUp(size)
+	return data[:size:size], nil
+}
+
+// Statement returns the bytes of the statement.
+func (h *Head) Statement() []byte { return h.entries[NameStatement] }
+
+// Signature returns the bytes of the statement's signature.
+func (h *Head) Signature() []byte { return h.entries[NameSignature] }
+
+// Close closes the file.
+func (h *Head) Close() error { return h.closeFile() }
+
+// Verifier checks a signature; sign.Verifier is one.
+type Verifier interface {
+	Verify(payload, signature []byte) error
+}
+
+// Authenticate checks the signature, then the statement and the rest of the
+// head, and returns a reader of the payload. No part of the statement is
+// believed, or even parsed, before its signature is checked.
+func (h *Head) Authenticate(v Verifier) (*Reader, error) {
+	if err := v.Verify(h.Statement(), h.Signature()); err != nil {
+		return nil, err
+	}
+	return h.Unverified()
+}
+
+// Unverified is Authenticate without the check of the signature, for looking
+// at a bundle whose origin does not matter. Nothing may be pushed or served
+// from its result.
+func (h *Head) Unverified() (*Reader, error) {
+	r, err := h.reader()
+	if err != nil {
+		return nil, problem.As(problem.Verification, err)
+	}
+	return r, nil
+}
+
+func (h *Head) reader() (*Reader, error) {
+	s, err := DecodeStatement(h.Statement())
+	if err != nil {
+		return nil, err
+	}
+	if err := h.checkEntries(s); err != nil {
+		return nil, err
+	}
+	switch want := h.start + s.Payload; {
+	case h.size < want:
+		return nil, fmt.Errorf("%w: the file has %d bytes of %d", ErrTruncated, h.size, want)
+	case h.size > want:
+		return nil, fmt.Errorf("%w: %d bytes follow after the end at byte %d", ErrFormat, h.size-want, want)
+	}
+	r := &Reader{head: h, statement: s, blobs: make(map[digest.Digest]Blob, len(s.Blobs))}
+	for _, b := range s.Blobs {
+		r.blobs[b.Digest] = b
+	}
+	return r, nil
+}
+
+// checkEntries compares the entries before the statement with what it says.
+func (h *Head) checkEntries(s *Statement) error {
+	names := []string{NameLayout, NameIndex, NameManifest}
+	if len(s.Head) != len(names) {
+		return fmt.Errorf("%s: %w: head has %d entries, not %d", NameStatement, ErrFormat, len(s.Head), len(names))
+	}
+	for i, name := range names {
+		data := h.entries[name]
+		if e := s.Head[i]; e.Name != name || e.Size != int64(len(data)) || e.Digest != digest.FromBytes(data) {
+			return fmt.Errorf("%s: %w: not what the statement says (%s of %d bytes)", name, content.ErrMismatch, e.Digest, e.Size)
+		}
+	}
+	var layout struct {
+		Version string `json:"imageLayoutVersion"`
+	}
+	if err := json.Unmarshal(h.entries[NameLayout], &layout); err != nil || layout.Version != "1.0.0" {
+		return fmt.Errorf("%s: %w: not an OCI image layout of version 1.0.0", NameLayout, ErrFormat)
+	}
+	return nil
+}
+
+// Reader reads the blobs of a bundle by their digest. It is safe for many
+// goroutines.
+type Reader struct {
+	head      *Head
+	statement *Statement
+	blobs     map[digest.Digest]Blob
+}
+
+var (
+	_ content.Fetcher      = (*Reader)(nil)
+	_ content.RangeFetcher = (*Reader)(nil)
+)
+
+// Statement returns what the bundle says of itself. It must not be changed.
+func (r *Reader) Statement() *Statement { return r.statement }
+
+// StatementDigest returns the digest of the statement: it identifies the
+// bundle, whoever signed it.
+func (r *Reader) StatementDigest() digest.Digest { return digest.FromBytes(r.head.Statement()) }
+
+// Size returns the size of the bundle in bytes.
+func (r *Reader) Size() int64 { return r.head.size }
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.head.Close() }
+
+// Blob returns the entry of a digest, and whether the bundle has it.
+func (r *Reader) Blob(d digest.Digest) (Blob, bool) {
+	b, ok := r.blobs[d]
+	return b, ok
+}
+
+// Section returns the bytes of a blob, straight from the file, not verified.
+// It fails with content.ErrNotFound.
+func (r *Reader) Section(d digest.Digest) (*io.SectionReader, error) {
+	b, ok := r.blobs[d]
+	if !ok {
+		return nil, fmt.Errorf("blob %s in the bundle: %w", d, content.ErrNotFound)
+	}
+	return io.NewSectionReader(r.head.r, r.head.start+b.Offset, b.Size), nil
+}
+
+// Fetch opens the content of d.
+func (r *Reader) Fetch(ctx context.Context, d content.Descriptor) (io.ReadCloser, error) {
+	return r.FetchRange(ctx, d, 0, d.Size)
+}
+
+// FetchRange opens length bytes of the content of d from offset on.
+func (r *Reader) FetchRange(ctx context.Context, d content.Descriptor, offset, length int64) (io.ReadCloser, error) {
+	s, err := r.Section(d.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if s.Size() != d.Size {
+		return nil, fmt.Errorf("blob %s has %d bytes, not %d: %w", d.Digest, s.Size(), d.Size, content.ErrMismatch)
+	}
+	if offset < 0 || length < 0 || offset > s.Size()-length {
+		return nil, fmt.Errorf("bytes %d to %d of %s, which has %d", offset, offset+length, d.Digest, s.Size())
+	}
+	return &ctxReader{ctx: ctx, r: io.NewSectionReader(s, offset, length)}, nil
+}
+
+// Document reads a manifest, an index or the definition and verifies it.
+func (r *Reader) Document(ctx context.Context, d digest.Digest) (content.Descriptor, []byte, error) {
+	b, ok := r.blobs[d]
+	if !ok {
+		return content.Descriptor{}, nil, fmt.Errorf("blob %s in the bundle: %w", d, content.ErrNotFound)
+	}
+	data, err := content.ReadAll(ctx, r, b.Descriptor(), content.MaxManifestSize)
+	if err != nil {
+		return content.Descriptor{}, nil, problem.As(problem.Verification, err)
+	}
+	return b.Descriptor(), data, nil
+}
+
+// ctxReader ends with the error of its context once that is done.
+type ctxReader struct {
+	ctx context.Context //nolint:containedctx // a reader has no other way to learn of cancellation
+	r   io.Reader
+}
+
+func (c *ctxReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+func (c *ctxReader) Close() error { return nil }
+
+// readAt fills p from offset of a file of size bytes.
+func readAt(r io.ReaderAt, p []byte, offset, size int64) error {
+	if size-offset < int64(len(p)) {
+		return fmt.Errorf("%w: the file has %d bytes", ErrTruncated, size)
+	}
+	n, err := r.ReadAt(p, offset)
+	if n == len(p) {
+		return nil
+	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w at byte %d: the file became shorter while it was read", ErrTruncated, offset+int64(n))
+	}
+	return fmt.Errorf("reading at byte %d: %w", offset, err)
+}
+
+func allZero(p []byte) bool { return len(bytes.TrimLeft(p, "\x00")) == 0 }

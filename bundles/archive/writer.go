@@ -1,0 +1,453 @@
+package archive
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding"
+	"errors"
+	"fmt"
+	"hash"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/opencontainers/go-digest"
+
+	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/internal/durable"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+// Errors of Create, to be matched with errors.Is.
+var (
+	// ErrBusy: another process is making the same file.
+	ErrBusy = errors.New("another process is making this bundle")
+	// ErrNoSpace: the disk is too small.
+	ErrNoSpace = errors.New("not enough space on the disk")
+)
+
+// CreateOptions is how a file is made. The zero value is a good default.
+type CreateOptions struct {
+	// CheckpointEvery is how often progress is made durable; 0 means 3 s. A
+	// killed run has to fetch again what came after the last checkpoint.
+	CheckpointEvery time.Duration
+}
+
+// Writer makes a bundle file. Its methods may be called from many goroutines.
+type Writer struct {
+	path    string
+	layout  *Layout
+	f       *os.File // FILE.partial
+	journal *journal
+
+	mu      sync.Mutex
+	done    map[digest.Digest]bool
+	under   map[digest.Digest]*BlobWriter
+	saved   map[digest.Digest]record // from the journal of an interrupted run
+	fresh   []digest.Digest          // done, but not yet in the journal
+	failed  error                    // of a checkpoint
+	resumed int64
+
+	checkpointing sync.Mutex // one checkpoint at a time
+	stop          chan struct{}
+	stopOnce      sync.Once
+	stopped       sync.WaitGroup
+}
+
+func partialPath(path string) string { return path + ".partial" }
+func journalPath(path string) string { return path + ".journal" }
+
+// Create makes the file of a signed layout at path, or goes on with an
+// interrupted run of the same layout. The file has its name only after Finish.
+// It fails with ErrBusy when another process is at it, and with ErrNoSpace,
+// before anything is written, when the disk is too small.
+func Create(path string, l *Layout, opts CreateOptions) (*Writer, error) {
+	if len(l.head[len(l.head)-1].data) == 0 {
+		return nil, errors.New("creating a bundle: the layout is not signed")
+	}
+	j, err := openJournal(path)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{path: path, layout: l, journal: j, under: map[digest.Digest]*BlobWriter{}, stop: make(chan struct{})}
+	if err := w.open(); err != nil {
+		if w.resumed == 0 { // nothing to go on with is worth keeping
+			err = errors.Join(err, removeIfThere(partialPath(path)), removeIfThere(journalPath(path)))
+		}
+		return nil, errors.Join(err, w.closeFiles())
+	}
+	if err := w.writeDocuments(); err != nil {
+		return nil, errors.Join(err, w.closeFiles())
+	}
+	w.stopped.Add(1)
+	go w.checkpoints(cmp.Or(opts.CheckpointEvery, 3*time.Second))
+	return w, nil
+}
+
+// openJournal opens the journal of path and takes its lock, which guards the
+// partial file as well.
+func openJournal(path string) (*journal, error) {
+	name := journalPath(path)
+	for {
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, problem.WithRemedy(fmt.Errorf("creating bundle %s: %w", path, err), "choose an output in a folder that exists and that you may write to")
+		}
+		ok, err := lock(f)
+		if err == nil && !ok {
+			err = problem.WithRemedy(fmt.Errorf("%s: %w", path, ErrBusy), "wait until it has ended, or choose another output")
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		// The process that had the lock may have removed the file meanwhile.
+		if sameFile(f, name) {
+			return &journal{f: f}, nil
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func sameFile(f *os.File, name string) bool {
+	a, errA := f.Stat()
+	b, errB := os.Stat(name)
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+// open opens the partial file, at its full size, and decides whether an
+// interrupted run can be gone on with.
+func (w *Writer) open() error {
+	f, err := os.OpenFile(partialPath(w.path), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	w.f = f
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	header := journalHeader{Statement: digest.FromBytes(w.layout.StatementBytes()), Start: w.layout.start()}
+	s, ok, err := w.journal.load(header)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", journalPath(w.path), err)
+	}
+	if ok = ok && info.Size() == w.layout.Size(); !ok {
+		s = newState()
+		if err := f.Truncate(0); err != nil {
+			return err
+		}
+	}
+	w.done, w.saved = s.done, s.under
+	w.resumed = w.countResumed()
+	if err := w.checkSpace(); err != nil {
+		return err
+	}
+	if err := allocate(f, w.layout.Size()); err != nil {
+		return fmt.Errorf("allocating %s: %w", f.Name(), err)
+	}
+	if !ok {
+		if err := w.journal.reset(header); err != nil {
+			return err
+		}
+	}
+	return durable.SyncDir(filepath.Dir(w.path))
+}
+
+func (w *Writer) countResumed() int64 {
+	var n int64
+	for _, b := range w.layout.Statement.Blobs {
+		if w.done[b.Digest] {
+			n += b.Size
+		} else {
+			n += w.saved[b.Digest].Offset
+		}
+	}
+	return n
+}
+
+func (w *Writer) checkSpace() error {
+	have, err := allocated(w.f)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Dir(w.path)
+	free, err := freeSpace(dir)
+	if err != nil {
+		return err
+	}
+	if need := w.layout.Size() - have; need > free {
+		return problem.WithRemedy(
+			fmt.Errorf("creating bundle %s: %w: %s needed, %s free in %s", w.path, ErrNoSpace,
+				humanize.IBytes(uint64(need)), humanize.IBytes(uint64(max(free, 0))), dir),
+			"free "+humanize.IBytes(uint64(need-free))+" there, or choose an output on another disk")
+	}
+	return nil
+}
+
+// Resumed returns how many bytes of blobs an interrupted run has left.
+func (w *Writer) Resumed() int64 { return w.resumed }
+
+// Pending returns the blobs that are not complete, the largest first, so that
+// no large one is left to the end.
+func (w *Writer) Pending() []Blob {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []Blob
+	for _, b := range w.layout.Statement.Blobs {
+		if !w.done[b.Digest] {
+			out = append(out, b)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Blob) int { return cmp.Compare(b.Size, a.Size) })
+	return out
+}
+
+// writeDocuments writes the blobs that the layout holds.
+func (w *Writer) writeDocuments() error {
+	for _, b := range w.Pending() {
+		data, ok := w.layout.documents[b.Digest]
+		if !ok {
+			continue
+		}
+		bw, err := w.Blob(b)
+		if err != nil {
+			return err
+		}
+		if err := bw.Rewind(); err != nil {
+			return err
+		}
+		if _, err := bw.Write(data); err != nil {
+			return err
+		}
+		if err := bw.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Blob begins or goes on with a blob. Only one writer a blob may be in use.
+func (w *Writer) Blob(b Blob) (*BlobWriter, error) {
+	bw := &BlobWriter{w: w, blob: b, hash: sha256.New(), at: w.layout.start() + b.Offset}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r, ok := w.saved[b.Digest]; ok && r.Offset <= b.Size {
+		if err := bw.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(r.State); err == nil {
+			bw.written, bw.noted = r.Offset, r.Offset
+		} else {
+			bw.hash.Reset()
+		}
+	}
+	w.under[b.Digest] = bw
+	return bw, nil
+}
+
+// Finish writes the head, makes the file durable and gives it its name. Every
+// blob must be complete.
+func (w *Writer) Finish() error {
+	if pending := w.Pending(); len(pending) > 0 {
+		return fmt.Errorf("finishing bundle %s: %d blobs are not complete", w.path, len(pending))
+	}
+	w.stopCheckpoints()
+	head, err := w.layout.headBytes()
+	if err != nil {
+		return err
+	}
+	if _, err := w.f.WriteAt(head, 0); err != nil {
+		return fmt.Errorf("writing the head of %s: %w", w.path, err)
+	}
+	if err := w.f.Sync(); err != nil {
+		return fmt.Errorf("writing %s: %w", w.path, err)
+	}
+	if err := durable.Rename(partialPath(w.path), w.path); err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(journalPath(w.path)), w.closeFiles())
+}
+
+// Close ends an unfinished run; what it has done so far is kept, durably, for
+// the next one.
+func (w *Writer) Close() error {
+	w.stopCheckpoints()
+	return errors.Join(w.checkpoint(), w.closeFiles())
+}
+
+// Discard removes what an unfinished run at path has left. It fails with
+// ErrBusy while the run is going on.
+func Discard(path string) error {
+	j, err := openJournal(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(removeIfThere(partialPath(path)), os.Remove(journalPath(path)), j.f.Close())
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (w *Writer) closeFiles() error {
+	var err error
+	if w.f != nil {
+		err = w.f.Close()
+	}
+	return errors.Join(err, w.journal.f.Close())
+}
+
+func (w *Writer) stopCheckpoints() {
+	w.stopOnce.Do(func() { close(w.stop) })
+	w.stopped.Wait()
+}
+
+func (w *Writer) checkpoints(every time.Duration) {
+	defer w.stopped.Done()
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-tick.C:
+			if err := w.checkpoint(); err != nil {
+				w.mu.Lock()
+				w.failed = err
+				w.mu.Unlock()
+				return
+			}
+		}
+	}
+}
+
+// checkpoint makes what was written so far durable, then notes it. The order
+// matters: the notes are taken before the bytes are synced, and written after.
+func (w *Writer) checkpoint() error {
+	w.checkpointing.Lock()
+	defer w.checkpointing.Unlock()
+	w.mu.Lock()
+	var records []record
+	for _, d := range w.fresh {
+		records = append(records, record{Done: d})
+	}
+	w.fresh = nil
+	active := make([]*BlobWriter, 0, len(w.under))
+	for _, bw := range w.under {
+		active = append(active, bw)
+	}
+	w.mu.Unlock()
+	for _, bw := range active {
+		if r, ok, err := bw.record(); err != nil {
+			return err
+		} else if ok {
+			records = append(records, r)
+		}
+	}
+	if len(records) == 0 {
+		return nil
+	}
+	if err := syncData(w.f); err != nil {
+		return fmt.Errorf("writing %s: %w", w.f.Name(), err)
+	}
+	return w.journal.append(records)
+}
+
+// BlobWriter writes one blob to its place, in order, hashing as it goes.
+type BlobWriter struct {
+	w    *Writer
+	blob Blob
+	at   int64 // position of the blob in the file
+
+	mu      sync.Mutex
+	hash    hash.Hash
+	written int64
+	noted   int64 // as of the last record
+}
+
+// Offset returns how many bytes are written: where to go on from.
+func (b *BlobWriter) Offset() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.written
+}
+
+// Rewind begins the blob again. What the journal has of it is withdrawn first:
+// the noted hash state must never outlive the bytes that it was made from.
+func (b *BlobWriter) Rewind() error {
+	b.w.checkpointing.Lock()
+	defer b.w.checkpointing.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.hash.Reset()
+	noted := b.noted > 0
+	b.written, b.noted = 0, 0
+	if !noted {
+		return nil
+	}
+	return b.w.journal.append([]record{{Under: b.blob.Digest}})
+}
+
+// Write adds p to the blob.
+func (b *BlobWriter) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if int64(len(p)) > b.blob.Size-b.written {
+		return 0, fmt.Errorf("%s is longer than its %d bytes: %w", b.blob.Digest, b.blob.Size, content.ErrMismatch)
+	}
+	n, err := b.w.f.WriteAt(p, b.at+b.written)
+	_, _ = b.hash.Write(p[:n]) // a hash never fails
+	b.written += int64(n)
+	if err != nil {
+		return n, fmt.Errorf("writing %s: %w", b.w.f.Name(), err)
+	}
+	return n, nil
+}
+
+// Commit checks the blob and counts it as complete. When its bytes are not
+// the ones that were announced it fails with content.ErrMismatch, and the blob
+// has to be begun again.
+func (b *BlobWriter) Commit() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.written != b.blob.Size {
+		return fmt.Errorf("%s has %d bytes, not %d: %w", b.blob.Digest, b.written, b.blob.Size, content.ErrMismatch)
+	}
+	if got := digest.NewDigest(digest.SHA256, b.hash); got != b.blob.Digest {
+		return fmt.Errorf("%s: the bytes have the digest %s: %w", b.blob.Digest, got, content.ErrMismatch)
+	}
+	h, err := header(BlobName(b.blob.Digest), b.blob.Size)
+	if err != nil {
+		return err
+	}
+	if _, err := b.w.f.WriteAt(h, b.at-blockSize); err != nil {
+		return fmt.Errorf("writing %s: %w", b.w.f.Name(), err)
+	}
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	delete(b.w.under, b.blob.Digest)
+	b.w.done[b.blob.Digest] = true
+	b.w.fresh = append(b.w.fresh, b.blob.Digest)
+	return b.w.failed
+}
+
+// record returns the journal's record of a blob under way; ok is false when
+// there is nothing new to note.
+func (b *BlobWriter) record() (r record, ok bool, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.written == b.noted || b.written == 0 {
+		return record{}, false, nil
+	}
+	state, err := b.hash.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		return record{}, false, err
+	}
+	b.noted = b.written
+	return record{Under: b.blob.Digest, Offset: b.written, State: state}, true, nil
+}

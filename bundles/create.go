@@ -1,0 +1,179 @@
+package bundles
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/bundles/resolve"
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/progress"
+)
+
+// Signer signs the statement; sign.Signer is one.
+type Signer interface {
+	Sign(ctx context.Context, payload []byte) (signature []byte, err error)
+}
+
+// CreateOptions is how a bundle is made. The zero value is a good default.
+type CreateOptions struct {
+	Platforms  []string          // instead of those of the definition's spec
+	Lock       *definition.Lock  // nil: none yet
+	UpdateLock bool              // resolve again what the lock holds
+	DryRun     bool              // stop after planning: nothing is fetched or written
+	Overwrite  bool              // replace a finished file of other content
+	Jobs       int               // blobs fetched at once; 0 means 6
+	Progress   progress.Reporter // nil means none
+	// SaveLock is called with the complete lock before anything is fetched.
+	SaveLock func(*definition.Lock) error
+}
+
+const defaultJobs = 6
+
+// Created is the result of making a bundle.
+type Created struct {
+	File      string          `json:"file"`
+	Name      string          `json:"name"`
+	Version   string          `json:"version"`
+	Statement string          `json:"statement"` // digest of the statement
+	DryRun    bool            `json:"dryRun"`
+	Unchanged bool            `json:"unchanged"` // the finished file was there already
+	Size      int64           `json:"size"`      // bytes of the file
+	Images    int             `json:"images"`
+	Blobs     int             `json:"blobs"`
+	Fetched   int64           `json:"fetched"` // bytes
+	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
+	Moved     []resolve.Moved `json:"moved,omitempty"`
+}
+
+// Create makes the bundle of a definition at path: every name is resolved and
+// every size known before a layer moves; the statement is signed, then the
+// blobs are streamed to their places. A run that was cut off goes on where it
+// was. The file has its name only when it is complete.
+func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries, signer Signer, path string, opts CreateOptions) (*Created, error) {
+	found, err := resolve.Resolve(ctx, def, regs, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms, Jobs: opts.Jobs})
+	if err != nil {
+		return nil, err
+	}
+	layout, err := archive.Plan(contents(def, found))
+	if err != nil {
+		return nil, err
+	}
+	if !opts.DryRun && opts.SaveLock != nil {
+		if err := opts.SaveLock(found.Lock); err != nil {
+			return nil, err
+		}
+	}
+	signature, err := signer.Sign(ctx, layout.StatementBytes())
+	if err != nil {
+		return nil, err
+	}
+	layout.SetSignature(signature)
+	s := layout.Statement
+	out := &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
+		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
+		return out, err
+	}
+	return out, fill(ctx, layout, found, regs, out, opts)
+}
+
+// contents turns what was resolved into what the archive lays out.
+func contents(def *definition.Bundle, found *resolve.Result) archive.Contents {
+	c := archive.Contents{Name: def.Metadata.Name, Version: def.Metadata.Version, Definition: def.Source(),
+		Documents: map[digest.Digest][]byte{}}
+	for _, r := range found.Roots {
+		root := archive.Root{Kind: archive.RootImage, Requested: r.Requested, Reference: r.Reference, Resolved: r.Resolved,
+			Descriptor: bare(r.Descriptor), Platforms: append([]string{}, r.Platforms...)}
+		for _, d := range r.Absent {
+			a := bare(d)
+			a.Platform = d.Platform
+			root.Absent = append(root.Absent, a)
+		}
+		c.Roots = append(c.Roots, root)
+	}
+	for _, b := range found.Blobs {
+		c.Blobs = append(c.Blobs, bare(b.Descriptor))
+		if b.Data != nil {
+			c.Documents[b.Descriptor.Digest] = b.Data
+		}
+	}
+	return c
+}
+
+// bare returns d with nothing but media type, digest and size.
+func bare(d content.Descriptor) content.Descriptor {
+	return content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+}
+
+// ErrExists: there is a finished file of other content.
+var ErrExists = errors.New("the file exists and holds something else")
+
+// finished tells whether path already is the bundle with this statement.
+func finished(path, statement string, overwrite bool) (bool, error) {
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	r, err := Open(path, OpenOptions{Unsigned: true})
+	if err == nil {
+		same := r.StatementDigest().String() == statement
+		if err := r.Close(); err != nil {
+			return false, err
+		}
+		if same {
+			return true, archive.Discard(path)
+		}
+	}
+	if overwrite {
+		return false, nil
+	}
+	return false, problem.New(problem.Failed, "choose another output, or give --overwrite to replace it",
+		"creating bundle %s: %w", path, ErrExists)
+}
+
+// fill fetches what the file lacks and finishes it.
+func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, regs resolve.Registries, out *Created, opts CreateOptions) (err error) {
+	w, err := archive.Create(out.File, layout, archive.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.Close())
+		}
+	}()
+	total := int64(0)
+	for _, b := range w.Pending() {
+		total += b.Size
+	}
+	phase := progress.OrNone(opts.Progress).Start("fetching", total)
+	holders := make(map[string][]string, len(found.Blobs))
+	for _, b := range found.Blobs {
+		holders[b.Descriptor.Digest.String()] = b.Repositories
+	}
+	f := &fetcher{w: w, registries: regs, holders: holders, phase: phase}
+	err = f.run(ctx, cmp.Or(opts.Jobs, defaultJobs))
+	phase.Done()
+	if err != nil {
+		return resumable(ctx, out.File, err)
+	}
+	out.Resumed = w.Resumed()
+	out.Fetched = layout.Statement.Payload - out.Resumed
+	return w.Finish()
+}
+
+// resumable says that what was fetched is kept.
+func resumable(ctx context.Context, path string, err error) error {
+	err = fmt.Errorf("creating bundle %s: %w", path, err)
+	if ctx.Err() != nil {
+		return err
+	}
+	return &problem.Error{Err: err, Kind: problem.Partial, Remedy: "then run the same command again: what was fetched is kept in " + path + ".partial"}
+}

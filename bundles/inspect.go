@@ -1,0 +1,144 @@
+package bundles
+
+import (
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/sealift/sealift/bundles/archive"
+)
+
+// Inspection is what a bundle says of itself.
+type Inspection struct {
+	Name      string           `json:"name"`
+	Version   string           `json:"version"`
+	Statement string           `json:"statement"` // digest of the statement
+	Verified  bool             `json:"verified"`  // whether the signature was checked
+	Size      int64            `json:"size"`      // bytes of the file
+	Blobs     int              `json:"blobs"`
+	Images    []InspectedImage `json:"images"`
+	Bases     []archive.Base   `json:"bases,omitempty"`
+}
+
+// InspectedImage is one image of a bundle.
+type InspectedImage struct {
+	Reference string   `json:"reference"`
+	Resolved  string   `json:"resolved"`
+	Digest    string   `json:"digest"`
+	MediaType string   `json:"mediaType"`
+	Platforms []string `json:"platforms"`
+	Absent    []string `json:"absent,omitempty"` // platforms left out on purpose
+	Size      int64    `json:"size"`             // bytes of all its blobs, also of those it shares
+}
+
+// Inspect describes a bundle out of its head.
+func Inspect(r *archive.Reader, verified bool) *Inspection {
+	s := r.Statement()
+	out := &Inspection{Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Verified: verified,
+		Size: r.Size(), Blobs: len(s.Blobs), Images: []InspectedImage{}, Bases: s.Bases}
+	for _, root := range s.Roots {
+		img := InspectedImage{Reference: root.Reference, Resolved: root.Resolved, Digest: root.Descriptor.Digest.String(),
+			MediaType: root.Descriptor.MediaType, Platforms: root.Platforms, Size: root.Size}
+		for _, d := range root.Absent {
+			img.Absent = append(img.Absent, platformOf(d.Platform))
+		}
+		out.Images = append(out.Images, img)
+	}
+	return out
+}
+
+// Difference is what changed from one bundle to another.
+type Difference struct {
+	Old     BundleName     `json:"old"`
+	New     BundleName     `json:"new"`
+	Added   []ImageChange  `json:"added"`
+	Removed []ImageChange  `json:"removed"`
+	Changed []ImageChange  `json:"changed"`
+	Carry   ContentToCarry `json:"carry"`
+}
+
+// BundleName names a bundle.
+type BundleName struct {
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Statement string `json:"statement"`
+}
+
+// ImageChange is one image whose presence, digest or platforms differ.
+type ImageChange struct {
+	Reference    string   `json:"reference"`
+	OldDigest    string   `json:"oldDigest,omitempty"`
+	NewDigest    string   `json:"newDigest,omitempty"`
+	OldPlatforms []string `json:"oldPlatforms,omitempty"`
+	NewPlatforms []string `json:"newPlatforms,omitempty"`
+}
+
+// ContentToCarry counts what a site that has the old bundle lacks of the new.
+type ContentToCarry struct {
+	Blobs  int   `json:"blobs"`
+	Bytes  int64 `json:"bytes"`
+	Shared int64 `json:"sharedBytes"` // bytes that both bundles hold
+}
+
+// Diff compares two bundles out of their heads. Images are matched by their
+// full reference and listed in alphabetical order.
+func Diff(older, newer *archive.Reader) *Difference {
+	d := &Difference{Old: nameOf(older), New: nameOf(newer), Added: []ImageChange{}, Removed: []ImageChange{}, Changed: []ImageChange{}}
+	was, is := rootsByReference(older), rootsByReference(newer)
+	for _, ref := range sortedKeys(was, is) {
+		o, inOld := was[ref]
+		n, inNew := is[ref]
+		c := ImageChange{Reference: ref, OldPlatforms: o.Platforms, NewPlatforms: n.Platforms,
+			OldDigest: o.Descriptor.Digest.String(), NewDigest: n.Descriptor.Digest.String()}
+		switch {
+		case !inOld:
+			d.Added = append(d.Added, c)
+		case !inNew:
+			d.Removed = append(d.Removed, c)
+		case c.OldDigest != c.NewDigest || !slices.Equal(c.OldPlatforms, c.NewPlatforms):
+			d.Changed = append(d.Changed, c)
+		}
+	}
+	for _, b := range newer.Statement().Blobs {
+		if _, ok := older.Blob(b.Digest); ok {
+			d.Carry.Shared += b.Size
+		} else {
+			d.Carry.Blobs++
+			d.Carry.Bytes += b.Size
+		}
+	}
+	return d
+}
+
+func nameOf(r *archive.Reader) BundleName {
+	s := r.Statement()
+	return BundleName{Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String()}
+}
+
+func rootsByReference(r *archive.Reader) map[string]archive.Root {
+	out := map[string]archive.Root{}
+	for _, root := range r.Statement().Roots {
+		out[root.Reference] = root
+	}
+	return out
+}
+
+func sortedKeys(maps ...map[string]archive.Root) []string {
+	var keys []string
+	for _, m := range maps {
+		for k := range m {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// platformOf names a platform as OS/ARCH[/VARIANT].
+func platformOf(p *ocispec.Platform) string {
+	if p == nil {
+		return "unknown"
+	}
+	return strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
+}

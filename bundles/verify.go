@@ -1,0 +1,134 @@
+package bundles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+// ErrOutdated: the bundle is older than the lowest version that is accepted.
+var ErrOutdated = errors.New("the bundle is too old")
+
+// OpenOptions is what a bundle must fulfill to be opened.
+type OpenOptions struct {
+	// Verifier checks the signature. Without one, Unsigned must be set.
+	Verifier archive.Verifier
+	// Unsigned opens the bundle whoever made it; for looking at it only.
+	Unsigned bool
+	// MinVersion is the lowest version that is accepted; "" means any.
+	MinVersion string
+}
+
+// Open opens the bundle at path: its signature is checked before anything of
+// it is believed. Only the head is read.
+func Open(path string, opts OpenOptions) (*archive.Reader, error) {
+	if opts.Verifier == nil && !opts.Unsigned {
+		return nil, fmt.Errorf("opening bundle %s: no key to verify it with", path)
+	}
+	head, err := archive.Open(path)
+	if err != nil {
+		return nil, problem.WithRemedy(err, notABundle(err))
+	}
+	var r *archive.Reader
+	if opts.Verifier != nil {
+		r, err = head.Authenticate(opts.Verifier)
+	} else {
+		r, err = head.Unverified()
+	}
+	if err == nil {
+		err = checkVersion(r.Statement(), opts.MinVersion)
+	}
+	if err != nil {
+		return nil, errors.Join(problem.WithRemedy(fmt.Errorf("opening bundle %s: %w", path, err), notABundle(err)), head.Close())
+	}
+	return r, nil
+}
+
+// notABundle returns the remedy for a file whose bytes are wrong.
+func notABundle(err error) string {
+	switch {
+	case errors.Is(err, archive.ErrTruncated):
+		return "the copy is incomplete: copy the file again and compare its size with the original"
+	case errors.Is(err, archive.ErrFormat), errors.Is(err, content.ErrMismatch):
+		return "this is not what sealift wrote: copy the file again from where it was made"
+	default:
+		return ""
+	}
+}
+
+func checkVersion(s *archive.Statement, lowest string) error {
+	if lowest == "" {
+		return nil
+	}
+	older, err := Older(s.Version, lowest)
+	if err != nil {
+		return err
+	}
+	if older {
+		return problem.New(problem.Verification, "ask for the current bundle, or lower --min-version if you want to go back on purpose",
+			"%s %s, the lowest version accepted is %s: %w", s.Name, s.Version, lowest, ErrOutdated)
+	}
+	return nil
+}
+
+// Older tells whether version a comes before b by the rules of semantic
+// versioning. It fails with problem.Usage when one of them has no such form.
+func Older(a, b string) (bool, error) {
+	va, err := semver.NewVersion(a)
+	if err != nil {
+		return false, problem.New(problem.Usage, "use versions like 1.4.0", "comparing versions: %q: %w", a, err)
+	}
+	vb, err := semver.NewVersion(b)
+	if err != nil {
+		return false, problem.New(problem.Usage, "use versions like 1.4.0", "comparing versions: %q: %w", b, err)
+	}
+	return va.LessThan(vb), nil
+}
+
+// Verification is the result of verifying a bundle.
+type Verification struct {
+	File      string   `json:"file"`
+	Name      string   `json:"name"`
+	Version   string   `json:"version"`
+	Statement string   `json:"statement"` // digest of the statement
+	Valid     bool     `json:"valid"`
+	Roots     int      `json:"roots"`
+	Blobs     int      `json:"blobs"`
+	Bytes     int64    `json:"bytes"`  // of the file
+	Faults    []string `json:"faults"` // empty when valid
+}
+
+// ErrInvalid: the bundle was looked at whole and has faults.
+var ErrInvalid = errors.New("the bundle is damaged")
+
+// Verify checks a bundle whole: signature, every byte, closure. When it finds
+// faults, the result lists them all and the error is ErrInvalid; when the head
+// is already wrong there is no result.
+func Verify(ctx context.Context, path string, open OpenOptions, opts archive.VerifyOptions) (*Verification, error) {
+	r, err := Open(path, open)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close() //nolint:errcheck // opened for reading
+	faults, err := r.Verify(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("verifying %s: %w", path, err)
+	}
+	s := r.Statement()
+	v := &Verification{File: path, Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(faults) == 0,
+		Roots: len(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(), Faults: []string{}}
+	for _, f := range faults {
+		v.Faults = append(v.Faults, f.Error())
+	}
+	if !v.Valid {
+		return v, problem.New(problem.Verification, "do not use this file: copy it again from where it was made",
+			"verifying %s: %w: %d faults, the first: %w", path, ErrInvalid, len(faults), faults[0])
+	}
+	return v, nil
+}

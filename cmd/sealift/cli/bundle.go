@@ -1,0 +1,16 @@
+package cli
+
+import "github.com/spf13/cobra"
+
+func (a *app) bundle() *cobra.Command {
+	return group("bundle", "Make bundles, verify them and look inside",
+		a.bundleCreate(), a.bundleVerify(), a.bundleInspect(), a.bundleDiff())
+}
+
+func (a *app) mirror() *cobra.Command {
+	return group("mirror", "Fill a registry from bundles, or serve bundles as a registry", a.mirrorPush(), a.mirrorServe())
+}
+
+func (a *app) registry() *cobra.Command {
+	return group("registry", "Run a registry", a.registryServe())
+}

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+type createFlags struct {
+	definition, output, lock, key string
+	opts                          bundles.CreateOptions
+	registry                      registryFlags
+}
+
+func (a *app) bundleCreate() *cobra.Command {
+	var f createFlags
+	var out output
+	cmd := &cobra.Command{
+		Use:   "create -f bundle.yaml -o FILE --key KEY",
+		Short: "Make a signed bundle out of a definition",
+		Long: `Resolves every image of the definition, writes what it found to the lock file, and streams everything into one signed
+file. A run that was interrupted goes on where it was when the same command is run again. With the lock file the same bytes
+come out again; if an image of the lock is gone upstream, the command says what moved.`,
+		Example: `  sealift bundle create -f bundle.yaml -o management-plane.tar --key cosign.key
+  sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCreate(cmd, &f, &out) },
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.definition, "file", "f", "bundle.yaml", "the `definition`")
+	fl.StringVarP(&f.output, "output", "o", "", "the bundle `FILE` to make")
+	fl.StringVar(&f.key, "key", "", "private `key` to sign with: a file, a KMS or a PKCS#11 URI")
+	fl.StringVar(&f.lock, "lock", "", "the lock `file` (default: bundle.lock.yaml beside the definition)")
+	fl.BoolVar(&f.opts.UpdateLock, "update-lock", false, "resolve every tag again and write a new lock")
+	fl.StringSliceVar(&f.opts.Platforms, "platform", nil, "carry only these `platforms`, such as linux/amd64,linux/arm64 (default: those of the definition, else all)")
+	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
+	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
+	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to fetch at once (default 6)")
+	fl.StringVar(&out.format, "result", "table", "`format` of the result: table, json, yaml")
+	out.formats = []string{"table", "json", "yaml"}
+	complete(cmd, "result", out.formats...)
+	f.registry.addTo(cmd)
+	return cmd
+}
+
+func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
+	ctx := cmd.Context()
+	if err := out.check(); err != nil {
+		return err
+	}
+	for flag, value := range map[string]string{"--output (-o)": f.output, "--key": f.key} {
+		if value == "" {
+			return problem.New(problem.Usage, "see sealift bundle create --help", "%s is required", flag)
+		}
+	}
+	def, err := definition.Load(f.definition)
+	if err != nil {
+		return err
+	}
+	if f.lock == "" {
+		f.lock = filepath.Join(filepath.Dir(f.definition), "bundle.lock.yaml")
+	}
+	if f.opts.Lock, err = definition.LoadLock(f.lock); err != nil {
+		return err
+	}
+	f.opts.SaveLock = func(l *definition.Lock) error { return l.Save(f.lock) }
+	signer, err := sign.NewSigner(ctx, f.key, sign.Options{Passphrase: a.passphrase})
+	if err != nil {
+		return err
+	}
+	client, err := f.registry.client("")
+	if err != nil {
+		return err
+	}
+	reporter, wait := a.progress()
+	f.opts.Progress = reporter
+	created, err := bundles.Create(ctx, def, sources{client}, signer, f.output, f.opts)
+	wait()
+	if err != nil {
+		return err
+	}
+	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
+}
+
+func createdTable(w io.Writer, c *bundles.Created, lock string) {
+	for _, m := range c.Moved {
+		fmt.Fprintf(w, "moved: %s was %s, is %s\n", m.Reference, m.Old, m.New)
+	}
+	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, plural(c.Images, "image"), plural(c.Blobs, "blob"), size(c.Size))
+	switch {
+	case c.DryRun:
+		fmt.Fprintf(w, "would make %s: %s\n", c.File, what)
+	case c.Unchanged:
+		fmt.Fprintf(w, "%s is complete already: %s\n", c.File, what)
+	default:
+		fmt.Fprintf(w, "%s: %s\n", c.File, what)
+		if c.Resumed > 0 {
+			fmt.Fprintf(w, "  of it %s were left by an interrupted run\n", size(c.Resumed))
+		}
+	}
+	fmt.Fprintf(w, "  statement %s\n  lock      %s\n", c.Statement, lock)
+}

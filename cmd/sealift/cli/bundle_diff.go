@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/bundles"
+)
+
+func (a *app) bundleDiff() *cobra.Command {
+	var out output
+	cmd := &cobra.Command{
+		Use:   "diff OLD NEW",
+		Short: "Show what changed from one bundle to another",
+		Long: `Compares the heads of two bundles: images that came, went or changed, and how much a site that has the old
+bundle lacks of the new one. Signatures are not checked: use "sealift bundle verify" for that.`,
+		Example: `  sealift bundle diff plane-1.3.0.tar plane-1.4.0.tar`,
+		Args:    cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			older, err := bundles.Open(args[0], bundles.OpenOptions{Unsigned: true})
+			if err != nil {
+				return err
+			}
+			defer older.Close() //nolint:errcheck // opened for reading
+			newer, err := bundles.Open(args[1], bundles.OpenOptions{Unsigned: true})
+			if err != nil {
+				return err
+			}
+			defer newer.Close() //nolint:errcheck // opened for reading
+			d := bundles.Diff(older, newer)
+			return out.print(a.Out, d, func(w io.Writer) { differenceTable(w, d) })
+		},
+	}
+	out.addTo(cmd, "table", "json", "yaml")
+	return cmd
+}
+
+func differenceTable(w io.Writer, d *bundles.Difference) {
+	fmt.Fprintf(w, "%s %s -> %s %s\n\n", d.Old.Name, d.Old.Version, d.New.Name, d.New.Version)
+	rows := [][]string{{"CHANGE", "IMAGE", "OLD", "NEW"}}
+	for _, c := range d.Added {
+		rows = append(rows, []string{"added", c.Reference, "-", shortName(c.NewDigest)})
+	}
+	for _, c := range d.Removed {
+		rows = append(rows, []string{"removed", c.Reference, shortName(c.OldDigest), "-"})
+	}
+	for _, c := range d.Changed {
+		rows = append(rows, []string{"changed", c.Reference,
+			shortName(c.OldDigest) + " " + platforms(c.OldPlatforms, nil), shortName(c.NewDigest) + " " + platforms(c.NewPlatforms, nil)})
+	}
+	if len(rows) > 1 {
+		table(w, rows)
+	} else {
+		fmt.Fprintln(w, "Both hold the same images.")
+	}
+	fmt.Fprintf(w, "\nTo carry: %s in %s. Both hold: %s.\n", size(d.Carry.Bytes), plural(d.Carry.Blobs, "blob"), size(d.Carry.Shared))
+}

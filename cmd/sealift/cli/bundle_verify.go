@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+// trust is the flags by which a command decides what bundle it accepts.
+type trust struct {
+	key        string
+	minVersion string
+}
+
+func (t *trust) addTo(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&t.key, "key", "", "public `key` that the bundle must be signed with: a file, a KMS or a PKCS#11 URI")
+	cmd.Flags().StringVar(&t.minVersion, "min-version", "", "refuse bundles of a lower `version` than this, such as an old one played again")
+}
+
+// open returns what bundles.Open needs. Without a key it fails.
+func (t *trust) open(ctx context.Context) (bundles.OpenOptions, error) {
+	if t.key == "" {
+		return bundles.OpenOptions{}, problem.New(problem.Usage,
+			"give the public key that came to this site by another way than the bundle: --key cosign.pub", "--key is required")
+	}
+	v, err := sign.NewVerifier(ctx, t.key)
+	if err != nil {
+		return bundles.OpenOptions{}, err
+	}
+	return bundles.OpenOptions{Verifier: v, MinVersion: t.minVersion}, nil
+}
+
+func (a *app) bundleVerify() *cobra.Command {
+	var t trust
+	var out output
+	var jobs int
+	cmd := &cobra.Command{
+		Use:   "verify FILE --key PUB",
+		Short: "Check signature, every byte and completeness of a bundle",
+		Long: `Checks the signature before anything else is believed, then every byte of the file, many blobs at once,
+then that nothing is missing that an image needs. All faults are listed, not only the first.`,
+		Example: `  sealift bundle verify management-plane.tar --key cosign.pub`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			open, err := t.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			reporter, wait := a.progress()
+			v, err := bundles.Verify(cmd.Context(), args[0], open, archive.VerifyOptions{Jobs: jobs, Progress: reporter})
+			wait()
+			if v == nil {
+				return err
+			}
+			return errors.Join(err, out.print(a.Out, v, func(w io.Writer) { verificationTable(w, v) }))
+		},
+	}
+	t.addTo(cmd)
+	out.addTo(cmd, "table", "json", "yaml")
+	cmd.Flags().IntVar(&jobs, "jobs", 0, "blobs to check at once (default: one a core)")
+	return cmd
+}
+
+func verificationTable(w io.Writer, v *bundles.Verification) {
+	if v.Valid {
+		fmt.Fprintf(w, "%s %s is whole: signature, %s, %s, %s\n", v.Name, v.Version, plural(v.Blobs, "blob"), plural(v.Roots, "image"), size(v.Bytes))
+		return
+	}
+	fmt.Fprintf(w, "%s %s has %s:\n", v.Name, v.Version, plural(len(v.Faults), "fault"))
+	for _, f := range v.Faults {
+		fmt.Fprintf(w, "  %s\n", f)
+	}
+}

@@ -1,0 +1,220 @@
+// Package cli is sealift's command line: one file a command. A command turns
+// flags into options, calls the package that does the work and prints the
+// result; it holds no logic of its own.
+//
+// Results go to standard output and nothing else does; progress, logs and
+// errors go to standard error.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sealift/sealift/internal/buildinfo"
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/progress"
+)
+
+// The exit codes. They are part of the interface.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitVerify      = 3
+	exitPreflight   = 4
+	exitPartial     = 5
+	exitInterrupted = 130
+)
+
+// Streams are where a run reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// app is what all commands share.
+type app struct {
+	Streams
+	quiet     bool
+	logFormat string
+}
+
+// Run runs one command line and returns its exit code.
+func Run(ctx context.Context, args []string, s Streams) int {
+	a := &app{Streams: s}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	code := exitCode(ctx, err)
+	a.printError(err, code)
+	return code
+}
+
+func (a *app) root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sealift",
+		Short: "Carry everything a Kubernetes management plane needs across an air gap",
+		Long: `sealift packs images into one signed file on a connected host, and in the dark site
+verifies that file, fills a private registry from it or serves it as one.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 preflight failed,
+5 partly done (run the same command again to go on), 130 interrupted.
+
+Environment: SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD are credentials for the registry that a
+command names; others come from docker's configuration (DOCKER_CONFIG) and its credential helpers.
+COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are honored.`,
+		Version:           buildinfo.Version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.checkGlobals() },
+		Args:              cobra.NoArgs,
+		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	cmd.SetIn(a.In)
+	cmd.SetOut(a.Out)
+	cmd.SetErr(a.Err)
+	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
+	cmd.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
+	cmd.PersistentFlags().StringVar(&a.logFormat, "log-format", "text", "progress and logs as `text` or json")
+	complete(cmd, "log-format", "text", "json")
+	cmd.AddCommand(a.key(), a.bundle(), a.mirror(), a.registry(), a.man())
+	usageErrors(cmd)
+	return cmd
+}
+
+func (a *app) checkGlobals() error {
+	if a.logFormat != "text" && a.logFormat != "json" {
+		return problem.New(problem.Usage, "", "--log-format %q is neither text nor json", a.logFormat)
+	}
+	return nil
+}
+
+// group makes a command that only holds others.
+func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	cmd.AddCommand(sub...)
+	return cmd
+}
+
+// usageErrors gives every command's argument check the exit code of usage.
+func usageErrors(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError(c, err)
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		usageErrors(sub)
+	}
+}
+
+func usageError(c *cobra.Command, err error) error {
+	return problem.New(problem.Usage, "see "+c.CommandPath()+" --help", "%w", err)
+}
+
+// complete offers fixed values for a flag to the shell.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	// It fails only for a flag that is not defined: a mistake of this program.
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err)
+	}
+}
+
+// exitCode is the one place where errors become exit codes.
+func exitCode(ctx context.Context, err error) int {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return exitInterrupted
+	}
+	switch problem.KindOf(err) {
+	case problem.Usage:
+		return exitUsage
+	case problem.Verification:
+		return exitVerify
+	case problem.Preflight:
+		return exitPreflight
+	case problem.Partial:
+		return exitPartial
+	default:
+		return exitFailed
+	}
+}
+
+func (a *app) printError(err error, code int) {
+	text, remedies := err.Error(), problem.Remedies(err)
+	if code == exitInterrupted {
+		text = "interrupted"
+	}
+	if a.logFormat == "json" {
+		slog.New(slog.NewJSONHandler(a.Err, nil)).Error(text, "exitCode", code, "remedies", remedies)
+		return
+	}
+	fmt.Fprintf(a.Err, "sealift: %s\n", text)
+	for _, r := range remedies {
+		fmt.Fprintf(a.Err, "  remedy: %s\n", strings.ReplaceAll(r, "\n", "\n          "))
+	}
+}
+
+// logger is for the libraries; it is silent when --quiet is given.
+func (a *app) logger() *slog.Logger {
+	switch {
+	case a.quiet:
+		return slog.New(slog.DiscardHandler)
+	case a.logFormat == "json":
+		return slog.New(slog.NewJSONHandler(a.Err, nil))
+	default:
+		return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{ReplaceAttr: dropTime}))
+	}
+}
+
+// dropTime leaves out the time where a person reads along.
+func dropTime(groups []string, attr slog.Attr) slog.Attr {
+	if len(groups) == 0 && attr.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return attr
+}
+
+// note writes a line for a person to standard error.
+func (a *app) note(format string, args ...any) {
+	switch {
+	case a.quiet:
+	case a.logFormat == "json":
+		a.logger().Info(fmt.Sprintf(format, args...))
+	default:
+		fmt.Fprintf(a.Err, format+"\n", args...)
+	}
+}
+
+// progress returns how this run shows progress, and what to call at its end.
+func (a *app) progress() (progress.Reporter, func()) {
+	switch {
+	case a.quiet:
+		return progress.None, func() {}
+	case a.logFormat == "json":
+		return newLines(jsonLines(a.logger())), func() {}
+	case isTerminal(a.Err):
+		bars := newBars(a.Err)
+		return bars, bars.wait
+	default:
+		return newLines(textLines(a.Err)), func() {}
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+func (a *app) key() *cobra.Command {
+	return group("key", "Make signing keys", a.keyGenerate())
+}
+
+func (a *app) keyGenerate() *cobra.Command {
+	var prefix string
+	cmd := &cobra.Command{
+		Use:   "generate",
+		Short: "Make a key pair for signing bundles",
+		Long: `Makes PREFIX.key, an encrypted private key, and PREFIX.pub, as "cosign generate-key-pair" does. The passphrase
+comes from COSIGN_PASSWORD, else from a prompt. Keep the private key on the connected side; bring the public key
+into the dark site once, by another way than the bundles.`,
+		Example: `  sealift key generate --out keys/release`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if err := sign.WriteKeyPair(prefix, a.newPassphrase); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.Out, "%s.key\n%s.pub\n", prefix, prefix)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&prefix, "out", "cosign", "`prefix` of the two files")
+	return cmd
+}
+
+const passphraseVariable = "COSIGN_PASSWORD"
+
+// passphrase asks for the passphrase of a key that exists.
+func (a *app) passphrase() ([]byte, error) {
+	if p, ok := os.LookupEnv(passphraseVariable); ok {
+		return []byte(p), nil
+	}
+	return a.prompt("Passphrase of the private key: ")
+}
+
+// newPassphrase asks twice for the passphrase of a key to be made.
+func (a *app) newPassphrase() ([]byte, error) {
+	if p, ok := os.LookupEnv(passphraseVariable); ok {
+		return []byte(p), nil
+	}
+	first, err := a.prompt("Passphrase for the new private key: ")
+	if err != nil {
+		return nil, err
+	}
+	again, err := a.prompt("The same again: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, again) {
+		return nil, errors.New("the two passphrases differ")
+	}
+	return first, nil
+}
+
+func (a *app) prompt(text string) ([]byte, error) {
+	f, ok := a.In.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil, problem.New(problem.Usage, "set "+passphraseVariable+", also to nothing for a key without a passphrase",
+			"a passphrase is needed and there is no terminal to ask for it")
+	}
+	fmt.Fprint(a.Err, text)
+	p, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(a.Err)
+	return p, err
+}

@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sealift/sealift/internal/problem"
+)
+
+// output is the -o flag of a command and what prints its result.
+type output struct {
+	format  string
+	formats []string
+}
+
+// addTo defines -o with a default, the first of formats.
+func (o *output) addTo(cmd *cobra.Command, formats ...string) {
+	o.formats = formats
+	cmd.Flags().StringVarP(&o.format, "output", "o", formats[0], "`format` of the result: "+strings.Join(formats, ", "))
+	complete(cmd, "output", formats...)
+}
+
+func (o *output) check() error {
+	if !slices.Contains(o.formats, o.format) {
+		return problem.New(problem.Usage, "", "--output %q is none of %s", o.format, strings.Join(o.formats, ", "))
+	}
+	return nil
+}
+
+// print writes v as the format asks; table is for people.
+func (o *output) print(w io.Writer, v any, table func(io.Writer)) error {
+	switch o.format {
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	case "yaml":
+		data, err := yaml.Marshal(v)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(data)
+		return err
+	default:
+		table(w)
+		return nil
+	}
+}
+
+// table prints rows in columns; the first row is the heading.
+func table(w io.Writer, rows [][]string) {
+	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	for _, r := range rows {
+		fmt.Fprintln(tw, strings.Join(r, "\t"))
+	}
+	_ = tw.Flush() // w is standard output; what it cannot take, nobody can be told there
+}
+
+// plural returns "1 blob", "2 blobs".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

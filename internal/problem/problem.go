@@ -1,0 +1,104 @@
+// Package problem says what went wrong and how to mend it.
+//
+// An error that a person will read carries two things besides its text: a
+// remedy, set where the remedy is known, and a kind, which the command line
+// turns into an exit code. Both travel along the error chain, so that callers
+// wrap as usual and the edge of the program prints them once.
+package problem
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind tells what sort of failure an error is. The zero value is Failed.
+type Kind int
+
+// The kinds, in the order of the exit codes that the command line gives them.
+const (
+	Failed       Kind = iota // something went wrong
+	Usage                    // the request itself makes no sense
+	Verification             // content or signature is not what it should be
+	Preflight                // the surroundings do not fit
+	Partial                  // part of the work is done and can be resumed
+)
+
+// Error is an error with a remedy and a kind.
+type Error struct {
+	Err    error
+	Remedy string // what the reader can do, as an imperative sentence; may be empty
+	Kind   Kind
+}
+
+// Error returns the text without the remedy.
+func (e *Error) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error below.
+func (e *Error) Unwrap() error { return e.Err }
+
+// New makes an error of a kind with a remedy. The format takes %w.
+func New(kind Kind, remedy, format string, args ...any) error {
+	return &Error{Err: fmt.Errorf(format, args...), Remedy: remedy, Kind: kind}
+}
+
+// WithRemedy adds a remedy to err and keeps its kind. It returns nil for nil.
+func WithRemedy(err error, remedy string) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Err: err, Remedy: remedy, Kind: KindOf(err)}
+}
+
+// As gives err a kind and keeps its remedy. It returns nil for nil.
+func As(kind Kind, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Err: err, Kind: kind}
+}
+
+// KindOf returns the outermost kind in the chain of err that is not Failed.
+func KindOf(err error) Kind {
+	for err != nil {
+		var p *Error
+		if !errors.As(err, &p) {
+			return Failed
+		}
+		if p.Kind != Failed {
+			return p.Kind
+		}
+		err = p.Err
+	}
+	return Failed
+}
+
+// Remedies returns every remedy in the chain of err, the innermost last, each
+// once. Errors joined with errors.Join are all searched.
+func Remedies(err error) []string {
+	seen := map[string]bool{}
+	var out []string
+	var walk func(error)
+	walk = func(err error) {
+		if err == nil {
+			return
+		}
+		var p *Error
+		if e, ok := err.(*Error); ok { //nolint:errorlint // each link of the chain is looked at in turn
+			p = e
+		}
+		if p != nil && p.Remedy != "" && !seen[p.Remedy] {
+			seen[p.Remedy] = true
+			out = append(out, p.Remedy)
+		}
+		switch u := err.(type) { //nolint:errorlint // as above
+		case interface{ Unwrap() error }:
+			walk(u.Unwrap())
+		case interface{ Unwrap() []error }:
+			for _, e := range u.Unwrap() {
+				walk(e)
+			}
+		}
+	}
+	walk(err)
+	return out
+}

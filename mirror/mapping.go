@@ -1,0 +1,111 @@
+package mirror
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+// Mapping says in which repository of a registry the images of a source
+// repository are. Without rules the source's host is left out and its path
+// kept (docker.io/library/nginx is library/nginx), because that is what a
+// container engine asks a mirror for; the base comes before it.
+type Mapping struct {
+	base  string
+	rules []rule // the longest source first
+}
+
+type rule struct{ source, target string }
+
+// ErrCollision: two images of different content have one place.
+var ErrCollision = errors.New("two images have the same place in the registry")
+
+// ParseMapping makes a mapping. base is a path prefix for every repository, or
+// "". Each rule, SOURCE=TARGET, replaces the beginning of a repository's full
+// name, a host or a host and path, with TARGET, which may be empty; the
+// longest SOURCE that fits wins.
+func ParseMapping(base string, rules []string) (*Mapping, error) {
+	m := &Mapping{base: strings.Trim(base, "/")}
+	for _, text := range rules {
+		source, target, ok := strings.Cut(text, "=")
+		if !ok || source == "" {
+			return nil, problem.New(problem.Usage, "write it as SOURCE=TARGET, such as quay.io/jetstack=cert-manager", "the mapping %q has no source or no target", text)
+		}
+		m.rules = append(m.rules, rule{strings.Trim(source, "/"), strings.Trim(target, "/")})
+	}
+	slices.SortStableFunc(m.rules, func(a, b rule) int { return cmp.Compare(len(b.source), len(a.source)) })
+	return m, nil
+}
+
+// Placement is where a root goes.
+type Placement struct {
+	Root       archive.Root
+	Repository string // within the registry
+	Tag        string // "" when the reference has only a digest
+}
+
+// Repository returns the repository and the tag for a full reference.
+func (m *Mapping) Repository(ref string) (repository, tag string, err error) {
+	named, err := reference.ParseNormalizedNamed(ref)
+	if err != nil {
+		return "", "", fmt.Errorf("reference %q: %w", ref, err)
+	}
+	if t, ok := named.(reference.Tagged); ok {
+		tag = t.Tag()
+	}
+	repository = join(m.base, m.path(named))
+	if _, err := reference.WithName("registry.invalid/" + repository); err != nil {
+		return "", "", problem.New(problem.Usage, "change the prefix or the mapping", "%s would go to %q: %w", ref, repository, err)
+	}
+	return repository, tag, nil
+}
+
+func (m *Mapping) path(named reference.Named) string {
+	name := named.Name()
+	for _, r := range m.rules {
+		if name == r.source {
+			return cmp.Or(r.target, reference.Path(named))
+		}
+		if rest, ok := strings.CutPrefix(name, r.source+"/"); ok {
+			return join(r.target, rest)
+		}
+	}
+	return reference.Path(named)
+}
+
+func join(a, b string) string { return strings.Trim(a+"/"+b, "/") }
+
+// Place returns where each root goes, in their order. Roots of different
+// sources may share a repository, as long as no tag there would have to name
+// two manifests: that is ErrCollision, with every such pair.
+func (m *Mapping) Place(roots []archive.Root) ([]Placement, error) {
+	out := make([]Placement, 0, len(roots))
+	taken := map[string]archive.Root{}
+	var collisions []error
+	for _, root := range roots {
+		repository, tag, err := m.Repository(root.Reference)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Placement{Root: root, Repository: repository, Tag: tag})
+		if tag == "" {
+			continue
+		}
+		place := repository + ":" + tag
+		if other, ok := taken[place]; ok && other.Descriptor.Digest != root.Descriptor.Digest {
+			collisions = append(collisions, fmt.Errorf("%s and %s would both be %s: %w", other.Reference, root.Reference, place, ErrCollision))
+		}
+		taken[place] = root
+	}
+	if len(collisions) > 0 {
+		return nil, problem.WithRemedy(errors.Join(collisions...), "put one of the sources elsewhere: --prefix SOURCE=TARGET, such as --prefix quay.io=quay")
+	}
+	return out, nil
+}

@@ -1,0 +1,62 @@
+package mirror_test
+
+import (
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/mirror"
+)
+
+func TestMapping(t *testing.T) {
+	for _, c := range []struct {
+		base, ref, want, tag string
+		rules                []string
+	}{
+		{"", "docker.io/library/nginx:1.27", "library/nginx", "1.27", nil},
+		{"", "nginx", "library/nginx", "", nil},
+		{"sealift", "quay.io/jetstack/controller:v1", "sealift/jetstack/controller", "v1", nil},
+		{"", "127.0.0.1:5000/a/b:x", "a/b", "x", nil},
+		{"", "quay.io/jetstack/controller:v1", "quay/jetstack/controller", "v1", []string{"quay.io=quay"}},
+		{"", "quay.io/jetstack/controller:v1", "certs/controller", "v1", []string{"quay.io=quay", "quay.io/jetstack=certs"}},
+		{"", "quay.io/jetstackery/controller:v1", "quay/jetstackery/controller", "v1", []string{"quay.io=quay", "quay.io/jetstack=certs"}},
+		{"p", "quay.io/jetstack/controller:v1", "p/controller", "v1", []string{"quay.io/jetstack="}},
+		{"", "quay.io/jetstack/controller:v1", "one/name", "v1", []string{"quay.io/jetstack/controller=one/name"}},
+		{"", "docker.io/library/nginx@sha256:" + digest.FromString("x").Encoded(), "library/nginx", "", nil},
+	} {
+		m, err := mirror.ParseMapping(c.base, c.rules)
+		require.NoError(t, err)
+		repository, tag, err := m.Repository(c.ref)
+		require.NoError(t, err)
+		require.Equal(t, c.want, repository, c.ref)
+		require.Equal(t, c.tag, tag)
+	}
+}
+
+func TestMappingRefuses(t *testing.T) {
+	_, err := mirror.ParseMapping("", []string{"quay.io"})
+	require.Equal(t, problem.Usage, problem.KindOf(err))
+	m, err := mirror.ParseMapping("Not/Legal", nil)
+	require.NoError(t, err)
+	_, _, err = m.Repository("nginx:1")
+	require.ErrorContains(t, err, "Not/Legal/library/nginx")
+}
+
+func TestPlaceFindsCollisions(t *testing.T) {
+	root := func(ref, data string) archive.Root {
+		return archive.Root{Reference: ref, Descriptor: content.Descriptor{Digest: digest.FromString(data)}}
+	}
+	m, err := mirror.ParseMapping("", nil)
+	require.NoError(t, err)
+	_, err = m.Place([]archive.Root{root("docker.io/a/b:1", "x"), root("quay.io/a/b:1", "y"), root("quay.io/a/b:2", "z")})
+	require.ErrorIs(t, err, mirror.ErrCollision)
+	require.ErrorContains(t, err, "docker.io/a/b:1 and quay.io/a/b:1 would both be a/b:1")
+	require.Contains(t, problem.Remedies(err)[0], "--prefix")
+	placed, err := m.Place([]archive.Root{root("docker.io/a/b:1", "x"), root("quay.io/a/b:1", "x"), root("quay.io/a/b:2", "z")})
+	require.NoError(t, err)
+	require.Len(t, placed, 3)
+}

@@ -1,0 +1,220 @@
+package registry
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/distribution/reference"
+	orasregistry "oras.land/oras-go/v2/registry"
+	"oras.land/oras-go/v2/registry/remote"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"github.com/sealift/sealift/internal/buildinfo"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+// Options is how registries are reached. The zero value speaks TLS, trusts
+// what the system trusts and takes credentials from docker's configuration.
+type Options struct {
+	// PlainHTTP are the hosts, HOST or HOST:PORT, that are spoken to without
+	// TLS. No host is unless it is named here.
+	PlainHTTP []string
+	// CAFile is a PEM file of authorities trusted besides the system's.
+	CAFile string
+	// CertFile and KeyFile are a client certificate, in PEM files.
+	CertFile, KeyFile string
+	// Host, Username and Password are credentials for one host, before those
+	// of docker's configuration.
+	Host, Username, Password string
+	// TokenServers are hosts, besides a registry itself and public ones, that
+	// credentials may be sent to for a token.
+	TokenServers []string
+	// MaxAttempts is how often a request is tried; 0 means 6.
+	MaxAttempts int
+	// MinWait is the wait before the first retry; it doubles each time. 0
+	// means 500 ms.
+	MinWait time.Duration
+	// StallTimeout ends a connection that moves no byte; 0 means 60 s.
+	StallTimeout time.Duration
+	// ChunkSize is the length of a chunk of an upload, and of the largest
+	// upload that is sent whole; 0 means 256 MiB. For tests.
+	ChunkSize int64
+}
+
+const (
+	defaultAttempts = 6
+	defaultMinWait  = 500 * time.Millisecond
+	maxWait         = 2 * time.Minute
+	defaultStall    = 60 * time.Second
+	defaultChunk    = 256 << 20
+)
+
+// Client reaches registries. It is safe for many goroutines.
+type Client struct {
+	opts  Options
+	http  *auth.Client
+	retry backoff
+}
+
+// NewClient makes a client.
+func NewClient(opts Options) (*Client, error) {
+	if opts.MaxAttempts == 0 {
+		opts.MaxAttempts = defaultAttempts
+	}
+	if opts.MinWait == 0 {
+		opts.MinWait = defaultMinWait
+	}
+	if opts.StallTimeout == 0 {
+		opts.StallTimeout = defaultStall
+	}
+	if opts.ChunkSize == 0 {
+		opts.ChunkSize = defaultChunk
+	}
+	config, err := tlsConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	credential, err := credentialFunc(opts)
+	if err != nil {
+		return nil, err
+	}
+	retry := backoff{attempts: opts.MaxAttempts, min: opts.MinWait, max: maxWait}
+	// The one place where requests are decorated: tokens above, then retries,
+	// then the token servers of private networks, then the wire.
+	transport := retryTransport{backoff: retry, next: tokenServers{hosts: opts.TokenServers, next: newWire(config, opts.StallTimeout)}}
+	client := &auth.Client{Client: &http.Client{Transport: transport}, Cache: auth.NewCache(), Credential: credential}
+	client.SetUserAgent("sealift/" + buildinfo.Version())
+	return &Client{opts: opts, http: client, retry: retry}, nil
+}
+
+func tlsConfig(opts Options) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if opts.CAFile != "" {
+		pem, err := os.ReadFile(opts.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the registry's authority: %w", err)
+		}
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, problem.New(problem.Usage, "give a PEM file with the certificate of the authority", "%s holds no certificate", opts.CAFile)
+		}
+		config.RootCAs = pool
+	}
+	if opts.CertFile != "" || opts.KeyFile != "" {
+		cert, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{cert}
+	}
+	return config, nil
+}
+
+// wire sends requests. The answer to an upload may take long, for the registry
+// stores it first; that to any other request must not.
+type wire struct {
+	upload, other *http.Transport
+}
+
+// newWire is made for few hosts and much content. HTTP/2 would share one
+// connection, and one window, among all blobs.
+func newWire(config *tls.Config, stall time.Duration) wire {
+	const buffer = 64 << 10
+	t := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: 15 * time.Second,
+		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     90 * time.Second,
+		DisableCompression:  true,
+		WriteBufferSize:     buffer,
+		ReadBufferSize:      buffer,
+	}
+	other := t.Clone()
+	other.ResponseHeaderTimeout = stall
+	return wire{upload: t, other: other}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	if isUpload(req.Context()) {
+		return w.upload.RoundTrip(req)
+	}
+	return w.other.RoundTrip(req)
+}
+
+// credentialFunc asks docker's configuration and its helpers, once a host.
+func credentialFunc(opts Options) (auth.CredentialFunc, error) {
+	store, err := credentials.NewStoreFromDocker(credentials.StoreOptions{})
+	if err != nil {
+		return nil, problem.WithRemedy(fmt.Errorf("reading docker's configuration: %w", err), "mend or remove the file config.json in DOCKER_CONFIG (default ~/.docker)")
+	}
+	fromDocker := credentials.Credential(store)
+	c := &credentialCache{ask: func(ctx context.Context, host string) (auth.Credential, error) {
+		if host == opts.Host && opts.Username != "" {
+			return auth.Credential{Username: opts.Username, Password: opts.Password}, nil
+		}
+		found, err := fromDocker(ctx, host)
+		if err != nil {
+			// What a helper prints may hold a secret; its exit is enough.
+			return auth.EmptyCredential, problem.New(problem.Failed, "run docker login "+host+" again, or set SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD",
+				"asking docker's credential helper for %s failed", host)
+		}
+		return found, nil
+	}, hosts: map[string]func() (auth.Credential, error){}}
+	return c.get, nil
+}
+
+// credentialCache asks for the credentials of a host once, also when many
+// requests need them at the same time.
+type credentialCache struct {
+	ask   auth.CredentialFunc
+	mu    sync.Mutex
+	hosts map[string]func() (auth.Credential, error)
+}
+
+func (c *credentialCache) get(ctx context.Context, host string) (auth.Credential, error) {
+	c.mu.Lock()
+	once, ok := c.hosts[host]
+	if !ok {
+		once = sync.OnceValues(func() (auth.Credential, error) { return c.ask(context.WithoutCancel(ctx), host) })
+		c.hosts[host] = once
+	}
+	c.mu.Unlock()
+	return once()
+}
+
+// Repository returns the repository of a name in full: HOST[:PORT]/PATH.
+func (c *Client) Repository(name string) (*Repository, error) {
+	named, err := reference.ParseNormalizedNamed(name)
+	if err != nil || !reference.IsNameOnly(named) {
+		return nil, problem.New(problem.Usage, "name it HOST[:PORT]/PATH, in lower case", "%q is not the name of a repository: %w", name, errors.Join(err))
+	}
+	host := reference.Domain(named)
+	ref := orasregistry.Reference{Registry: host, Repository: reference.Path(named)}
+	plain := slices.Contains(c.opts.PlainHTTP, host)
+	if h, _, err := net.SplitHostPort(host); err == nil && slices.Contains(c.opts.PlainHTTP, h) {
+		plain = true
+	}
+	oras := &remote.Repository{Client: c.http, Reference: ref, PlainHTTP: plain, SkipReferrersGC: true}
+	scheme := "https"
+	if plain {
+		scheme = "http"
+	}
+	return &Repository{client: c, oras: oras, base: scheme + "://" + ref.Host() + "/v2/" + ref.Repository}, nil
+}
