@@ -113,7 +113,7 @@ func bare(d content.Descriptor) content.Descriptor {
 	return content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 }
 
-// ErrExists: there is a finished file of other content.
+// ErrExists means: there is a finished file of other content.
 var ErrExists = errors.New("the file exists and holds something else")
 
 // finished tells whether path already is the bundle with this statement.

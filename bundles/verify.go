@@ -12,7 +12,7 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 )
 
-// ErrOutdated: the bundle is older than the lowest version that is accepted.
+// ErrOutdated means: the bundle is older than the lowest version that is accepted.
 var ErrOutdated = errors.New("the bundle is too old")
 
 // OpenOptions is what a bundle must fulfill to be opened.
@@ -104,7 +104,7 @@ type Verification struct {
 	Faults    []string `json:"faults"` // empty when valid
 }
 
-// ErrInvalid: the bundle was looked at whole and has faults.
+// ErrInvalid means: the bundle was looked at whole and has faults.
 var ErrInvalid = errors.New("the bundle is damaged")
 
 // Verify checks a bundle whole: signature, every byte, closure. When it finds
@@ -128,7 +128,7 @@ func Verify(ctx context.Context, path string, open OpenOptions, opts archive.Ver
 	}
 	if !v.Valid {
 		return v, problem.New(problem.Verification, "do not use this file: copy it again from where it was made",
-			"verifying %s: %w: %d faults, the first: %w", path, ErrInvalid, len(faults), faults[0])
+			"verifying %s: %w; faults found: %d", path, ErrInvalid, len(faults))
 	}
 	return v, nil
 }

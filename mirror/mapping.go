@@ -24,7 +24,7 @@ type Mapping struct {
 
 type rule struct{ source, target string }
 
-// ErrCollision: two images of different content have one place.
+// ErrCollision means: two images of different content have one place.
 var ErrCollision = errors.New("two images have the same place in the registry")
 
 // ParseMapping makes a mapping. base is a path prefix for every repository, or

@@ -295,7 +295,7 @@ func (p *pusher) bring(ctx context.Context, repo *registry.Repository, b blobPla
 	}
 	task := phase.Task(b.desc.Digest.String(), b.desc.Size)
 	if holder != "" { // counted already
-		task = progress.None.Start("", 0).Task("", 0)
+		task = progress.None{}
 	}
 	defer task.Done()
 	return true, repo.PushBlob(ctx, b.desc, section, task)

@@ -44,7 +44,7 @@ func TestTarReadsTheFile(t *testing.T) {
 	path := archivetest.Sample(t).Write()
 	f, err := os.Open(path)
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // opened for reading
+	defer f.Close()
 	tr := tar.NewReader(f)
 	var names []string
 	for {
@@ -208,7 +208,7 @@ func TestWrongBytesAreRefused(t *testing.T) {
 	b.Root("docker.io/library/x:1", b.Image("amd64", "layer"))
 	w, err := archive.Create(filepath.Join(t.TempDir(), "out.tar"), b.Layout(), archive.CreateOptions{})
 	require.NoError(t, err)
-	defer w.Close() //nolint:errcheck // unfinished on purpose
+	defer w.Close()
 	for _, p := range w.Pending() {
 		if string(b.Data[p.Digest]) != "layer" {
 			continue

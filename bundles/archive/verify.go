@@ -145,8 +145,8 @@ func (c *checker) hashBlob(ctx context.Context, b Blob, at int64) error {
 		task.Add(int64(len(p)))
 	}
 	if got := digest.NewDigest(digest.SHA256, c.hash); got != b.Digest {
-		return fmt.Errorf("blob %s (%s, %d bytes from byte %d): its bytes have the digest %s: %w",
-			b.Digest, b.MediaType, b.Size, at, got, content.ErrMismatch)
+		return fmt.Errorf("blob %s (%s, %d bytes from byte %d on): its bytes have the digest %s",
+			b.Digest, b.MediaType, b.Size, at, got)
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (r *Reader) verifyEnd() error {
 	return nil
 }
 
-// ErrNotClosed: content that a root needs is neither there nor declared absent.
+// ErrNotClosed means: content that a root needs is neither there nor declared absent.
 var ErrNotClosed = fmt.Errorf("the bundle is not whole: %w", content.ErrNotFound)
 
 // Closure checks that every descriptor reachable from a root is in the bundle,

@@ -9,7 +9,7 @@ import (
 	"github.com/sealift/sealift/bundles/content"
 )
 
-// ErrSkip, returned by the read of Walk, leaves out a manifest and what is below.
+// ErrSkip is returned by the read of Walk to leave out a manifest and what is below.
 var ErrSkip = errors.New("skip what is below")
 
 // maxDepth is how deep indexes may be nested.

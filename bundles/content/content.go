@@ -35,7 +35,7 @@ type Fetcher interface {
 	// Fetch opens the content of d. The bytes are not verified: whoever reads
 	// them across a trust boundary uses Verify or ReadAll. Fetch fails with
 	// ErrNotFound when the content is not there. The reader ends early with
-	// an error when ctx is cancelled. The caller closes the reader.
+	// an error when ctx is canceled. The caller closes the reader.
 	Fetch(ctx context.Context, d Descriptor) (io.ReadCloser, error)
 }
 
@@ -47,7 +47,7 @@ type RangeFetcher interface {
 	FetchRange(ctx context.Context, d Descriptor, offset, length int64) (io.ReadCloser, error)
 }
 
-// ErrNoRange: the source has the content but cannot serve a part of it.
+// ErrNoRange means: the source has the content but cannot serve a part of it.
 var ErrNoRange = errors.New("source does not serve ranges")
 
 // Pusher writes content.

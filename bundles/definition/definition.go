@@ -33,7 +33,7 @@ const (
 	maxLockSize = 32 << 20
 )
 
-// ErrInvalid: the file is not what it should be.
+// ErrInvalid means: the file is not what it should be.
 var ErrInvalid = errors.New("not valid")
 
 // Bundle is a definition.
@@ -155,10 +155,10 @@ func invalid(problems []string) error {
 
 // Names and platforms have these forms.
 var (
-	namePattern     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$`)    //nolint:gochecknoglobals // compiled once
-	versionPattern  = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9._+]{0,127}$`)      //nolint:gochecknoglobals // compiled once
-	platformPattern = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-zA-Z0-9._]+)?$`) //nolint:gochecknoglobals // compiled once
-	digestPattern   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)                    //nolint:gochecknoglobals // compiled once
+	namePattern     = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$`)
+	versionPattern  = regexp.MustCompile(`^[A-Za-z0-9][-A-Za-z0-9._+]{0,127}$`)
+	platformPattern = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9_]+(/[a-zA-Z0-9._]+)?$`)
+	digestPattern   = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
 func (b *Bundle) validate() []string {

@@ -75,10 +75,10 @@ type Moved struct {
 	New       string `json:"new"`
 }
 
-// ErrMoved: a locked digest is gone upstream.
+// ErrMoved means: a locked digest is gone upstream.
 var ErrMoved = errors.New("gone upstream")
 
-// ErrPlatform: an image lacks a platform that is asked for.
+// ErrPlatform means: an image lacks a platform that is asked for.
 var ErrPlatform = errors.New("platform not there")
 
 // Resolve resolves every image of a definition, many at once. Its error names

@@ -1,7 +1,7 @@
 package sign
 
-// The services that cosign knows register themselves when they are imported.
 import (
+	// The services that cosign knows register themselves when they are imported.
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/aws"
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/azure"
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/gcp"

@@ -4,7 +4,7 @@ package buildinfo
 import "runtime/debug"
 
 // version is set by the linker for releases: -X .../buildinfo.version=v1.2.3.
-var version string //nolint:gochecknoglobals // the linker can only set a package variable
+var version string
 
 // Version returns the release, or for other builds the module version or the
 // commit that the Go tool recorded, or "dev".

@@ -33,22 +33,29 @@ type Task interface {
 	Done()
 }
 
-// None reports nothing.
-var None Reporter = none{}
+// None reports nothing. It is Reporter, Phase and Task.
+type None struct{}
 
-type none struct{}
+// Start implements Reporter.
+func (None) Start(string, int64) Phase { return None{} }
 
-func (none) Start(string, int64) Phase { return none{} }
-func (none) Task(string, int64) Task   { return none{} }
-func (none) Skip(int64)                {}
-func (none) Add(int64)                 {}
-func (none) Done()                     {}
+// Task implements Phase.
+func (None) Task(string, int64) Task { return None{} }
+
+// Skip implements Phase.
+func (None) Skip(int64) {}
+
+// Add implements Task.
+func (None) Add(int64) {}
+
+// Done implements Phase and Task.
+func (None) Done() {}
 
 // OrNone returns r, or None if r is nil, so that a nil Reporter in options is
 // a valid default.
 func OrNone(r Reporter) Reporter {
 	if r == nil {
-		return None
+		return None{}
 	}
 	return r
 }

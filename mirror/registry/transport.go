@@ -25,8 +25,8 @@ type backoff struct {
 
 // wait returns the pause after a failed attempt (the first is 1): what the
 // server asked for, else twice as long each time, with jitter.
-func (b backoff) wait(attempt int, resp *http.Response) time.Duration {
-	if d, ok := retryAfter(resp); ok {
+func (b backoff) wait(attempt int, answer http.Header) time.Duration {
+	if d, ok := retryAfter(answer); ok {
 		return min(max(d, 0), b.max)
 	}
 	d := min(b.min<<min(attempt-1, 16), b.max)
@@ -34,11 +34,8 @@ func (b backoff) wait(attempt int, resp *http.Response) time.Duration {
 }
 
 // retryAfter reads the header Retry-After: seconds or a date.
-func retryAfter(resp *http.Response) (time.Duration, bool) {
-	if resp == nil {
-		return 0, false
-	}
-	v := resp.Header.Get("Retry-After")
+func retryAfter(answer http.Header) (time.Duration, bool) {
+	v := answer.Get("Retry-After")
 	if n, err := strconv.Atoi(v); err == nil {
 		return time.Duration(n) * time.Second, true
 	}
@@ -109,8 +106,9 @@ func (t retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !again || attempt >= t.attempts || ctx.Err() != nil || (req.Body != nil && req.Body != http.NoBody && req.GetBody == nil) {
 			return resp, err
 		}
-		pause := t.wait(attempt, resp)
+		pause := t.wait(attempt, nil)
 		if err == nil {
+			pause = t.wait(attempt, resp.Header)
 			_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
 			_ = resp.Body.Close()
 		}

@@ -62,30 +62,32 @@ func (r *Repository) PushBlob(ctx context.Context, d content.Descriptor, src io.
 		if err == nil {
 			return nil
 		}
-		again, resp := retryableUpload(err)
+		again, answer := retryableUpload(err)
 		if !again || attempt >= r.client.retry.attempts || ctx.Err() != nil {
 			return r.explain("pushing "+d.Digest.String()+" to", err)
 		}
-		if err := sleep(ctx, r.client.retry.wait(attempt, resp)); err != nil {
+		if err := sleep(ctx, r.client.retry.wait(attempt, answer)); err != nil {
 			return r.explain("pushing "+d.Digest.String()+" to", err)
 		}
 	}
 }
 
-// answered is an error answer with its headers, for Retry-After.
-type answered struct {
+// refusal is an answer that is no success, with its header for Retry-After.
+type refusal struct {
 	error
-	resp *http.Response
+	method string
+	status int
+	header http.Header
 }
 
-func (a *answered) Unwrap() error { return a.error }
+func (r *refusal) Unwrap() error { return r.error }
 
-func retryableUpload(err error) (bool, *http.Response) {
-	var a *answered
-	if errors.As(err, &a) {
-		// 404 and 416: the session is lost or not where we thought it was.
-		code := a.resp.StatusCode
-		return retryableStatus(code) || code == http.StatusNotFound && a.resp.Request.Method != http.MethodPost || code == http.StatusRequestedRangeNotSatisfiable, a.resp
+func retryableUpload(err error) (bool, http.Header) {
+	var r *refusal
+	if errors.As(err, &r) {
+		// The session may be lost, or not be where we thought it was.
+		lost := r.status == http.StatusNotFound && r.method != http.MethodPost || r.status == http.StatusRequestedRangeNotSatisfiable
+		return retryableStatus(r.status) || lost, r.header
 	}
 	return retryableError(err), nil
 }
@@ -120,29 +122,29 @@ func (u *upload) begin(ctx context.Context) error {
 		}
 	}
 	u.setSent(0)
-	resp, err := u.do(ctx, http.MethodPost, u.r.base+"/blobs/uploads/", 0, 0, http.StatusAccepted)
+	answer, err := u.do(ctx, http.MethodPost, u.r.base+"/blobs/uploads/", 0, 0, http.StatusAccepted)
 	if err != nil {
 		return err
 	}
-	return u.moveTo(resp)
+	return u.moveTo(answer)
 }
 
 // status asks how much of the blob the registry has.
 func (u *upload) status(ctx context.Context) error {
-	resp, err := u.do(ctx, http.MethodGet, u.location, 0, 0, http.StatusNoContent)
+	answer, err := u.do(ctx, http.MethodGet, u.location, 0, 0, http.StatusNoContent)
 	if err != nil {
 		return err
 	}
-	_, last, ok := strings.Cut(resp.Header.Get("Range"), "-")
+	_, last, ok := strings.Cut(answer.header.Get("Range"), "-")
 	n, err := strconv.ParseInt(last, 10, 64)
 	if !ok || err != nil || n+1 > u.d.Size {
-		return fmt.Errorf("the answer has the range %q", resp.Header.Get("Range"))
+		return fmt.Errorf("the answer has the range %q", answer.header.Get("Range"))
 	}
 	if n == 0 { // "0-0" is both one byte and none
 		return errors.New("nothing to go on with")
 	}
 	u.setSent(n + 1)
-	return u.moveTo(resp)
+	return u.moveTo(answer)
 }
 
 func (u *upload) setSent(n int64) {
@@ -154,12 +156,12 @@ func (u *upload) setSent(n int64) {
 func (u *upload) chunks(ctx context.Context) error {
 	for u.sent < u.d.Size {
 		n := min(u.r.client.opts.ChunkSize, u.d.Size-u.sent)
-		resp, err := u.do(ctx, http.MethodPatch, u.location, u.sent, n, http.StatusAccepted)
+		answer, err := u.do(ctx, http.MethodPatch, u.location, u.sent, n, http.StatusAccepted)
 		if err != nil {
 			return err
 		}
 		u.setSent(u.sent + n)
-		if err := u.moveTo(resp); err != nil {
+		if err := u.moveTo(answer); err != nil {
 			return err
 		}
 	}
@@ -175,7 +177,7 @@ func (u *upload) finish(ctx context.Context) error {
 	q := at.Query()
 	q.Set("digest", u.d.Digest.String())
 	at.RawQuery = q.Encode()
-	resp, err := u.do(ctx, http.MethodPut, at.String(), u.sent, u.d.Size-u.sent, http.StatusCreated)
+	answer, err := u.do(ctx, http.MethodPut, at.String(), u.sent, u.d.Size-u.sent, http.StatusCreated)
 	if err != nil {
 		if u.d.Size <= u.r.client.opts.ChunkSize {
 			u.location = "" // what it has of the only request is unknown: begin again
@@ -183,14 +185,20 @@ func (u *upload) finish(ctx context.Context) error {
 		return err
 	}
 	u.setSent(u.d.Size)
-	if got := resp.Header.Get("Docker-Content-Digest"); got != "" && got != u.d.Digest.String() {
+	if got := answer.header.Get("Docker-Content-Digest"); got != "" && got != u.d.Digest.String() {
 		return fmt.Errorf("the registry stored %q: %w", got, content.ErrMismatch)
 	}
 	return nil
 }
 
+// answer is what is left of a response once its body was read.
+type answer struct {
+	header http.Header
+	from   *url.URL // of the request
+}
+
 // do sends one request with length bytes from offset, under watch.
-func (u *upload) do(ctx context.Context, method, target string, offset, length int64, want int) (*http.Response, error) {
+func (u *upload) do(ctx context.Context, method, target string, offset, length int64, want int) (*answer, error) {
 	w := watch(asUpload(ctx), commitTimeout, u.r.client.opts.StallTimeout)
 	defer w.stop()
 	var reader io.Reader
@@ -220,20 +228,20 @@ func (u *upload) do(ctx context.Context, method, target string, offset, length i
 	}
 	defer resp.Body.Close() //nolint:errcheck // opened for reading
 	if resp.StatusCode != want {
-		return nil, &answered{responseError(resp), resp}
+		return nil, &refusal{responseError(resp), method, resp.StatusCode, resp.Header}
 	}
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
-	return resp, nil
+	return &answer{header: resp.Header, from: resp.Request.URL}, nil
 }
 
 // moveTo takes the address of the session from an answer. It has to be on the
 // registry itself: credentials go nowhere else.
-func (u *upload) moveTo(resp *http.Response) error {
-	at, err := resp.Location()
-	if err != nil {
-		return fmt.Errorf("the registry began an upload without saying where: %w", err)
+func (u *upload) moveTo(a *answer) error {
+	from, location := a.from, a.header.Get("Location")
+	at, err := from.Parse(location)
+	if err != nil || location == "" {
+		return fmt.Errorf("the registry began an upload without saying where: Location is %q", location)
 	}
-	from := resp.Request.URL
 	if at.Hostname() != from.Hostname() || port(at) != port(from) || (from.Scheme == "https" && at.Scheme != "https") {
 		return problem.New(problem.Failed, "set the registry's external URL to "+from.Scheme+"://"+from.Host,
 			"the registry sends the upload to %s://%s, which is not where it was asked", at.Scheme, at.Host)

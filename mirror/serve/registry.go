@@ -26,7 +26,7 @@ type RegistryOptions struct {
 	Htpasswd string // file of users, bcrypt only; "" means that everybody may do everything
 }
 
-// ErrBusy: another process serves the same folder.
+// ErrBusy means: another process serves the same folder.
 var ErrBusy = errors.New("another process serves this folder")
 
 // Registry returns a writable registry on a folder: the distribution project's

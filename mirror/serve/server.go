@@ -35,7 +35,7 @@ func Run(ctx context.Context, handler http.Handler, opts ServerOptions) error {
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.Addr)
 	if err != nil {
-		return listenError(opts.Addr, err)
+		return listenError(err)
 	}
 	scheme := "http"
 	if config != nil {
@@ -82,7 +82,7 @@ func serverTLS(opts ServerOptions) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get, NextProtos: []string{"http/1.1"}}, nil
 }
 
-func listenError(addr string, err error) error {
+func listenError(err error) error {
 	remedy := ""
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -93,11 +93,11 @@ func moduleEdges(t *testing.T, tags string) []depcheck.Edge {
 			ImportPath                               string
 			Imports, TestImports, XTestImports, Deps []string
 		}
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
 			return edges
-		} else {
-			require.NoError(t, err)
 		}
+		require.NoError(t, err)
 		for _, to := range p.Imports {
 			edges = append(edges, depcheck.Edge{From: p.ImportPath, To: to})
 		}

@@ -4,6 +4,8 @@
 // repository, so that other implementations can use them too.
 package vectors
 
+//go:generate go run ./generate .
+
 // Vector is one bundle file.
 type Vector struct {
 	File string

@@ -203,7 +203,7 @@ func (a *app) note(format string, args ...any) {
 func (a *app) progress() (progress.Reporter, func()) {
 	switch {
 	case a.quiet:
-		return progress.None, func() {}
+		return progress.None{}, func() {}
 	case a.logFormat == "json":
 		return newLines(jsonLines(a.logger())), func() {}
 	case isTerminal(a.Err):

@@ -123,7 +123,7 @@ type report struct {
 
 type printLine func(report)
 
-func newLines(print printLine) *lines { return &lines{print: print} }
+func newLines(p printLine) *lines { return &lines{print: p} }
 
 func textLines(w io.Writer) printLine {
 	return func(r report) {

@@ -1,0 +1,290 @@
+// Command demo goes the whole way of a bundle on one machine, by the commands
+// that a person would type: an "upstream" registry with real images, a signed
+// bundle, a damaged copy that is refused, and a "dark" registry that is filled
+// when upstream is gone. It ends with a table of what was done, and fails as
+// soon as a step does not do what it should.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/term"
+
+	"github.com/sealift/sealift/test/images"
+)
+
+func main() {
+	sealift := flag.String("sealift", "bin/sealift", "the program to show")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *sealift); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1) //nolint:gocritic // nothing is left to be stopped
+	}
+}
+
+func run(ctx context.Context, sealift string) error {
+	path, err := filepath.Abs(sealift)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "sealift-demo-")
+	if err != nil {
+		return err
+	}
+	d := &demo{ctx: ctx, sealift: path, dir: dir, digests: map[string]string{}}
+	defer d.close()
+	for _, step := range d.steps() {
+		heading(step.title)
+		start := time.Now()
+		what, err := step.do()
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.title, err)
+		}
+		d.done = append(d.done, row{step.title, what, time.Since(start)})
+	}
+	d.table()
+	return nil
+}
+
+// heading is bold where there is a terminal.
+func heading(title string) {
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		title = "\033[1m" + title + "\033[0m"
+	}
+	fmt.Printf("\n== %s\n", title)
+}
+
+// demo is one run.
+type demo struct {
+	ctx            context.Context //nolint:containedctx // lives as long as the run
+	sealift, dir   string
+	upstream, dark server
+	digests        map[string]string // of the images, by name
+	done           []row
+}
+
+type row struct {
+	title, what string
+	took        time.Duration
+}
+
+type step struct {
+	title string
+	do    func() (what string, err error)
+}
+
+// The images of the demo, without their registry.
+const (
+	suite = "sealift/cli:demo"
+	multi = "sealift/hello:demo"
+)
+
+func (d *demo) steps() []step {
+	return []step{
+		{"An upstream registry, with images of the suite's own programs", d.fillUpstream},
+		{"A key pair to sign with", d.key},
+		{"Everything into one signed file", d.create},
+		{"What is in it", d.inspect},
+		{"A copy with one bit changed is refused", d.damage},
+		{"The file itself is whole", d.verify},
+		{"Across the gap: upstream is gone, the dark registry is empty", d.cross},
+		{"The dark registry is filled", d.push},
+		{"Once more: nothing has to be sent", d.pushAgain},
+		{"Images pulled from the dark registry are the same", d.pull},
+		{"Images pulled straight from the file are the same", d.serve},
+	}
+}
+
+// sh runs sealift and shows the command as a person would type it.
+func (d *demo) sh(args ...string) (string, error) {
+	fmt.Printf("$ sealift %s\n", strings.Join(args, " "))
+	cmd := exec.CommandContext(d.ctx, d.sealift, args...)
+	cmd.Dir = d.dir
+	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=demo", "DOCKER_CONFIG="+d.dir)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	fmt.Print(out.String())
+	return out.String(), err
+}
+
+func (d *demo) fillUpstream() (string, error) {
+	if err := d.start(&d.upstream, "registry", "serve", "--data", "upstream"); err != nil {
+		return "", err
+	}
+	builds, err := d.buildHello()
+	if err != nil {
+		return "", err
+	}
+	digest, err := images.PushProgram(d.upstream.host+"/"+suite, map[string]string{"linux/amd64": d.sealift})
+	if err != nil {
+		return "", err
+	}
+	d.digests[suite] = digest
+	if digest, err = images.PushProgram(d.upstream.host+"/"+multi, builds); err != nil {
+		return "", err
+	}
+	d.digests[multi] = digest
+	for _, name := range []string{suite, multi} {
+		fmt.Printf("%s/%s is %s\n", d.upstream.host, name, d.digests[name])
+	}
+	return "2 images, one of them for two platforms", d.define()
+}
+
+// buildHello builds the little program for two platforms.
+func (d *demo) buildHello() (map[string]string, error) {
+	builds := map[string]string{}
+	for _, arch := range []string{"amd64", "arm64"} {
+		out := filepath.Join(d.dir, "hello-"+arch)
+		cmd := exec.CommandContext(d.ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", out, "./test/demo/hello")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building for %s: %w\n%s", arch, err, text)
+		}
+		builds["linux/"+arch] = out
+	}
+	return builds, nil
+}
+
+func (d *demo) define() error {
+	text := fmt.Sprintf(`apiVersion: sealift.dev/v1
+kind: Bundle
+metadata: {name: demo, version: 1.0.0}
+spec:
+  images:
+    - %s/%s
+    - %s/%s
+`, d.upstream.host, suite, d.upstream.host, multi)
+	fmt.Printf("$ cat bundle.yaml\n%s", text)
+	return os.WriteFile(filepath.Join(d.dir, "bundle.yaml"), []byte(text), 0o600)
+}
+
+func (d *demo) key() (string, error) {
+	_, err := d.sh("key", "generate")
+	return "cosign.key, cosign.pub", err
+}
+
+func (d *demo) create() (string, error) {
+	if _, err := d.sh("bundle", "create", "-f", "bundle.yaml", "-o", "demo.tar", "--key", "cosign.key", "--plain-http", d.upstream.host); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(filepath.Join(d.dir, "demo.tar"))
+	if err != nil {
+		return "", err
+	}
+	return "demo.tar, " + humanize.IBytes(uint64(info.Size())), nil
+}
+
+func (d *demo) inspect() (string, error) {
+	out, err := d.sh("bundle", "inspect", "demo.tar", "--key", "cosign.pub")
+	if err == nil && !strings.Contains(out, suite) {
+		err = errors.New("the bundle does not list " + suite)
+	}
+	return "2 images", err
+}
+
+func (d *demo) damage() (string, error) {
+	data, err := os.ReadFile(filepath.Join(d.dir, "demo.tar"))
+	if err != nil {
+		return "", err
+	}
+	data[len(data)/2] ^= 1
+	if err := os.WriteFile(filepath.Join(d.dir, "damaged.tar"), data, 0o600); err != nil {
+		return "", err
+	}
+	_, err = d.sh("bundle", "verify", "damaged.tar", "--key", "cosign.pub", "--quiet")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		return "", fmt.Errorf("the damaged bundle was not refused with exit code 3: %w", errors.Join(err))
+	}
+	fmt.Println("(exit code 3)")
+	return "refused, exit code 3", os.Remove(filepath.Join(d.dir, "damaged.tar"))
+}
+
+func (d *demo) verify() (string, error) {
+	_, err := d.sh("bundle", "verify", "demo.tar", "--key", "cosign.pub")
+	return "signature, every byte, completeness", err
+}
+
+func (d *demo) cross() (string, error) {
+	host := d.upstream.host
+	d.upstream.stop()
+	if _, err := images.Pull(host + "/" + suite); err == nil {
+		return "", errors.New("upstream still answers")
+	}
+	fmt.Printf("%s answers no more\n", host)
+	return "upstream stopped", d.start(&d.dark, "registry", "serve", "--data", "dark")
+}
+
+func (d *demo) push() (string, error) {
+	_, err := d.sh("mirror", "push", "demo.tar", d.dark.host+"/site", "--key", "cosign.pub", "--plain-http", d.dark.host)
+	return d.dark.host + "/site", err
+}
+
+func (d *demo) pushAgain() (string, error) {
+	out, err := d.sh("mirror", "push", "demo.tar", d.dark.host+"/site", "--key", "cosign.pub", "--plain-http", d.dark.host)
+	if err == nil && (!strings.Contains(out, "blobs: 0 sent") || !strings.Contains(out, "manifests: 0 sent")) {
+		err = errors.New("something was sent twice")
+	}
+	return "0 B sent", err
+}
+
+func (d *demo) pull() (string, error) { return d.compare(d.dark.host + "/site") }
+
+func (d *demo) serve() (string, error) {
+	var s server
+	defer s.stop()
+	if err := d.start(&s, "mirror", "serve", "demo.tar", "--key", "cosign.pub"); err != nil {
+		return "", err
+	}
+	return d.compare(s.host)
+}
+
+// compare pulls every image whole and compares its digest with upstream's.
+func (d *demo) compare(base string) (string, error) {
+	for _, name := range []string{suite, multi} {
+		got, err := images.Pull(base + "/" + name)
+		if err != nil {
+			return "", err
+		}
+		if got != d.digests[name] {
+			return "", fmt.Errorf("%s is %s, it was %s upstream", name, got, d.digests[name])
+		}
+		fmt.Printf("%s/%s is %s, every layer verified\n", base, name, got)
+	}
+	return "2 images, same digests", nil
+}
+
+func (d *demo) table() {
+	heading("Done")
+	tw := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(tw, "STEP\tRESULT\tTIME")
+	var total time.Duration
+	for _, r := range d.done {
+		fmt.Fprintf(tw, "%s\t%s\t%s\n", r.title, r.what, r.took.Round(10*time.Millisecond))
+		total += r.took
+	}
+	fmt.Fprintf(tw, "All of it\t\t%s\n", total.Round(10*time.Millisecond))
+	_ = tw.Flush()
+}
+
+func (d *demo) close() {
+	d.upstream.stop()
+	d.dark.stop()
+	_ = os.RemoveAll(d.dir)
+}

@@ -1,0 +1,119 @@
+// Package script_test runs the command line as its users do: one script a
+// subject, in testdata.
+package script_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sealift/sealift/cmd/sealift/cli"
+	"github.com/sealift/sealift/mirror/serve"
+	"github.com/sealift/sealift/test/images"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"sealift": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			os.Exit(cli.Run(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		},
+	})
+}
+
+func TestScripts(t *testing.T) {
+	vectors, err := filepath.Abs("../vectors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("COSIGN_PASSWORD", "a passphrase")
+			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
+			env.Setenv("VECTORS", vectors)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// registry NAME starts a writable registry and puts its HOST:PORT into $NAME.
+func registry(ts *testscript.TestScript, _ bool, args []string) {
+	h, closeRegistry, err := serve.Registry(context.Background(), serve.RegistryOptions{Data: ts.MkAbs(args[0])})
+	ts.Check(err)
+	server := httptest.NewServer(h)
+	ts.Defer(func() {
+		server.Close()
+		_ = closeRegistry()
+	})
+	ts.Setenv(args[0], strings.TrimPrefix(server.URL, "http://"))
+}
+
+// image REF SEED PLATFORM... pushes an image.
+func image(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(images.Push(args[0], args[1], 4000, args[2:]...))
+}
+
+// pull REF [MISSING-PLATFORM...] reads an image whole and prints its digest to stdout.
+func pull(ts *testscript.TestScript, neg bool, args []string) {
+	digest, err := images.Pull(args[0], args[1:]...)
+	if neg != (err != nil) {
+		ts.Fatalf("pull %v: %v", args, err)
+	}
+	fmt.Fprintln(ts.Stdout(), digest)
+}
+
+// flip FILE OFFSET changes one bit; a negative offset counts from the end.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if at < 0 {
+		at += len(data)
+	}
+	data[at] ^= 1
+	ts.Check(os.WriteFile(path, data, 0o600))
+}
+
+// code N COMMAND... checks an exit code.
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// subst FILE replaces $NAME by the environment in a file.
+func subst(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	data, err := os.ReadFile(path)
+	ts.Check(err)
+	ts.Check(os.WriteFile(path, []byte(os.Expand(string(data), ts.Getenv)), 0o600))
+}
