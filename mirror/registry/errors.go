@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/sealift/sealift/bundles/content"
@@ -66,6 +67,9 @@ func (r *Repository) meaning(err error) error {
 		return err
 	case errors.As(err, &answer):
 		return r.answer(answer)
+	case errors.Is(err, auth.ErrBasicCredentialNotFound):
+		host := r.oras.Reference.Registry
+		return problem.New(problem.Failed, logIn(host), "%w: %s asks for a user, and there are no credentials for it", ErrUnauthorized, host)
 	case errors.Is(err, errdef.ErrNotFound):
 		return content.ErrNotFound
 	case errors.Is(err, content.ErrMismatch), errors.Is(err, content.ErrNotFound), errors.Is(err, content.ErrNoRange), errors.Is(err, errStalled):
@@ -90,7 +94,7 @@ func (r *Repository) answer(e *errcode.ErrorResponse) error {
 	}
 	switch e.StatusCode {
 	case http.StatusUnauthorized:
-		return wrap(ErrUnauthorized, "run docker login "+host+", or set SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD")
+		return wrap(ErrUnauthorized, logIn(host))
 	case http.StatusForbidden:
 		return wrap(ErrForbidden, "ask for the right to "+right(e.Method)+" "+r.Name())
 	case http.StatusNotFound:
@@ -105,6 +109,10 @@ func (r *Repository) answer(e *errcode.ErrorResponse) error {
 		}
 		return errors.New(text)
 	}
+}
+
+func logIn(host string) string {
+	return "run docker login " + host + ", or set SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD"
 }
 
 func right(method string) string {

@@ -136,14 +136,22 @@ func checkHtpasswd(path string) error {
 	return nil
 }
 
-// serverErrors leaves out what the library calls errors and are none: answers
-// such as "not found", which every push asks for.
+// serverErrors tells of requests that failed by a fault of this side. It leaves
+// out what the library calls errors and are none: answers such as "not found",
+// which every push asks for, and clients that went away.
 type serverErrors struct{ logrus.Formatter }
 
 // Format implements logrus.Formatter.
 func (f serverErrors) Format(e *logrus.Entry) ([]byte, error) {
-	if status, ok := e.Data["http.response.status"].(int); ok && status < http.StatusInternalServerError {
+	method, ofRequest := e.Data["http.request.method"]
+	if !ofRequest {
+		return f.Formatter.Format(e)
+	}
+	status, answered := e.Data["http.response.status"].(int)
+	detail := fmt.Sprint(e.Data["err.detail"])
+	if !answered || status < http.StatusInternalServerError || detail == "client disconnected" {
 		return nil, nil
 	}
-	return f.Formatter.Format(e)
+	uri, _, _ := strings.Cut(fmt.Sprint(e.Data["http.request.uri"]), "?") // the query holds the session's secret
+	return fmt.Appendf(nil, "registry: %s %s failed with %d: %s\n", method, uri, status, detail), nil
 }
