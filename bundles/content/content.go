@@ -124,6 +124,9 @@ func Verify(r io.Reader, d Descriptor) (*Verifier, error) {
 	if err := d.Digest.Validate(); err != nil {
 		return nil, fmt.Errorf("digest %q: %w", d.Digest, err)
 	}
+	if d.Size < 0 {
+		return nil, fmt.Errorf("%s has the size %d: %w", d.Digest, d.Size, ErrMismatch)
+	}
 	return &Verifier{r: r, d: d, verifier: d.Digest.Verifier(), left: d.Size}, nil
 }
 

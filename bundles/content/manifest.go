@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -64,17 +65,22 @@ func (m *Manifest) IsImage() bool {
 // Children returns every descriptor that m needs to be whole, each digest
 // once: the manifests of an index, or configuration and layers.
 func (m *Manifest) Children() []Descriptor {
-	all := slices.Clone(m.Manifests)
-	if m.Config != nil {
-		all = append(all, *m.Config)
-	}
-	all = append(all, m.Layers...)
+	all := m.all()
 	seen := make(map[string]bool, len(all))
 	return slices.DeleteFunc(all, func(d Descriptor) bool {
 		was := seen[d.Digest.String()]
 		seen[d.Digest.String()] = true
 		return was
 	})
+}
+
+// all returns the same descriptors with their repeats.
+func (m *Manifest) all() []Descriptor {
+	all := slices.Clone(m.Manifests)
+	if m.Config != nil {
+		all = append(all, *m.Config)
+	}
+	return append(all, m.Layers...)
 }
 
 // ParseManifest reads a manifest or index of the media type that d states.
@@ -113,7 +119,10 @@ func ParseManifest(d Descriptor, data []byte) (*Manifest, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("%s: %w: %w", d.Digest, ErrManifest, errors.Join(faults...))
 	}
-	return m, m.foreign(d)
+	if err := m.foreign(d); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 func (m *Manifest) faults() []error {
@@ -127,7 +136,14 @@ func (m *Manifest) faults() []error {
 	case !IsIndex(m.MediaType) && m.Config == nil:
 		faults = append(faults, errors.New("config is missing"))
 	}
-	for _, c := range m.Children() {
+	sizes := map[digest.Digest]int64{}
+	for _, c := range m.all() {
+		if size, ok := sizes[c.Digest]; ok && size != c.Size {
+			faults = append(faults, fmt.Errorf("%s has the size %d and the size %d", c.Digest, size, c.Size))
+		} else if ok {
+			continue
+		}
+		sizes[c.Digest] = c.Size
 		if err := c.Digest.Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("digest %q: %w", c.Digest, err))
 		} else if c.Digest.Algorithm() != "sha256" {

@@ -12,12 +12,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/distribution/reference"
-	"sigs.k8s.io/yaml"
-
-	"github.com/sealift/sealift/internal/problem"
 )
 
 // What the two files say they are.
@@ -55,7 +51,7 @@ type Metadata struct {
 // Spec is what a bundle shall carry.
 type Spec struct {
 	// Platforms are carried of every image that does not say otherwise;
-	// empty means all.
+	// empty means all. One without a variant stands for all its variants.
 	Platforms []string `json:"platforms,omitempty"`
 	Images    []Image  `json:"images,omitempty"`
 
@@ -124,33 +120,17 @@ func read(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// Parse reads and checks a definition. Its error names every problem, each
-// with the path of its field.
+// Parse reads and checks a definition. Its error is ErrInvalid and names every
+// problem, each with the path of its field.
 func Parse(data []byte) (*Bundle, error) {
 	if len(data) > maxSize {
 		return nil, fmt.Errorf("it has more than %d bytes: %w", maxSize, ErrInvalid)
 	}
 	b := &Bundle{source: bytes.Clone(data)}
-	if err := decode(data, b); err != nil {
+	if err := decode(data, b, b.validate); err != nil {
 		return nil, err
 	}
-	if problems := b.validate(); len(problems) > 0 {
-		return nil, invalid(problems)
-	}
 	return b, nil
-}
-
-func decode(data []byte, into any) error {
-	if err := yaml.UnmarshalStrict(data, into); err != nil {
-		text := strings.TrimPrefix(err.Error(), "error unmarshaling JSON: while decoding JSON: ")
-		text = strings.TrimPrefix(strings.TrimPrefix(text, "error converting YAML to JSON: "), "json: ")
-		return problem.New(problem.Usage, "", "%w: %s", ErrInvalid, text)
-	}
-	return nil
-}
-
-func invalid(problems []string) error {
-	return problem.New(problem.Usage, "", "%w:\n  %s", ErrInvalid, strings.Join(problems, "\n  "))
 }
 
 // Names and platforms have these forms.
@@ -202,8 +182,9 @@ func (b *Bundle) imageProblems() []string {
 		}
 		if first, ok := seen[named.String()]; ok {
 			out = append(out, fmt.Sprintf("%s: %s is the same as spec.images[%d]", path, img.Ref, first))
+		} else {
+			seen[named.String()] = i
 		}
-		seen[named.String()] = i
 		if d, ok := named.(reference.Digested); ok && !digestPattern.MatchString(d.Digest().String()) {
 			out = append(out, fmt.Sprintf("%s: %s: only sha256 digests are carried", path, img.Ref))
 		}
@@ -227,8 +208,5 @@ func platformProblems(path string, platforms []string) []string {
 
 // CheckPlatforms checks platforms that were given by hand.
 func CheckPlatforms(platforms []string) error {
-	if problems := platformProblems("platforms", platforms); len(problems) > 0 {
-		return invalid(problems)
-	}
-	return nil
+	return invalid(platformProblems("platforms", platforms))
 }

@@ -6,8 +6,10 @@ import (
 	"os"
 	"slices"
 
+	"github.com/distribution/reference"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/durable"
 )
 
@@ -60,38 +62,62 @@ func LoadLock(path string) (*Lock, error) {
 	return l, nil
 }
 
-// ParseLock reads and checks a lock. Its error names every problem.
+// ParseLock reads and checks a lock. Its error is ErrInvalid and names every
+// problem, each with the path of its field.
 func ParseLock(data []byte) (*Lock, error) {
+	if len(data) > maxLockSize {
+		return nil, fmt.Errorf("it has more than %d bytes: %w", maxLockSize, ErrInvalid)
+	}
 	l := new(Lock)
-	if err := decode(data, l); err != nil {
+	if err := decode(data, l, l.validate); err != nil {
 		return nil, err
 	}
-	var problems []string
-	if l.APIVersion != APIVersion || l.Kind != KindLock {
-		problems = append(problems, fmt.Sprintf("apiVersion and kind: %q and %q, not %q and %q", l.APIVersion, l.Kind, APIVersion, KindLock))
+	return l, nil
+}
+
+func (l *Lock) validate() []string {
+	var out []string
+	if l.APIVersion != APIVersion {
+		out = append(out, fmt.Sprintf("apiVersion: is %q, not %q", l.APIVersion, APIVersion))
+	}
+	if l.Kind != KindLock {
+		out = append(out, fmt.Sprintf("kind: is %q, not %q", l.Kind, KindLock))
 	}
 	seen := map[string]bool{}
 	for i, img := range l.Images {
 		path := fmt.Sprintf("images[%d]", i)
-		if _, err := (Image{Ref: img.Ref}).Reference(); err != nil {
-			problems = append(problems, fmt.Sprintf("%s.ref: %q is not an image reference: %v", path, img.Ref, err))
-		}
+		out = append(out, img.validate(path)...)
 		if seen[img.Ref] {
-			problems = append(problems, fmt.Sprintf("%s.ref: %s stands twice", path, img.Ref))
+			out = append(out, fmt.Sprintf("%s.ref: %s stands twice", path, img.Ref))
 		}
 		seen[img.Ref] = true
-		if !digestPattern.MatchString(img.Digest) {
-			problems = append(problems, fmt.Sprintf("%s.digest: %q is not a sha256 digest", path, img.Digest))
-		}
-		if img.Size <= 0 {
-			problems = append(problems, fmt.Sprintf("%s.size: is %d", path, img.Size))
-		}
-		problems = append(problems, platformProblems(path+".platforms", img.Platforms)...)
 	}
-	if len(problems) > 0 {
-		return nil, invalid(problems)
+	return out
+}
+
+func (img LockedImage) validate(path string) []string {
+	var out []string
+	named, err := Image{Ref: img.Ref}.Reference()
+	switch {
+	case err != nil:
+		out = append(out, fmt.Sprintf("%s.ref: %q is not an image reference: %v", path, img.Ref, err))
+	case named.String() != img.Ref:
+		// An entry under another spelling would never be found again.
+		out = append(out, fmt.Sprintf("%s.ref: %s is not in full: %s", path, img.Ref, named))
 	}
-	return l, nil
+	if !digestPattern.MatchString(img.Digest) {
+		out = append(out, fmt.Sprintf("%s.digest: %q is not a sha256 digest", path, img.Digest))
+	}
+	if d, ok := named.(reference.Digested); ok && d.Digest().String() != img.Digest {
+		out = append(out, fmt.Sprintf("%s.digest: %s is not the digest of the reference", path, img.Digest))
+	}
+	if !content.IsManifest(img.MediaType) {
+		out = append(out, fmt.Sprintf("%s.mediaType: %q is not that of a manifest or index", path, img.MediaType))
+	}
+	if img.Size <= 0 || img.Size > content.MaxManifestSize {
+		out = append(out, fmt.Sprintf("%s.size: is %d", path, img.Size))
+	}
+	return append(out, platformProblems(path+".platforms", img.Platforms)...)
 }
 
 const lockComment = "# Written by \"sealift bundle create\": what each reference resolved to. Keep it beside the definition, under version control.\n"

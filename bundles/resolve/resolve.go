@@ -205,7 +205,9 @@ type resolver struct {
 
 	desc      content.Descriptor
 	blobs     []Blob
-	seen      map[digest.Digest]int64
+	at        map[digest.Digest]int  // where in blobs
+	walked    map[digest.Digest]bool // the manifests that were read; the value tells whether they travel
+	bytes     int64                  // of the manifests that were read
 	platforms []string
 	absent    []content.Descriptor
 }
@@ -214,6 +216,9 @@ func (r *resolver) resolve(ctx context.Context, ref string) error {
 	d, err := r.src.Resolve(ctx, ref)
 	if err != nil {
 		return err
+	}
+	if want, err := digest.Parse(ref); err == nil && want != d.Digest {
+		return fmt.Errorf("asked for %s, the registry answered with %s: %w", want, d.Digest, content.ErrMismatch)
 	}
 	r.desc = bare(d)
 	return nil
@@ -299,7 +304,7 @@ func (r *resolver) missing() []string {
 
 func (r *resolver) checkPlatforms(has []string) error {
 	missing := r.missing()
-	if len(missing) == 0 {
+	if len(missing) == 0 || len(has) == 0 { // what has no platform fits everywhere
 		return nil
 	}
 	slices.Sort(has)

@@ -3,6 +3,7 @@ package resolve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,9 +16,10 @@ import (
 
 // Limits of what one image may consist of.
 const (
-	maxDepth    = 4      // indexes in indexes
-	maxChildren = 10_000 // of one index
-	maxConfig   = 4 << 20
+	maxDepth     = 4        // indexes in indexes
+	maxChildren  = 10_000   // manifests, of one index and in all
+	maxManifests = 64 << 20 // bytes of all manifests
+	maxConfig    = 4 << 20
 )
 
 // BuildKit attaches attestations to an image as further manifests of its
@@ -27,29 +29,25 @@ const attestedDigest = "vnd.docker.reference.digest"
 
 // walk reads the manifests of the image and lists what has to be carried.
 func (r *resolver) walk(ctx context.Context) error {
-	r.seen = map[digest.Digest]int64{}
+	r.at, r.walked = map[digest.Digest]int{}, map[digest.Digest]bool{}
 	m, data, err := r.manifest(ctx, r.desc)
 	if err != nil {
 		return err
 	}
+	var has []string
 	if content.IsIndex(r.desc.MediaType) {
-		has, err := r.index(ctx, m, 1)
-		if err != nil {
-			return err
-		}
-		if err := r.checkPlatforms(has); err != nil {
-			return err
-		}
+		has, err = r.index(ctx, m, 1)
 	} else {
-		if err := r.plain(ctx, m); err != nil {
-			return err
-		}
-		if err := r.layers(m); err != nil {
-			return err
-		}
+		has, err = r.plain(ctx, m)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.checkPlatforms(has); err != nil {
+		return err
 	}
 	// A manifest may stand in an index twice, once for a platform that travels.
-	r.absent = slices.DeleteFunc(r.absent, func(d content.Descriptor) bool { _, here := r.seen[d.Digest]; return here })
+	r.absent = slices.DeleteFunc(r.absent, func(d content.Descriptor) bool { return r.walked[d.Digest] })
 	return r.add(r.desc, data)
 }
 
@@ -59,6 +57,10 @@ func (r *resolver) manifest(ctx context.Context, d content.Descriptor) (*content
 		_, err := content.ParseManifest(d, nil) // says what is wrong with the media type
 		return nil, nil, err
 	}
+	if len(r.walked) >= maxChildren || r.bytes+d.Size > maxManifests {
+		return nil, nil, fmt.Errorf("it has more than %d manifests or %d bytes of them: %w", maxChildren, maxManifests, content.ErrTooLarge)
+	}
+	r.bytes += d.Size
 	data, err := content.ReadAll(ctx, r.src, d, content.MaxManifestSize)
 	if err != nil {
 		return nil, nil, err
@@ -73,24 +75,19 @@ func (r *resolver) index(ctx context.Context, m *content.Manifest, depth int) (h
 	if depth > maxDepth || len(m.Manifests) > maxChildren {
 		return nil, fmt.Errorf("its index is more than %d deep or has more than %d manifests: %w", maxDepth, maxChildren, content.ErrTooLarge)
 	}
-	carried := map[digest.Digest]bool{}
 	var attestations []content.Descriptor
 	for _, d := range m.Manifests {
-		if d.Annotations[attestedDigest] != "" {
+		p := platform(d.Platform)
+		if p == "" && d.Annotations[attestedDigest] != "" {
 			attestations = append(attestations, d)
 			continue
 		}
-		p := platform(d.Platform)
 		if p != "" {
 			has = append(has, p)
 		}
 		if !r.wants(p) {
 			r.leaveOut(d)
 			continue
-		}
-		carried[d.Digest] = true
-		if p != "" {
-			r.platforms = append(r.platforms, p)
 		}
 		below, err := r.child(ctx, d, depth)
 		if err != nil {
@@ -100,7 +97,7 @@ func (r *resolver) index(ctx context.Context, m *content.Manifest, depth int) (h
 	}
 	// What speaks of a manifest travels with it.
 	for _, d := range attestations {
-		if !carried[digest.Digest(d.Annotations[attestedDigest])] {
+		if !r.walked[digest.Digest(d.Annotations[attestedDigest])] {
 			r.leaveOut(d)
 			continue
 		}
@@ -111,24 +108,44 @@ func (r *resolver) index(ctx context.Context, m *content.Manifest, depth int) (h
 	return has, nil
 }
 
-// child adds one manifest of an index, or an index within it.
+// child adds one manifest of an index, or an index within it, and returns the
+// platforms that it has and d does not tell of.
 func (r *resolver) child(ctx context.Context, d content.Descriptor, depth int) (has []string, err error) {
-	if _, done := r.seen[d.Digest]; done {
-		return nil, nil
+	p := platform(d.Platform)
+	if r.walked[d.Digest] {
+		r.carry(p)
+		return nil, r.add(d, nil)
 	}
 	m, data, err := r.manifest(ctx, d)
 	if err != nil {
 		return nil, err
 	}
-	if content.IsIndex(d.MediaType) {
+	r.walked[d.Digest] = false
+	switch {
+	case content.IsIndex(d.MediaType):
 		has, err = r.index(ctx, m, depth+1)
-	} else {
-		err = r.layers(m)
+	case d.Platform == nil || d.Platform.OS == "":
+		if p, err = r.platformOf(ctx, m); p != "" {
+			has = []string{p}
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return has, r.add(d, data)
+	if !r.wants(p) {
+		d.Platform = parsePlatform(p)
+		r.leaveOut(d)
+		return has, nil
+	}
+	r.carry(p)
+	r.walked[d.Digest] = true
+	return has, errors.Join(r.parts(m), r.add(d, data))
+}
+
+func (r *resolver) carry(platform string) {
+	if platform != "" {
+		r.platforms = append(r.platforms, platform)
+	}
 }
 
 func (r *resolver) leaveOut(d content.Descriptor) {
@@ -137,8 +154,11 @@ func (r *resolver) leaveOut(d content.Descriptor) {
 	r.absent = append(r.absent, a)
 }
 
-// layers adds configuration and layers of an image manifest.
-func (r *resolver) layers(m *content.Manifest) error {
+// parts adds configuration and layers of an image manifest.
+func (r *resolver) parts(m *content.Manifest) error {
+	if content.IsIndex(m.MediaType) {
+		return nil
+	}
 	for _, d := range m.Children() {
 		if err := r.add(d, nil); err != nil {
 			return err
@@ -149,36 +169,51 @@ func (r *resolver) layers(m *content.Manifest) error {
 
 // add notes a blob, each digest once.
 func (r *resolver) add(d content.Descriptor, data []byte) error {
-	if size, ok := r.seen[d.Digest]; ok {
-		if size != d.Size {
-			return fmt.Errorf("%s is described with %d bytes and with %d: %w", d.Digest, size, d.Size, content.ErrMismatch)
-		}
+	i, known := r.at[d.Digest]
+	if !known {
+		r.at[d.Digest] = len(r.blobs)
+		r.blobs = append(r.blobs, Blob{Descriptor: bare(d), Repositories: []string{r.repo}, Data: data})
 		return nil
 	}
-	r.seen[d.Digest] = d.Size
-	r.blobs = append(r.blobs, Blob{Descriptor: bare(d), Repositories: []string{r.repo}, Data: data})
+	have := &r.blobs[i]
+	if have.Descriptor.Size != d.Size {
+		return fmt.Errorf("%s is described with %d bytes and with %d: %w", d.Digest, have.Descriptor.Size, d.Size, content.ErrMismatch)
+	}
+	if have.Data == nil && data != nil { // it is also carried as if it were a layer
+		have.Data, have.Descriptor.MediaType = data, d.MediaType
+	}
 	return nil
 }
 
-// plain learns the platform of an image that is no index, and checks it.
-func (r *resolver) plain(ctx context.Context, m *content.Manifest) error {
+// plain adds an image that is no index and returns its platform.
+func (r *resolver) plain(ctx context.Context, m *content.Manifest) (has []string, err error) {
+	p, err := r.platformOf(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	if p != "" {
+		r.carry(p)
+		has = []string{p}
+	}
+	r.walked[r.desc.Digest] = true
+	return has, r.parts(m)
+}
+
+// platformOf reads the platform of an image from its configuration. It is ""
+// for an artifact, which runs nowhere.
+func (r *resolver) platformOf(ctx context.Context, m *content.Manifest) (string, error) {
 	if !m.IsImage() {
-		return nil // an artifact runs nowhere, so that it fits everywhere
+		return "", nil
 	}
 	data, err := content.ReadAll(ctx, r.src, *m.Config, maxConfig)
 	if err != nil {
-		return fmt.Errorf("reading the configuration: %w", err)
+		return "", fmt.Errorf("reading the configuration: %w", err)
 	}
 	var config ocispec.Platform
 	if err := json.Unmarshal(data, &config); err != nil {
-		return fmt.Errorf("configuration %s: %w: %w", m.Config.Digest, content.ErrManifest, err)
+		return "", fmt.Errorf("configuration %s: %w: %w", m.Config.Digest, content.ErrManifest, err)
 	}
-	p := platform(&config)
-	if p == "" {
-		return nil
-	}
-	r.platforms = []string{p}
-	return r.checkPlatforms([]string{p})
+	return platform(&config), nil
 }
 
 // wants tells whether a platform is to be carried. What has none always is.
@@ -206,16 +241,24 @@ func platform(p *ocispec.Platform) string {
 	return s
 }
 
+// parsePlatform is the reverse of platform.
+func parsePlatform(s string) *ocispec.Platform {
+	parts := append(strings.SplitN(s, "/", 3), "", "")
+	return &ocispec.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
+}
+
 // fits tells whether what is there, has, is what is wanted. A wanted platform
-// without variant takes every variant; arm64 and arm64/v8 are the same.
+// without variant takes every variant; one with a variant takes that alone,
+// where none means the usual one: arm is arm/v7, arm64 is arm64/v8, amd64 is amd64/v1.
 func fits(has, want string) bool {
-	has, want = normal(has), normal(want)
-	return has == want || strings.HasPrefix(has, want+"/")
+	return has == want || strings.HasPrefix(has, want+"/") || normal(has) == normal(want)
 }
 
 func normal(platform string) string {
-	if strings.HasSuffix(platform, "/arm64/v8") {
-		return strings.TrimSuffix(platform, "/v8")
+	p := parsePlatform(platform)
+	usual := map[string]string{"arm": "v7", "arm64": "v8", "amd64": "v1"}[p.Architecture]
+	if p.Variant == "" && usual != "" {
+		return platform + "/" + usual
 	}
 	return platform
 }

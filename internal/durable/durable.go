@@ -34,12 +34,13 @@ func WriteNew(path string, data []byte, perm fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	err = os.Link(tmp, path)
-	err = errors.Join(err, os.Remove(tmp))
-	if err != nil {
-		return err
+	if err := os.Link(tmp, path); err != nil {
+		return errors.Join(err, os.Remove(tmp))
 	}
-	return SyncDir(filepath.Dir(path))
+	if err := errors.Join(os.Remove(tmp), SyncDir(filepath.Dir(path))); err != nil {
+		return errors.Join(err, os.Remove(path)) // a failed write leaves nothing
+	}
+	return nil
 }
 
 // Rename renames a synced file and syncs the folder of its new name.

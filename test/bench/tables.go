@@ -62,7 +62,7 @@ func (b *bench) create(dir, out string, u *usage) error {
 // blob is where a blob of the corpus can be had.
 type blob struct {
 	repository, digest, file string
-	offset, size             int64
+	size                     int64
 }
 
 // blobs lists the blobs of the bundle and a repository that has each.

@@ -116,6 +116,7 @@ func (o openingSigner) Sign(ctx context.Context, payload []byte) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
+	defer signer.Close()
 	return signer.Sign(ctx, payload)
 }
 
