@@ -206,7 +206,7 @@ func (p *pusher) failed(ctx context.Context, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err = fmt.Errorf("pushing to %s: %w", p.host, err)
-	if ctx.Err() != nil || p.opts.DryRun || p.result.Blobs.Sent+p.result.Blobs.Mounted+p.result.Manifests.Sent == 0 {
+	if ctx.Err() != nil || p.opts.DryRun || problem.KindOf(err) != problem.Failed || p.result.Blobs.Sent+p.result.Blobs.Mounted+p.result.Manifests.Sent == 0 {
 		return err
 	}
 	return &problem.Error{Err: err, Kind: problem.Partial, Remedy: "then run the same command again: what has arrived is not sent twice"}
@@ -298,7 +298,14 @@ func (p *pusher) bring(ctx context.Context, repo *registry.Repository, b blobPla
 		task = progress.None{}
 	}
 	defer task.Done()
-	return true, repo.PushBlob(ctx, b.desc, section, task)
+	err = repo.PushBlob(ctx, b.desc, section, task)
+	if err != nil && ctx.Err() == nil {
+		// The registry verifies what it gets. When it refuses, find out whose fault it is.
+		if damage := b.bundle.VerifyBlob(ctx, b.desc.Digest); damage != nil {
+			return true, problem.New(problem.Verification, "do not use this file: copy it again from where it was made", "the bundle is damaged: %w", damage)
+		}
+	}
+	return true, err
 }
 
 func (p *pusher) manifests(ctx context.Context) error {

@@ -140,7 +140,8 @@ func TestDamagedBundle(t *testing.T) {
 	flipIn(t, path, "a layer that will change")
 	host := registries.Host(registries.Distribution(t, registries.Options{}))
 	_, err := push(t, host, mirror.PushOptions{}, r)
-	require.ErrorContains(t, err, "DIGEST_INVALID")
+	require.ErrorContains(t, err, "the bundle is damaged")
+	require.Equal(t, problem.Verification, problem.KindOf(err))
 	_, err = images.Pull(host + "/site/library/x:1")
 	require.Error(t, err)
 }

@@ -94,6 +94,16 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 	return faults, nil
 }
 
+// VerifyBlob checks the bytes of one blob.
+func (r *Reader) VerifyBlob(ctx context.Context, d digest.Digest) error {
+	b, ok := r.blobs[d]
+	if !ok {
+		return fmt.Errorf("blob %s in the bundle: %w", d, content.ErrNotFound)
+	}
+	c := checker{r: r, phase: progress.None{}, hash: sha256.New(), buf: make([]byte, verifyBuffer)}
+	return c.check(ctx, b)
+}
+
 // checker checks one blob after the other with one buffer and one hash.
 type checker struct {
 	r     *Reader
