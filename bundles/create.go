@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
@@ -54,9 +55,9 @@ type Created struct {
 }
 
 // Create makes the bundle of a definition at path: every name is resolved and
-// every size known before a layer moves; the statement is signed, then the
-// blobs are streamed to their places. A run that was cut off goes on where it
-// was. The file has its name only when it is complete.
+// every size known before a layer moves; blobs are streamed to their places
+// while the statement is signed. A run that was cut off goes on where it was.
+// The file has its name only when it is complete.
 func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries, signer Signer, path string, opts CreateOptions) (*Created, error) {
 	found, err := resolve.Resolve(ctx, def, regs, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms, Jobs: opts.Jobs})
 	if err != nil {
@@ -71,18 +72,13 @@ func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries
 			return nil, err
 		}
 	}
-	signature, err := signer.Sign(ctx, layout.StatementBytes())
-	if err != nil {
-		return nil, err
-	}
-	layout.SetSignature(signature)
 	s := layout.Statement
 	out := &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
 		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
 	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
-	return out, fill(ctx, layout, found, regs, out, opts)
+	return out, fill(ctx, layout, found, regs, signer, out, opts)
 }
 
 // contents turns what was resolved into what the archive lays out.
@@ -138,15 +134,21 @@ func finished(path, statement string, overwrite bool) (bool, error) {
 		"creating bundle %s: %w", path, ErrExists)
 }
 
-// fill fetches what the file lacks and finishes it.
-func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, regs resolve.Registries, out *Created, opts CreateOptions) (err error) {
+// fill fetches what the file lacks, signs meanwhile, and finishes it. A key
+// that does not open ends the run at once.
+func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, regs resolve.Registries, signer Signer, out *Created, opts CreateOptions) (err error) {
 	w, err := archive.Create(out.File, layout, archive.CreateOptions{})
 	if err != nil {
 		return err
 	}
+	var signErr error
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, w.Close())
+		if err == nil {
+			return
+		}
+		err = errors.Join(err, w.Close())
+		if signErr != nil && !errors.Is(signErr, context.Canceled) && w.Resumed() == 0 { // it ended before it was worth keeping
+			err = errors.Join(err, archive.Discard(out.File))
 		}
 	}()
 	total := int64(0)
@@ -159,18 +161,29 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, re
 		holders[b.Descriptor.Digest.String()] = b.Repositories
 	}
 	f := &fetcher{w: w, registries: regs, holders: holders, phase: phase}
-	err = f.run(ctx, cmp.Or(opts.Jobs, defaultJobs))
-	phase.Done()
-	if err != nil {
-		return resumable(ctx, out.File, err)
+	var signature []byte
+	g, inner := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		signature, signErr = signer.Sign(inner, layout.StatementBytes())
+		return signErr
+	})
+	g.Go(func() error {
+		defer phase.Done()
+		return resumable(ctx, out.File, f.run(inner, cmp.Or(opts.Jobs, defaultJobs)))
+	})
+	if err := g.Wait(); err != nil {
+		return err
 	}
 	out.Resumed = w.Resumed()
 	out.Fetched = layout.Statement.Payload - out.Resumed
-	return w.Finish()
+	return w.Finish(signature)
 }
 
 // resumable says that what was fetched is kept.
 func resumable(ctx context.Context, path string, err error) error {
+	if err == nil {
+		return nil
+	}
 	err = fmt.Errorf("creating bundle %s: %w", path, err)
 	if ctx.Err() != nil {
 		return err

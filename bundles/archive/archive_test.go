@@ -107,7 +107,7 @@ func TestResume(t *testing.T) {
 	require.EqualValues(t, 100_001, bw.Offset())
 	require.Greater(t, w.Resumed(), int64(100_001))
 	b.Fill(w)
-	require.NoError(t, w.Finish())
+	require.NoError(t, w.Finish([]byte(archivetest.Signature)))
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(want, got))
@@ -151,7 +151,7 @@ func TestRewindWithdrawsTheState(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, bw.Offset())
 	b.Fill(w)
-	require.NoError(t, w.Finish())
+	require.NoError(t, w.Finish([]byte(archivetest.Signature)))
 	faults, err := archivetest.Open(t, path).Verify(t.Context(), archive.VerifyOptions{})
 	require.NoError(t, err)
 	require.Empty(t, faults)
@@ -172,7 +172,7 @@ func TestTornJournalLineIsIgnored(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, w.Resumed())
 	b.Fill(w)
-	require.NoError(t, w.Finish())
+	require.NoError(t, w.Finish([]byte(archivetest.Signature)))
 }
 
 func TestAnotherBundleStartsOver(t *testing.T) {
@@ -185,7 +185,7 @@ func TestAnotherBundleStartsOver(t *testing.T) {
 	w, err = archive.Create(path, b.Layout(), archive.CreateOptions{})
 	require.NoError(t, err)
 	b.Fill(w)
-	require.NoError(t, w.Finish())
+	require.NoError(t, w.Finish([]byte(archivetest.Signature)))
 	faults, err := archivetest.Open(t, path).Verify(t.Context(), archive.VerifyOptions{})
 	require.NoError(t, err)
 	require.Empty(t, faults)
@@ -200,7 +200,7 @@ func TestSecondWriterIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, archive.ErrBusy)
 	require.NotEmpty(t, problem.Remedies(err))
 	b.Fill(w)
-	require.NoError(t, w.Finish())
+	require.NoError(t, w.Finish([]byte(archivetest.Signature)))
 }
 
 func TestWrongBytesAreRefused(t *testing.T) {
@@ -224,7 +224,7 @@ func TestWrongBytesAreRefused(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, bw.Commit(), content.ErrMismatch, "other bytes")
 	}
-	require.Error(t, w.Finish(), "an unfinished bundle gets no name")
+	require.Error(t, w.Finish([]byte(archivetest.Signature)), "an unfinished bundle gets no name")
 }
 
 func TestNoSpace(t *testing.T) {

@@ -39,6 +39,12 @@ func freeSpace(dir string) (int64, error) {
 // syncData makes the bytes of f durable, without its times.
 func syncData(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
+// startWriteback asks the disk to begin with length bytes from offset, and
+// does not wait. It is advice: what fails here shows when the file is synced.
+func startWriteback(f *os.File, offset, length int64) {
+	_ = unix.SyncFileRange(int(f.Fd()), offset, length, unix.SYNC_FILE_RANGE_WRITE)
+}
+
 // lock takes the lock of f, which ends with the process. It returns false when
 // another process has it.
 func lock(f *os.File) (bool, error) {

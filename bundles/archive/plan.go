@@ -132,7 +132,7 @@ func layOut(s *Statement, docs map[digest.Digest][]byte) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.head = append(l.head, entry{NameStatement, data}, entry{NameSignature, nil})
+	l.head = append(l.head, entry{NameStatement, data}, entry{NameSignature, make([]byte, signatureSize)})
 	for i, limit := range headLimits() {
 		if size := int64(len(l.head[i].data)); size > limit.size {
 			return nil, fmt.Errorf("%s would have %d bytes, the limit is %d: divide the bundle", limit.name, size, limit.size)
@@ -144,9 +144,18 @@ func layOut(s *Statement, docs map[digest.Digest][]byte) (*Layout, error) {
 // StatementBytes returns what has to be signed.
 func (l *Layout) StatementBytes() []byte { return l.head[len(l.head)-2].data }
 
-// SetSignature adds the signature of StatementBytes. Its length decides where
-// the payload starts, so that it is needed before the file is made.
-func (l *Layout) SetSignature(signature []byte) { l.head[len(l.head)-1].data = signature }
+// setSignature adds the signature of StatementBytes, filled up with line feeds.
+func (l *Layout) setSignature(signature []byte) error {
+	entry := l.head[len(l.head)-1].data
+	if len(signature) == 0 || len(signature) > len(entry) {
+		return fmt.Errorf("a signature of %d bytes does not fit into a bundle, which has room for %d", len(signature), len(entry))
+	}
+	n := copy(entry, signature)
+	for i := n; i < len(entry); i++ {
+		entry[i] = '\n'
+	}
+	return nil
+}
 
 // start returns the payload start.
 func (l *Layout) start() int64 {

@@ -20,6 +20,10 @@ const (
 	blobPrefix    = "blobs/sha256/"
 )
 
+// signatureSize is the size of the signature's entry, in bytes. It does not
+// depend on the signature, so that a bundle can be filled before it is signed.
+const signatureSize = 2048
+
 const (
 	blockSize = 512
 	endSize   = 2 * blockSize

@@ -60,14 +60,11 @@ type Writer struct {
 func partialPath(path string) string { return path + ".partial" }
 func journalPath(path string) string { return path + ".journal" }
 
-// Create makes the file of a signed layout at path, or goes on with an
+// Create makes the file of a layout at path, or goes on with an
 // interrupted run of the same layout. The file has its name only after Finish.
 // It fails with ErrBusy when another process is at it, and with ErrNoSpace,
 // before anything is written, when the disk is too small.
 func Create(path string, l *Layout, opts CreateOptions) (*Writer, error) {
-	if len(l.head[len(l.head)-1].data) == 0 {
-		return nil, errors.New("creating a bundle: the layout is not signed")
-	}
 	j, err := openJournal(path)
 	if err != nil {
 		return nil, err
@@ -238,7 +235,7 @@ func (w *Writer) Blob(b Blob) (*BlobWriter, error) {
 	defer w.mu.Unlock()
 	if r, ok := w.saved[b.Digest]; ok && r.Offset <= b.Size {
 		if err := bw.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(r.State); err == nil {
-			bw.written, bw.noted = r.Offset, r.Offset
+			bw.written, bw.noted, bw.flushed = r.Offset, r.Offset, r.Offset
 		} else {
 			bw.hash.Reset()
 		}
@@ -247,11 +244,14 @@ func (w *Writer) Blob(b Blob) (*BlobWriter, error) {
 	return bw, nil
 }
 
-// Finish writes the head, makes the file durable and gives it its name. Every
-// blob must be complete.
-func (w *Writer) Finish() error {
+// Finish writes the head with the statement's signature, makes the file durable
+// and gives it its name. Every blob must be complete.
+func (w *Writer) Finish(signature []byte) error {
 	if pending := w.Pending(); len(pending) > 0 {
 		return fmt.Errorf("finishing bundle %s: %d blobs are not complete", w.path, len(pending))
+	}
+	if err := w.layout.setSignature(signature); err != nil {
+		return err
 	}
 	w.stopCheckpoints()
 	head, err := w.layout.headBytes()
@@ -368,6 +368,19 @@ type BlobWriter struct {
 	hash    hash.Hash
 	written int64
 	noted   int64 // as of the last record
+	flushed int64 // handed to the disk
+}
+
+// flushSize is how many bytes are handed to the disk at once.
+const flushSize = 8 << 20
+
+// flush lets the disk begin with what was written, once there are least bytes
+// of it, so that the sync at the end finds little to do.
+func (b *BlobWriter) flush(least int64) {
+	if n := b.written - b.flushed; n >= least {
+		startWriteback(b.w.f, b.at+b.flushed, n)
+		b.flushed = b.written
+	}
 }
 
 // Offset returns how many bytes are written: where to go on from.
@@ -386,7 +399,7 @@ func (b *BlobWriter) Rewind() error {
 	defer b.mu.Unlock()
 	b.hash.Reset()
 	noted := b.noted > 0
-	b.written, b.noted = 0, 0
+	b.written, b.noted, b.flushed = 0, 0, 0
 	if !noted {
 		return nil
 	}
@@ -403,6 +416,7 @@ func (b *BlobWriter) Write(p []byte) (int, error) {
 	n, err := b.w.f.WriteAt(p, b.at+b.written)
 	_, _ = b.hash.Write(p[:n]) // a hash never fails
 	b.written += int64(n)
+	b.flush(flushSize)
 	if err != nil {
 		return n, fmt.Errorf("writing %s: %w", b.w.f.Name(), err)
 	}
@@ -421,6 +435,7 @@ func (b *BlobWriter) Commit() error {
 	if got := digest.NewDigest(digest.SHA256, b.hash); got != b.blob.Digest {
 		return fmt.Errorf("%s: the bytes have the digest %s: %w", b.blob.Digest, got, content.ErrMismatch)
 	}
+	b.flush(1)
 	h, err := header(BlobName(b.blob.Digest), b.blob.Size)
 	if err != nil {
 		return err

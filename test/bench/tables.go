@@ -198,7 +198,7 @@ func (b *bench) pushTable(_ []blob, total int64) error {
 	}}}
 	for _, p := range peers() {
 		contestants = append(contestants, contestant{name: p.name + ": " + p.pushText,
-			prepare: func(dir string) error { var u usage; return p.pull(b, dir, &u) },
+			prepare: func(dir string) error { var u usage; return p.separate()(b, dir, &u) },
 			do: func(dir string) (u usage, err error) {
 				return u, b.intoEmpty(dir, func(host string) error { return p.push(b, dir, host, &u) })
 			}})
@@ -282,6 +282,17 @@ type peer struct {
 	name, pullText, pushText string
 	pull                     func(b *bench, dir string, u *usage) error
 	push                     func(b *bench, dir, host string, u *usage) error
+	// apart pulls each image into a place of its own, where pull does not, so
+	// that push has the same job as the others.
+	apart func(b *bench, dir string, u *usage) error
+}
+
+// separate returns how the images are pulled for push.
+func (p peer) separate() func(b *bench, dir string, u *usage) error {
+	if p.apart != nil {
+		return p.apart
+	}
+	return p.pull
 }
 
 // eachImage does one thing for every image; file is where the image is in dir.
@@ -296,14 +307,20 @@ func eachImage(do func(name, file string) error) error {
 
 func peers() []peer {
 	return []peer{
-		{"crane", "pull --format=oci", "push --index", func(b *bench, dir string, u *usage) error {
+		{"crane", "pull --format=oci", "push", func(b *bench, dir string, u *usage) error {
 			args := []string{"pull", "--insecure", "--format=oci"}
 			for _, img := range corpus.List() {
 				args = append(args, b.upstream.host+"/"+img.Name)
 			}
 			return b.command(dir, u, "crane", append(args, "layout")...)
 		}, func(b *bench, dir, host string, u *usage) error {
-			return b.command(dir, u, "crane", "push", "--insecure", "--index", "layout", host+"/all:1")
+			return eachImage(func(name, file string) error {
+				return b.command(dir, u, "crane", "push", "--insecure", file, host+"/"+name)
+			})
+		}, func(b *bench, dir string, u *usage) error {
+			return eachImage(func(name, file string) error {
+				return b.command(dir, u, "crane", "pull", "--insecure", "--format=oci", b.upstream.host+"/"+name, file)
+			})
 		}},
 		{"regctl", "image export", "image import", func(b *bench, dir string, u *usage) error {
 			return eachImage(func(name, file string) error {
@@ -313,7 +330,7 @@ func peers() []peer {
 			return eachImage(func(name, file string) error {
 				return b.command(dir, u, "regctl", "--host", "reg="+host+",tls=disabled", "image", "import", host+"/"+name, file)
 			})
-		}},
+		}, nil},
 		{"skopeo", "copy --all to oci-archive", "copy --all from oci-archive", func(b *bench, dir string, u *usage) error {
 			return eachImage(func(name, file string) error {
 				return b.command(dir, u, "skopeo", "copy", "--all", "--insecure-policy", "--src-tls-verify=false", "docker://"+b.upstream.host+"/"+name, "oci-archive:"+file)
@@ -322,7 +339,7 @@ func peers() []peer {
 			return eachImage(func(name, file string) error {
 				return b.command(dir, u, "skopeo", "copy", "--all", "--insecure-policy", "--dest-tls-verify=false", "oci-archive:"+file, "docker://"+host+"/"+name)
 			})
-		}},
+		}, nil},
 		{"oras", "backup", "restore", func(b *bench, dir string, u *usage) error {
 			return eachImage(func(name, file string) error {
 				return b.command(dir, u, "oras", "backup", "--plain-http", "--output", file, b.upstream.host+"/"+name)
@@ -331,6 +348,6 @@ func peers() []peer {
 			return eachImage(func(name, file string) error {
 				return b.command(dir, u, "oras", "restore", "--plain-http", "--input", file, host+"/"+name)
 			})
-		}},
+		}, nil},
 	}
 }

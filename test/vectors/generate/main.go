@@ -74,6 +74,9 @@ type entry struct {
 	data   []byte
 }
 
+// signatureSize is the size of a signature's entry.
+const signatureSize = 2048
+
 const (
 	iLayout = iota
 	iIndex
@@ -127,7 +130,6 @@ func sample() (archive.Contents, map[digest.Digest][]byte) {
 // assemble makes a bundle out of contents with the archive's own writer.
 func assemble(key ed25519.PrivateKey, c archive.Contents, data map[digest.Digest][]byte) *bundle {
 	l := must(archive.Plan(c))
-	l.SetSignature(signature(key, l.StatementBytes()))
 	dir := must(os.MkdirTemp("", "vectors"))
 	defer os.RemoveAll(dir) //nolint:errcheck // a folder of ours
 	path := filepath.Join(dir, "good.tar")
@@ -137,7 +139,7 @@ func assemble(key ed25519.PrivateKey, c archive.Contents, data map[digest.Digest
 		must(bw.Write(data[b.Digest]))
 		check(bw.Commit())
 	}
-	check(w.Finish())
+	check(w.Finish(signature(key, l.StatementBytes())))
 	return disassemble(key, must(os.ReadFile(path)))
 }
 
@@ -190,6 +192,9 @@ func (b *bundle) setStatement(data []byte) {
 }
 
 func (b *bundle) set(i int, data []byte) {
+	if i == iSignature && len(data) > 0 {
+		data = append(slices.Clone(data), bytes.Repeat([]byte("\n"), signatureSize-len(data))...)
+	}
 	b.head[i].data = data
 	b.head[i].header.Size = int64(len(data))
 }
