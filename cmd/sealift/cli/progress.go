@@ -32,15 +32,18 @@ const wholePriority = 1 << 30
 
 // Start implements progress.Reporter.
 func (b *bars) Start(name string, total int64) progress.Phase {
+	if total == 0 {
+		return progress.None{} // nothing has to move: there is nothing to see
+	}
 	style := mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]")
-	bar := b.p.New(max(total, 1), style,
+	bar := b.p.New(total, style,
 		mpb.BarPriority(wholePriority),
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-22s", name))),
 		mpb.AppendDecorators(
 			decor.CountersKibiByte("% .1f / % .1f"), decor.Name("  "),
 			decor.AverageSpeed(decor.SizeB1024(0), "% .1f"), decor.Name("  "),
 			decor.OnComplete(decor.AverageETA(decor.ET_STYLE_GO), "done")))
-	return &barPhase{bars: b, bar: bar, total: max(total, 1)}
+	return &barPhase{bars: b, bar: bar, total: total}
 }
 
 type barPhase struct {
@@ -54,11 +57,9 @@ func (b *barPhase) Skip(n int64) { b.bar.IncrInt64(n) }
 
 // Done implements progress.Phase.
 func (b *barPhase) Done() {
-	if b.bar.Current() >= b.total || b.total == 1 {
-		b.bar.SetTotal(-1, true)
-		return
+	if b.bar.Current() < b.total {
+		b.bar.Abort(false)
 	}
-	b.bar.Abort(false)
 }
 
 // smallTask is the size below which an item gets no bar of its own: it would

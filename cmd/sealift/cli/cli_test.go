@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/internal/problem"
+)
+
+func TestExitCodes(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	base := errors.New("x")
+	for _, c := range []struct {
+		ctx  context.Context //nolint:containedctx // a row of a table
+		err  error
+		want int
+	}{
+		{t.Context(), base, exitFailed},
+		{t.Context(), problem.As(problem.Usage, base), exitUsage},
+		{t.Context(), fmt.Errorf("outer: %w", problem.As(problem.Verification, base)), exitVerify},
+		{t.Context(), problem.WithRemedy(problem.As(problem.Verification, base), "do"), exitVerify},
+		{t.Context(), problem.As(problem.Preflight, base), exitPreflight},
+		{t.Context(), problem.As(problem.Partial, problem.As(problem.Verification, base)), exitPartial},
+		{canceled, fmt.Errorf("fetching: %w", context.Canceled), exitInterrupted},
+		{canceled, problem.As(problem.Verification, base), exitVerify},
+	} {
+		require.Equal(t, c.want, exitCode(c.ctx, c.err), "%v", c.err)
+	}
+}
+
+func TestProgressLines(t *testing.T) {
+	var out bytes.Buffer
+	phase := newLines(textLines(&out)).Start("pushing", 3<<20)
+	phase.Skip(1 << 20)
+	task := phase.Task("sha256:x", 2<<20)
+	task.Add(2 << 20)
+	task.Done()
+	phase.Done()
+	require.Regexp(t, `^pushing: 2.0 MiB in .*/s\), 1.0 MiB there already\n$`, out.String())
+}
+
+func TestProgressBars(t *testing.T) {
+	var out bytes.Buffer
+	b := newBars(&out)
+	for _, total := range []int64{0, 10 << 20} {
+		phase := b.Start("fetching", total)
+		task := phase.Task("sha256:0123456789abcdef0123456789abcdef", total)
+		task.Add(total / 2)
+		task.Add(-total / 2) // begun again
+		task.Add(total)
+		task.Done()
+		phase.Done()
+	}
+	unfinished := b.Start("verifying", 100)
+	unfinished.Done()
+	ended := make(chan struct{})
+	go func() {
+		b.wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a bar did not end")
+	}
+}
