@@ -42,11 +42,22 @@ func run(t *testing.T, dir, name string, args ...string) string {
 	return string(out)
 }
 
+// asSealift makes this test binary be the command line.
+const asSealift = "SEALIFT_PEERS_RUN_CLI"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asSealift) == "" {
+		os.Exit(m.Run())
+	}
+	os.Exit(cli.Run(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+}
+
 // sealift runs the command line.
 func sealift(t *testing.T, args ...string) {
-	var out strings.Builder
-	code := cli.Run(context.Background(), args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &out})
-	require.Zero(t, code, out.String())
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asSealift+"=1")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(out))
 }
 
 // bundle makes a bundle of one plain image, app:1, and one of two platforms,

@@ -1,19 +1,14 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"path/filepath"
-	"runtime/debug"
-	"strings"
-	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/definition"
-	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
 )
 
@@ -79,49 +74,19 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	if err != nil {
 		return err
 	}
-	passphrase := a.passphrase
-	if !isURI(f.key) { // asked before anything is shown
-		p, err := a.passphrase()
-		if err != nil {
-			return err
-		}
-		passphrase = func() ([]byte, error) { return p, nil }
+	signer, err := a.startSigner(ctx, f.key)
+	if err != nil {
+		return err
 	}
 	reporter, wait := a.progress()
 	f.opts.Progress = reporter
-	created, err := bundles.Create(ctx, def, sources{client}, openSigner(ctx, f.key, passphrase), f.output, f.opts)
+	created, err := bundles.Create(ctx, def, sources{client}, signer, f.output, f.opts)
 	wait()
 	if err != nil {
 		return err
 	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
 }
-
-// openingSigner is a private key that is being opened while names are
-// resolved: a key file is encrypted so that opening it takes time.
-type openingSigner func() (*sign.Signer, error)
-
-func openSigner(ctx context.Context, key string, passphrase func() ([]byte, error)) openingSigner {
-	open := sync.OnceValues(func() (*sign.Signer, error) {
-		defer debug.FreeOSMemory() // it takes 64 MiB for a moment (scrypt)
-		return sign.NewSigner(ctx, key, sign.Options{Passphrase: passphrase})
-	})
-	go open() //nolint:errcheck // told by Sign
-	return open
-}
-
-// Sign implements bundles.Signer.
-func (o openingSigner) Sign(ctx context.Context, payload []byte) ([]byte, error) {
-	signer, err := o()
-	if err != nil {
-		return nil, err
-	}
-	defer signer.Close()
-	return signer.Sign(ctx, payload)
-}
-
-// isURI tells a key that is kept elsewhere from a file.
-func isURI(key string) bool { return strings.Contains(key, ":") }
 
 func createdTable(w io.Writer, c *bundles.Created, lock string) {
 	for _, m := range c.Moved {

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) key() *cobra.Command {
-	return group("key", "Make signing keys", a.keyGenerate())
+	return group("key", "Make signing keys", a.keyGenerate(), a.keySign())
 }
 
 func (a *app) keyGenerate() *cobra.Command {
