@@ -87,26 +87,21 @@ func contents(def *definition.Bundle, found *resolve.Result) archive.Contents {
 		Documents: map[digest.Digest][]byte{}}
 	for _, r := range found.Roots {
 		root := archive.Root{Kind: archive.RootImage, Requested: r.Requested, Reference: r.Reference, Resolved: r.Resolved,
-			Descriptor: bare(r.Descriptor), Platforms: append([]string{}, r.Platforms...)}
+			Descriptor: content.Bare(r.Descriptor), Platforms: append([]string{}, r.Platforms...)}
 		for _, d := range r.Absent {
-			a := bare(d)
+			a := content.Bare(d)
 			a.Platform = d.Platform
 			root.Absent = append(root.Absent, a)
 		}
 		c.Roots = append(c.Roots, root)
 	}
 	for _, b := range found.Blobs {
-		c.Blobs = append(c.Blobs, bare(b.Descriptor))
+		c.Blobs = append(c.Blobs, content.Bare(b.Descriptor))
 		if b.Data != nil {
 			c.Documents[b.Descriptor.Digest] = b.Data
 		}
 	}
 	return c
-}
-
-// bare returns d with nothing but media type, digest and size.
-func bare(d content.Descriptor) content.Descriptor {
-	return content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 }
 
 // ErrExists means: there is a finished file of other content.

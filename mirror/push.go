@@ -153,21 +153,16 @@ func (b *planner) add(ctx context.Context, bundle *archive.Reader, p Placement) 
 		if m == nil {
 			b.blob(bundle, d, p.Repository)
 		} else {
-			repo.manifests = append(repo.manifests, manifestPlan{desc: bare(d), data: data})
+			repo.manifests = append(repo.manifests, manifestPlan{desc: content.Bare(d), data: data})
 		}
 		return nil
 	})
 }
 
-// bare returns d with nothing but media type, digest and size.
-func bare(d content.Descriptor) content.Descriptor {
-	return content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
-}
-
 func (b *planner) blob(bundle *archive.Reader, d content.Descriptor, repository string) {
 	p := b.blobs[d.Digest]
 	if p == nil {
-		p = &blobPlan{bundle: bundle, desc: bare(d)}
+		p = &blobPlan{bundle: bundle, desc: content.Bare(d)}
 		b.blobs[d.Digest] = p
 	}
 	p.repositories = append(p.repositories, repository)

@@ -191,7 +191,7 @@ func indexJSON(roots []Root) ([]byte, error) {
 	}
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex, Manifests: []content.Descriptor{}}
 	add := func(r Root, name string) {
-		d := content.Descriptor{MediaType: r.Descriptor.MediaType, Digest: r.Descriptor.Digest, Size: r.Descriptor.Size}
+		d := content.Bare(r.Descriptor)
 		d.Annotations = map[string]string{ocispec.AnnotationRefName: name, "io.containerd.image.name": r.Reference}
 		index.Manifests = append(index.Manifests, d)
 	}

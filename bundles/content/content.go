@@ -19,6 +19,12 @@ import (
 // Descriptor is the OCI descriptor: media type, digest and size of a blob.
 type Descriptor = ocispec.Descriptor
 
+// Bare returns d with nothing but media type, digest and size: what stays when
+// the place that described it is left behind.
+func Bare(d Descriptor) Descriptor {
+	return Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+}
+
 // Errors that every implementation returns for these cases, to be matched with
 // errors.Is.
 var (

@@ -220,7 +220,7 @@ func (r *resolver) resolve(ctx context.Context, ref string) error {
 	if want, err := digest.Parse(ref); err == nil && want != d.Digest {
 		return fmt.Errorf("asked for %s, the registry answered with %s: %w", want, d.Digest, content.ErrMismatch)
 	}
-	r.desc = bare(d)
+	r.desc = content.Bare(d)
 	return nil
 }
 
@@ -277,11 +277,6 @@ func collect(found []*image) (*Result, error) {
 	slices.SortFunc(out.Blobs, func(a, b Blob) int { return cmp.Compare(a.Descriptor.Digest, b.Descriptor.Digest) })
 	out.Lock = definition.NewLock(locked)
 	return out, nil
-}
-
-// bare returns d with nothing but media type, digest and size.
-func bare(d content.Descriptor) content.Descriptor {
-	return content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 }
 
 // carried returns the platforms that travel, sorted, each once.

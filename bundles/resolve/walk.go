@@ -149,7 +149,7 @@ func (r *resolver) carry(platform string) {
 }
 
 func (r *resolver) leaveOut(d content.Descriptor) {
-	a := bare(d)
+	a := content.Bare(d)
 	a.Platform = d.Platform
 	r.absent = append(r.absent, a)
 }
@@ -172,7 +172,7 @@ func (r *resolver) add(d content.Descriptor, data []byte) error {
 	i, known := r.at[d.Digest]
 	if !known {
 		r.at[d.Digest] = len(r.blobs)
-		r.blobs = append(r.blobs, Blob{Descriptor: bare(d), Repositories: []string{r.repo}, Data: data})
+		r.blobs = append(r.blobs, Blob{Descriptor: content.Bare(d), Repositories: []string{r.repo}, Data: data})
 		return nil
 	}
 	have := &r.blobs[i]

@@ -51,7 +51,7 @@ func (r *Repository) Resolve(ctx context.Context, ref string) (content.Descripto
 	if err != nil {
 		return content.Descriptor{}, r.explain("resolving "+ref+" in", err)
 	}
-	return content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}, nil
+	return content.Bare(d), nil
 }
 
 // isOdd tells whether a registry answered HEAD, but not as it should have.

@@ -146,7 +146,7 @@ func (b *backend) add(ctx context.Context, bundle *archive.Reader, p mirror.Plac
 		return data, err
 	}
 	return archive.Walk(p.Root, read, func(d content.Descriptor, m *content.Manifest, data []byte) error {
-		desc := content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
+		desc := content.Bare(d)
 		r.blobs[d.Digest] = blob{desc: desc, bundle: bundle}
 		if m == nil {
 			return nil

@@ -54,29 +54,19 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	if err := out.check(); err != nil {
 		return err
 	}
-	for flag, value := range map[string]string{"--output (-o)": f.output, "--key": f.key} {
-		if value == "" {
-			return problem.New(problem.Usage, "see sealift bundle create --help", "%s is required", flag)
-		}
-	}
-	def, err := definition.Load(f.definition)
+	def, err := f.load()
 	if err != nil {
 		return err
 	}
-	if f.lock == "" {
-		f.lock = filepath.Join(filepath.Dir(f.definition), "bundle.lock.yaml")
-	}
-	if f.opts.Lock, err = definition.LoadLock(f.lock); err != nil {
-		return err
-	}
-	f.opts.SaveLock = func(l *definition.Lock) error { return l.Save(f.lock) }
 	client, err := f.registry.client("")
 	if err != nil {
 		return err
 	}
-	signer, err := a.startSigner(ctx, f.key)
-	if err != nil {
-		return err
+	var signer bundles.Signer
+	if !f.opts.DryRun {
+		if signer, err = a.startSigner(ctx, f.key); err != nil {
+			return err
+		}
 	}
 	reporter, wait := a.progress()
 	f.opts.Progress = reporter
@@ -86,6 +76,27 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 		return err
 	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
+}
+
+// load checks the flags and reads the definition and its lock.
+func (f *createFlags) load() (*definition.Bundle, error) {
+	const see = "see sealift bundle create --help"
+	if f.output == "" {
+		return nil, problem.New(problem.Usage, see, "--output (-o) is required")
+	}
+	if f.key == "" && !f.opts.DryRun {
+		return nil, problem.New(problem.Usage, "make one with sealift key generate; "+see, "--key is required")
+	}
+	def, err := definition.Load(f.definition)
+	if err != nil {
+		return nil, err
+	}
+	if f.lock == "" {
+		f.lock = filepath.Join(filepath.Dir(f.definition), "bundle.lock.yaml")
+	}
+	f.opts.SaveLock = func(l *definition.Lock) error { return l.Save(f.lock) }
+	f.opts.Lock, err = definition.LoadLock(f.lock)
+	return def, err
 }
 
 func createdTable(w io.Writer, c *bundles.Created, lock string) {
