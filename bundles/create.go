@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -59,6 +60,9 @@ type Created struct {
 // while the statement is signed. A run that was cut off goes on where it was.
 // The file has its name only when it is complete.
 func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries, signer Signer, path string, opts CreateOptions) (*Created, error) {
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return nil, problem.New(problem.Usage, "choose an output in a folder that exists", "creating bundle %s: no folder %s", path, filepath.Dir(path))
+	}
 	found, err := resolve.Resolve(ctx, def, regs, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms, Jobs: opts.Jobs})
 	if err != nil {
 		return nil, err

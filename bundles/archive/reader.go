@@ -26,15 +26,19 @@ type Head struct {
 
 // Open reads the head of the bundle file at path.
 func Open(path string) (*Head, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
+	// Looked at before it is opened: opening a pipe waits for its other end.
+	info, err := os.Stat(path)
 	if err == nil && !info.Mode().IsRegular() {
 		err = fmt.Errorf("%s is not a regular file", path)
 	}
 	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	h, err := ReadHead(f, info.Size())

@@ -94,6 +94,10 @@ type retryTransport struct {
 	next http.RoundTripper
 }
 
+// refusedAttempts is how often a host is called that refuses connections: it
+// may be starting again, but most often its name or port is wrong.
+const refusedAttempts = 3
+
 // RoundTrip implements http.RoundTripper.
 func (t retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
@@ -103,6 +107,9 @@ func (t retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	for attempt := 1; ; attempt++ {
 		resp, err := t.next.RoundTrip(req)
 		again := retryableError(err) || (err == nil && retryableStatus(resp.StatusCode))
+		if errors.Is(err, syscall.ECONNREFUSED) && attempt >= refusedAttempts {
+			again = false
+		}
 		if !again || attempt >= t.attempts || ctx.Err() != nil || (req.Body != nil && req.Body != http.NoBody && req.GetBody == nil) {
 			return resp, err
 		}

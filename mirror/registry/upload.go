@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -89,7 +90,7 @@ func retryableUpload(err error) (bool, http.Header) {
 		lost := r.status == http.StatusNotFound && r.method != http.MethodPost || r.status == http.StatusRequestedRangeNotSatisfiable
 		return retryableStatus(r.status) || lost, r.header
 	}
-	return retryableError(err), nil
+	return retryableError(err) && !errors.Is(err, syscall.ECONNREFUSED), nil
 }
 
 // upload is one blob on its way, over one or more attempts.

@@ -68,6 +68,7 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 			return err
 		}
 	}
+	a.note("resolving %s", plural(len(def.Spec.Images), "image"))
 	reporter, wait := a.progress()
 	f.opts.Progress = reporter
 	created, err := bundles.Create(ctx, def, sources{client}, signer, f.output, f.opts)

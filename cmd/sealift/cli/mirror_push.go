@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/distribution/reference"
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
@@ -137,6 +138,9 @@ func splitTarget(target string) (host, base string, err error) {
 	host, base, _ = strings.Cut(target, "/")
 	if host == "" {
 		return "", "", problem.New(problem.Usage, "write it as HOST[:PORT][/PREFIX]", "%q names no registry", target)
+	}
+	if named, err := reference.ParseNormalizedNamed(host + "/any"); err != nil || reference.Domain(named) != host {
+		return "", "", problem.New(problem.Usage, "write it as HOST[:PORT][/PREFIX], such as registry.site:5000/mirror", "%q is not the name of a registry", host)
 	}
 	return host, strings.Trim(base, "/"), nil
 }

@@ -136,8 +136,11 @@ func textLines(w io.Writer) printLine {
 			fmt.Fprintf(w, "%s: %s in %s (%s/s)%s\n", r.name, size(r.done-r.skipped), r.took.Round(100*time.Millisecond), size(int64(r.rate)), there)
 			return
 		}
-		fmt.Fprintf(w, "%s: %s of %s (%d%%), %s/s, %s left\n", r.name, size(r.done), size(r.total),
-			100*r.done/max(r.total, 1), size(int64(r.rate)), r.left.Round(time.Second))
+		left := "waiting for the first bytes"
+		if r.rate > 0 {
+			left = fmt.Sprintf("%s/s, %s left", size(int64(r.rate)), r.left.Round(time.Second))
+		}
+		fmt.Fprintf(w, "%s: %s of %s (%d%%), %s\n", r.name, size(r.done), size(r.total), 100*r.done/max(r.total, 1), left)
 	}
 }
 
