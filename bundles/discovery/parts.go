@@ -169,6 +169,8 @@ func (w *walker) variable(name, text, path string, all map[string]string) {
 	case text == "":
 	case whole != "":
 		w.found(whole, path, ruleEnvParts, Likely)
+	case !mentionsImage(name) && r.host && r.telling():
+		w.found(text, path, ruleEnv, Likely)
 	case !mentionsImage(name):
 		w.scalar(text, place{path: path})
 	case r.named():

@@ -40,7 +40,7 @@ func (w *walker) configData(data *value, p place) {
 		switch {
 		case f.value.kind != yaml.ScalarNode:
 			w.visit(f.value, at)
-		case strings.Contains(text, "\n") && !mentionsImage(f.key):
+		case strings.Contains(text, "\n"):
 			w.text(f.value.text, at)
 		case isImageKey(f.key) && read(text).named() && envParts(f.key, text, values) == "":
 			w.found(text, at.path, ruleConfigKey, Likely)

@@ -16,6 +16,7 @@ const (
 	ruleInherited   = "inherited-parts"
 	ruleRelated     = "related-image-variable"
 	ruleImageEnv    = "image-variable"
+	ruleEnv         = "variable"
 	ruleEnvParts    = "variable-parts"
 	ruleImageArg    = "image-argument"
 	ruleArg         = "argument"
