@@ -34,7 +34,7 @@ func ChartAnnotations(source string, annotations map[string]string) (Report, err
 			continue
 		}
 		path := fmt.Sprintf("annotations[%q]", name)
-		err := parse([]byte(text), embeddedLimits, func(v *value) { w.imageList(v, path, ruleAnnotation) })
+		err := parse([]byte(text), embeddedLimits(), func(v *value) { w.imageList(v, path, ruleAnnotation) })
 		if err != nil {
 			return report, unreadable(source+": "+path, err)
 		}
@@ -61,7 +61,7 @@ func (w *walker) imageList(v *value, path, rule string) {
 func PackValues(source string, valuesYAML []byte) (Report, error) {
 	var report Report
 	w := &walker{report: &report, source: source}
-	err := parse(valuesYAML, documentLimits, func(v *value) {
+	err := parse(valuesYAML, documentLimits(), func(v *value) {
 		content := v.get("pack").get("content")
 		if images := content.get("images"); images != nil {
 			w.imageList(images, "pack.content.images", rulePackContent)

@@ -137,12 +137,14 @@ func (r *Report) sort() {
 func Documents(docs []Document) (Report, error) {
 	var report Report
 	var failed []error
+	var replaced []replacement
 	for _, d := range docs {
-		w := &walker{report: &report, source: d.Source}
-		if err := parse(d.Data, documentLimits, w.document); err != nil {
+		w := &walker{report: &report, source: d.Source, replaced: &replaced}
+		if err := parse(d.Data, documentLimits(), w.document); err != nil {
 			failed = append(failed, unreadable(d.Source, err))
 		}
 	}
+	report.replace(replaced)
 	report.sort()
 	return report, errors.Join(failed...)
 }
