@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -86,17 +87,23 @@ func (w *walker) need(c ChartNeed) {
 	w.report.Charts = append(w.report.Charts, c)
 }
 
+// chartName is the name of a chart, as a repository knows it.
+var chartName = regexp.MustCompile(`^[a-zA-Z0-9][\w./-]*$`)
+
 // chart reports a map that names a chart to be fetched: an Argo CD
 // application's source, a HelmChart of k3s, a HelmRelease of Flux, a
-// HelmChartProxy of Cluster API.
+// HelmChartProxy of Cluster API. Settings that only speak of charts have
+// neither a URL nor a source object.
 func (w *walker) chart(v *value, p place) {
 	_, name := first(v, []string{"chart", "chartName"})
 	_, repo := first(v, []string{"repoURL", "repo", "repository"})
-	if ref := v.get("sourceRef"); repo == "" && ref != nil {
+	if ref := v.get("sourceRef"); repo == "" && ref.str("kind") == "HelmRepository" {
 		parts := []string{ref.str("kind"), ref.str("namespace"), ref.str("name")}
 		repo = strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "/")
+	} else if !strings.Contains(repo, "://") {
+		return
 	}
-	if name == "" || repo == "" {
+	if w.level > 0 || !chartName.MatchString(name) || templateMark.MatchString(repo) {
 		return
 	}
 	_, version := first(v, []string{"version", "targetRevision", "chartVersion"})

@@ -239,7 +239,17 @@ spec: {source: {repoURL: "https://charts.example.org", chart: web, targetRevisio
 ---
 kind: HelmRelease
 metadata: {name: b}
-spec: {chart: {spec: {chart: db, version: "2", sourceRef: {kind: HelmRepository, name: r}}}}`)}})
+spec: {chart: {spec: {chart: db, version: "2", sourceRef: {kind: HelmRepository, name: r}}}}
+---
+kind: Settings
+spec: {chart: "a chart", repoURL: "https://charts.example.org", next: {chart: web, repo: stable}}
+---
+kind: ConfigMap
+data:
+  a.yaml: |
+    chart: web
+    repo: https://charts.example.org
+`)}})
 	require.NoError(t, err)
 	require.Equal(t, []discovery.ChartNeed{
 		{Repo: "HelmRepository/r", Name: "db", Version: "2", Rule: "chart-source", Source: "a.yaml", Object: "HelmRelease/b", Path: "spec.chart.spec"},
