@@ -125,6 +125,10 @@ spec:
 			[]string{"likely config-image-key docker.io/a/queue:1 ConfigMap/c data.queue-sidecar-image",
 				"likely sibling-parts ghcr.io/a/scanner:0.5 ConfigMap/c data[\"scanner.repository\"]",
 				"possible image-like-value registry.k8s.io/x/p:v1 ConfigMap/c data.PROVISIONER"}},
+		"a set of images": {"kind: ConfigMap\nmetadata: {name: csi-image-set}\ndata: {plugin: \"quay.io/a/csi:v3\", other: x}",
+			[]string{"likely image-set quay.io/a/csi:v3 ConfigMap/csi-image-set data.plugin"}},
+		"settings that lack a tag": {"kind: ConfigMap\nmetadata: {name: c}\ndata:\n  values: |\n    a: 1\n    controllerImage: cr.l5d.io/linkerd/controller\n",
+			[]string{"possible image-field cr.l5d.io/linkerd/controller:latest ConfigMap/c data.values|0.controllerImage"}},
 		"YAML in a ConfigMap": {"kind: ConfigMap\nmetadata: {name: c}\ndata:\n  helper.yaml: |\n    kind: Pod\n    spec:\n      containers: [{image: busybox}]\n" +
 			"  base.yaml: |\n    base: quay.io/p\n    components:\n      loader:\n        tag: v9\n        image: noble\n        match: [{os: \"8\", image: alma8}]\n",
 			[]string{"likely embedded-container docker.io/library/busybox:latest ConfigMap/c data[\"helper.yaml\"]|0.spec.containers[0].image",
@@ -180,7 +184,9 @@ func TestRulesThatHoldDown(t *testing.T) {
 		"a status":                  {"kind: Pod\nstatus: {containerStatuses: [{image: \"a/b:1\"}]}", "status a/b:1 status.containerStatuses[0].image"},
 		"the last applied": {"kind: X\nmetadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: '{\"spec\":{\"image\":\"a/b:1\"}}'}}",
 			"last-applied a/b:1 metadata.annotations[\"kubectl.kubernetes.io/last-applied-configuration\"]|0.spec.image"},
-		"an example": {"kind: X\nmetadata: {annotations: {alm-examples: '[{\"spec\":{\"image\":\"a/b:1\"}}]'}}", "example a/b:1 metadata.annotations.alm-examples|0[0].spec.image"},
+		"an example":                {"kind: X\nmetadata: {annotations: {alm-examples: '[{\"spec\":{\"image\":\"a/b:1\"}}]'}}", "example a/b:1 metadata.annotations.alm-examples|0[0].spec.image"},
+		"an example in a ConfigMap": {"kind: ConfigMap\ndata: {_example: \"image: a/b:1\\nx: 1\"}", "example a/b:1 data._example|0.image"},
+		"a repository in settings":  {"kind: X\nspec: {trivy.dbRepository: mirror.gcr.io/aquasec/trivy-db}", "repository-without-tag mirror.gcr.io/aquasec/trivy-db spec[\"trivy.dbRepository\"]"},
 		"a description in a CRD": {"kind: CustomResourceDefinition\nspec: {versions: [{schema: {openAPIV3Schema: {description: \"such as quay.io/a/b:1.\"}}}]}",
 			"crd-schema quay.io/a/b:1 spec.versions[0].schema.openAPIV3Schema.description"},
 	} {

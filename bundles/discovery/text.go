@@ -20,16 +20,18 @@ func (w *walker) config(v *value, p place) {
 		at := p.field(v, f.key)
 		switch {
 		case f.key == "data" && v.str("kind") == "Secret":
-			w.configData(decoded(f.value), at)
+			w.configData(decoded(f.value), at, false)
 		case f.key == "data" || f.key == "stringData":
-			w.configData(f.value, at)
+			w.configData(f.value, at, mentionsImage(v.get("metadata").str("name")))
 		case !skipped(f.key):
 			w.visit(f.value, at)
 		}
 	}
 }
 
-func (w *walker) configData(data *value, p place) {
+// configData reads the entries of a ConfigMap or Secret. The name of an image
+// set says of its entries what their keys do not.
+func (w *walker) configData(data *value, p place, imageSet bool) {
 	values := map[string]string{}
 	for _, f := range data.fields {
 		values[plain(f.key)] = f.value.text
@@ -40,6 +42,10 @@ func (w *walker) configData(data *value, p place) {
 		switch {
 		case f.value.kind != yaml.ScalarNode:
 			w.visit(f.value, at)
+		case f.key == "_example":
+			w.with(func(i *walker) { i.muted = ruleExample }).scalar(text, at)
+		case imageSet && read(text).telling():
+			w.found(text, at.path, ruleImageSet, Likely)
 		case strings.Contains(text, "\n"):
 			w.text(f.value.text, at)
 		case isImageKey(f.key) && read(text).named() && siblingParts(f.key, text, values) == "":

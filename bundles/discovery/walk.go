@@ -22,6 +22,7 @@ const (
 	ruleSiblings    = "sibling-parts"
 	ruleImageArg    = "image-argument"
 	ruleArg         = "argument"
+	ruleImageSet    = "image-set"
 	ruleConfigKey   = "config-image-key"
 	ruleEmbedded    = "embedded-container"
 	ruleLine        = "embedded-image-line"
@@ -189,7 +190,7 @@ func (w *walker) mapping(v *value, p place) {
 			w.with(func(i *walker) { i.muted = ruleStatus }).visit(f.value, at)
 		case f.key == "kubectl.kubernetes.io/last-applied-configuration":
 			w.with(func(i *walker) { i.muted = ruleLastApplied }).visit(f.value, at)
-		case f.key == "alm-examples" || f.key == "alm-examples-metadata":
+		case f.key == "_example" || f.key == "alm-examples" || f.key == "alm-examples-metadata":
 			w.with(func(i *walker) { i.muted = ruleExample }).visit(f.value, at)
 		default:
 			w.visit(f.value, at)
@@ -287,6 +288,8 @@ func (w *walker) scalar(s string, p place) {
 func (w *walker) imageField(s string, p place) {
 	r := read(s)
 	switch {
+	case r.named() && !r.pinned() && (w.level > 0 || w.rule == ruleDefault):
+		w.found(s, p.path, ruleImageField, Possible) // who reads it may add a tag
 	case r.rule != "" || r.named():
 		w.found(s, p.path, ruleImageField, Likely)
 	case p.key == "image":
@@ -302,6 +305,8 @@ func (w *walker) plain(s string, p place) {
 	switch {
 	case r.telling():
 		w.found(s, p.path, ruleValue, Possible)
+	case r.host && r.path && strings.HasSuffix(plain(p.key), "repository"):
+		w.ignore(s, p.path, ruleNoTag)
 	case !candidate(s):
 	case r.rule == "" && onlyDigits.MatchString(r.tag):
 		w.ignore(s, p.path, ruleHostPort)
