@@ -59,7 +59,7 @@ type Created struct {
 // every size known before a layer moves; blobs are streamed to their places
 // while the statement is signed. A run that was cut off goes on where it was.
 // The file has its name only when it is complete.
-func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, signer Signer, path string, opts CreateOptions) (*Created, error) {
+func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, signer Signer, path string, opts CreateOptions) (out *Created, err error) {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, problem.New(problem.Usage, "choose an output in a folder that exists", "creating bundle %s: no folder %s", path, filepath.Dir(path))
 	}
@@ -68,6 +68,7 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, found.Close()) }()
 	layout, err := archive.Plan(contents(def, found))
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 		}
 	}
 	s := layout.Statement
-	out := &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
+	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
 		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
 	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
 		return out, err

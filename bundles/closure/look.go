@@ -1,17 +1,12 @@
 package closure
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path"
-	"regexp"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/sealift/sealift/bundles/artifact"
 	"github.com/sealift/sealift/bundles/charts"
@@ -157,86 +152,8 @@ type Files map[string][]byte
 // Manifests looks through plain manifests.
 func Manifests(files Files) (discovery.Report, error) {
 	var docs []discovery.Document
-	for _, name := range sortedNames(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		docs = append(docs, discovery.Document{Source: name, Data: files[name]})
 	}
 	return discovery.Documents(docs)
-}
-
-// PackContent is what of a pack has to be looked through.
-type PackContent struct {
-	Name      string
-	Charts    []*charts.Chart
-	Manifests Files
-}
-
-// Pack looks through a pack at each set of values: what pack.content lists,
-// each chart at its part of the values, and each manifest at its own.
-func Pack(ctx context.Context, p PackContent, s Settings, schema bool) (discovery.Report, error) {
-	var report discovery.Report
-	for _, set := range s.sets() {
-		found, err := packAt(ctx, p, set, s.render(schema))
-		if err != nil {
-			return report, fmt.Errorf("pack %s: %w", p.Name, inVariant(set.Name, err))
-		}
-		report = report.Merge(found)
-	}
-	return report, nil
-}
-
-// packValues are the parts of a pack's values that are rendered with.
-type packValues struct {
-	Charts    map[string]map[string]any `json:"charts"`
-	Manifests map[string]map[string]any `json:"manifests"`
-}
-
-func packAt(ctx context.Context, p PackContent, set Set, opts charts.RenderOptions) (discovery.Report, error) {
-	report, err := discovery.PackValues(path.Join(p.Name, mainValues), set.YAML)
-	if err != nil {
-		return report, err
-	}
-	var values packValues
-	if err := yaml.Unmarshal(set.YAML, &values); err != nil {
-		return report, fmt.Errorf("reading values: %w", err)
-	}
-	for _, c := range p.Charts {
-		found, err := discovery.ChartAnnotations(c.Name()+"/Chart.yaml", c.Annotations())
-		if err != nil {
-			return report, fmt.Errorf("chart %s: %w", c.Name(), err)
-		}
-		more, err := rendered(ctx, c, values.Charts[c.Name()], opts)
-		if err != nil {
-			return report, err
-		}
-		report = report.Merge(found, more)
-	}
-	for _, name := range sortedNames(p.Manifests) {
-		found, err := packManifest(ctx, name, p.Manifests[name], values, opts)
-		if err != nil {
-			return report, err
-		}
-		report = report.Merge(found)
-	}
-	return report, nil
-}
-
-// macro is what the platform itself fills in, at deployment.
-var macro = regexp.MustCompile("{{-?\\s*\\.?spectro\\.[^}`]*}}")
-
-// packManifest looks through a manifest of a pack, which is a template when it has actions in it.
-func packManifest(ctx context.Context, name string, data []byte, values packValues, opts charts.RenderOptions) (discovery.Report, error) {
-	data = macro.ReplaceAll(data, []byte("{{`${0}`}}"))
-	if !bytes.Contains(data, []byte("{{")) {
-		return discovery.Documents([]discovery.Document{{Source: name, Data: data}})
-	}
-	stem := strings.TrimSuffix(path.Base(name), path.Ext(name))
-	c, err := charts.Template(stem, map[string][]byte{path.Base(name): data})
-	if err != nil {
-		return discovery.Report{}, err
-	}
-	return rendered(ctx, c, values.Manifests[stem], opts)
-}
-
-func sortedNames(files Files) []string {
-	return slices.Sorted(maps.Keys(files))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // the storage of the registry
+	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -276,4 +277,4 @@ func blobDigests(r *resolve.Result) []string {
 }
 
 // sameFrom compares origins by their names.
-var sameFrom = cmpopts.IgnoreFields(resolve.Origin{}, "From")
+var sameFrom = cmp.Options{cmpopts.IgnoreFields(resolve.Origin{}, "From"), cmpopts.IgnoreUnexported(resolve.Result{})}

@@ -252,7 +252,7 @@ func TestEveryFailureIsTold(t *testing.T) {
 		many = append(many, r.host+"/library/a:"+string(rune('a'+i%26))+strings.Repeat("x", i/26))
 	}
 	_, err = resolve.Resolve(t.Context(), bundle(t, nil, many...), r, resolve.Options{})
-	require.ErrorContains(t, err, "resolving: 50 images failed:")
+	require.ErrorContains(t, err, "resolving: 50 failed:")
 	require.ErrorContains(t, err, "\nand 30 more")
 	require.Len(t, strings.Split(err.Error(), "\n"), 22)
 }

@@ -12,7 +12,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -23,6 +25,7 @@ import (
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/discovery"
+	"github.com/sealift/sealift/bundles/packs"
 	"github.com/sealift/sealift/internal/progress"
 )
 
@@ -60,6 +63,17 @@ type Result struct {
 	Moved        []Moved          // what UpdateLock changed, or a file or chart of this host
 	// Found is what charts, packs and manifests name, with all its places.
 	Found discovery.Report
+
+	closers []io.Closer
+}
+
+// Close ends the use of the origins.
+func (r *Result) Close() error {
+	var failures []error
+	for _, c := range r.closers {
+		failures = append(failures, c.Close())
+	}
+	return errors.Join(failures...)
 }
 
 // Blob is a blob and where it can be fetched.
@@ -95,18 +109,31 @@ var ErrMoved = errors.New("gone upstream")
 var ErrPlatform = errors.New("platform not there")
 
 // Resolve resolves everything in a definition and every image that it needs,
-// many at once. Its error names everything that failed.
+// many at once. Its error names everything that failed. The caller closes the
+// result when nothing is fetched from it any more.
 func Resolve(ctx context.Context, def *definition.Bundle, up Upstream, opts Options) (*Result, error) {
 	if err := definition.CheckPlatforms(opts.Platforms); err != nil {
 		return nil, err
 	}
 	s := &session{def: def, up: up, repositories: charts.NewRepositories(up), opts: opts}
+	out, err := s.resolve(ctx)
+	if err != nil {
+		return nil, errors.Join(err, (&Result{closers: s.closers}).Close())
+	}
+	out.closers = s.closers
+	return out, nil
+}
+
+func (s *session) resolve(ctx context.Context) (*Result, error) {
 	var images []func(context.Context) (*item, error)
-	for _, img := range def.Spec.Images {
+	for _, img := range s.def.Spec.Images {
 		images = append(images, func(ctx context.Context) (*item, error) { return s.image(ctx, img, archive.RootImage) })
 	}
 	items, err := s.all(ctx, append(images, s.others()...))
 	if err != nil {
+		return nil, err
+	}
+	if err := solve(items); err != nil {
 		return nil, err
 	}
 	needed, err := s.needed(ctx, items)
@@ -117,7 +144,7 @@ func Resolve(ctx context.Context, def *definition.Bundle, up Upstream, opts Opti
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range def.Spec.AllowMissing {
+	for _, a := range s.def.Spec.AllowMissing {
 		out.AllowMissing = append(out.AllowMissing, archive.Allowance{Match: a.Match, Reason: a.Reason})
 	}
 	return out, closure.Missing(out.Roots, out.AllowMissing)
@@ -130,6 +157,9 @@ type session struct {
 	repositories *charts.Repositories
 	opts         Options
 	keys         verifiers
+
+	mu      sync.Mutex
+	closers []io.Closer
 }
 
 // others returns how to resolve what is no image, in the order of the definition.
@@ -226,6 +256,7 @@ type item struct {
 	files  []definition.LockedFile
 	moved  []Moved
 	found  discovery.Report
+	packs  []*packs.Pack
 }
 
 // collect puts items together.
