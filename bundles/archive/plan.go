@@ -24,6 +24,12 @@ type Contents struct {
 	Blobs []content.Descriptor
 	// Documents are the bytes of every manifest and index among Blobs.
 	Documents map[digest.Digest][]byte
+	// AllowMissing is signed into the statement.
+	AllowMissing []Allowance
+	// Bases are the bundles that a delta builds on; Has tells which blobs they
+	// supply. Documents and the definition travel all the same.
+	Bases []Base
+	Has   func(content.Descriptor) bool
 }
 
 // Layout is a bundle whose every position is known.
@@ -48,8 +54,18 @@ func Plan(c Contents) (*Layout, error) {
 	def := content.Descriptor{MediaType: MediaTypeDefinition, Digest: digest.FromBytes(c.Definition), Size: int64(len(c.Definition))}
 	docs[def.Digest] = c.Definition
 
-	s := &Statement{APIVersion: APIVersion, Kind: Kind, Name: c.Name, Version: c.Version, Definition: def, Roots: slices.Clone(c.Roots)}
-	s.Blobs = place(append(slices.Clone(c.Blobs), def), docs)
+	s := &Statement{APIVersion: APIVersion, Kind: Kind, Name: c.Name, Version: c.Version, Definition: def, Roots: slices.Clone(c.Roots),
+		AllowMissing: c.AllowMissing, Bases: c.Bases}
+	carried := []content.Descriptor{def}
+	for _, d := range c.Blobs {
+		if _, document := docs[d.Digest]; !document && c.Has != nil && c.Has(d) {
+			s.FromBase = append(s.FromBase, content.Bare(d))
+		} else {
+			carried = append(carried, d)
+		}
+	}
+	slices.SortFunc(s.FromBase, func(a, b content.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	s.Blobs = place(carried, docs)
 	s.Payload = payloadSize(s.Blobs)
 	for i := range s.Roots {
 		size, err := treeSize(s.Roots[i], docs)
