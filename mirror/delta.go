@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/dustin/go-humanize"
 
@@ -96,14 +97,56 @@ func (p *pusher) checkBase(ctx context.Context) error {
 			lacking.Add(b.desc, b.image)
 		}
 	}
-	return lacking.Err(p.baseRemedy())
+	if err := lacking.Err("push the base first, or name its file beside the delta: sealift mirror push DELTA BASE " + p.host); err != nil {
+		return fmt.Errorf("nothing was sent: %w", err)
+	}
+	return nil
 }
+
+// Limits of the search in repositories that the plan does not know.
+const (
+	maxSearched = 1000   // repositories
+	maxAsked    = 50_000 // requests
+)
 
 // searchElsewhere looks in the other repositories of the registry for what no
 // repository of the plan has: an image that the delta does not have any more
-// may have brought it.
-func (p *pusher) searchElsewhere(context.Context, []*blobPlan) error { return nil }
+// may have brought it. A registry that does not list its repositories, or not
+// to this user, is not searched.
+func (p *pusher) searchElsewhere(ctx context.Context, base []*blobPlan) error {
+	wanted := slices.DeleteFunc(slices.Clone(base), func(b *blobPlan) bool { return b.at.holder != "" })
+	if len(wanted) == 0 {
+		return nil
+	}
+	names, err := p.client.Repositories(ctx, p.host, maxSearched)
+	if err != nil {
+		return ctx.Err()
+	}
+	known := map[string]bool{}
+	for _, r := range p.plan.repositories {
+		known[r.name] = true
+	}
+	// Repositories of the plan were asked for what their own images need only.
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rank(known[a]), rank(known[b])) })
+	var asked atomic.Int64
+	return each(ctx, p.jobs(), wanted, func(ctx context.Context, b *blobPlan) error {
+		for _, name := range names {
+			if slices.Contains(b.repositories, name) || asked.Add(1) > maxAsked {
+				continue
+			}
+			// A repository that this user must not read has nothing for him.
+			if there, err := p.has(ctx, name, b.desc); there && err == nil {
+				b.at.holder = name
+				return nil
+			}
+		}
+		return ctx.Err()
+	})
+}
 
-func (p *pusher) baseRemedy() string {
-	return "push the base first, or name its file beside the delta: sealift mirror push DELTA BASE " + p.host + "; nothing was sent"
+func rank(known bool) int {
+	if known {
+		return 0
+	}
+	return 1
 }
