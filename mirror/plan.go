@@ -175,8 +175,8 @@ func inOrder(manifests []manifestPlan) []manifestPlan {
 	return out
 }
 
-// bytes returns the size of blobs, each once.
-func bytes(blobs []*blobPlan) int64 {
+// totalSize returns the size of blobs, each once.
+func totalSize(blobs []*blobPlan) int64 {
 	var n int64
 	for _, b := range blobs {
 		n += b.desc.Size

@@ -139,7 +139,7 @@ func (p *pusher) repository(name string) (*registry.Repository, error) {
 
 func (p *pusher) blobs(ctx context.Context) error {
 	own := slices.DeleteFunc(slices.Clone(p.plan.blobs), func(b *blobPlan) bool { return b.shard != p.opts.Shard.index() })
-	phase := progress.OrNone(p.opts.Progress).Start("pushing", bytes(own))
+	phase := progress.OrNone(p.opts.Progress).Start("pushing", totalSize(own))
 	defer phase.Done()
 	return each(ctx, p.jobs(), own, func(ctx context.Context, b *blobPlan) error {
 		if err := p.blob(ctx, b, phase); err != nil {

@@ -101,7 +101,7 @@ func (p *pusher) awaitOthers(ctx context.Context) error {
 	if len(others) == 0 {
 		return nil
 	}
-	phase := progress.OrNone(p.opts.Progress).Start("waiting for the other shards", bytes(others))
+	phase := progress.OrNone(p.opts.Progress).Start("waiting for the other shards", totalSize(others))
 	defer phase.Done()
 	w := &waiting{p: p, phase: phase, limit: cmp.Or(p.opts.ShardTimeout, defaultShardTimeout)}
 	w.arrived()
