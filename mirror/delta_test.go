@@ -59,7 +59,7 @@ func TestDeltaAfterItsBase(t *testing.T) {
 			requirePulls(t, host, delta)
 			r := result.Receipt(time.Now())
 			for _, d := range delta.Statement().FromBase {
-				require.True(t, r.Holds(d.Digest, d.Size), "the receipt has what was seen, whoever sent it")
+				require.True(t, r.Has(d), "the receipt has what was seen, whoever sent it")
 			}
 		})
 	}

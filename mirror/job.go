@@ -102,12 +102,13 @@ func checkJob(bundles []string, key []byte, image string, opts JobOptions) error
 	fault(!bytes.Contains(key, []byte("PUBLIC KEY-----")) || bytes.Contains(key, []byte("PRIVATE")), "the key is not a public key in PEM: pods have no key service")
 	fault(opts.Shards < 1 || opts.Shards > maxShards, "%d shards: use 1 to %d", opts.Shards, maxShards)
 	label := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	for what, name := range map[string]string{"name": opts.Name, "namespace": opts.Namespace} {
-		fault(!label.MatchString(name) || len(name) > 57, "the %s %q is not one of Kubernetes: use lower-case letters, digits and -", what, name)
+	for _, name := range []string{opts.Name, opts.Namespace} {
+		// Pods have the Job's name and their place in theirs.
+		fault(!label.MatchString(name) || len(name) > 57, "the name %q is not one for Kubernetes: use lower-case letters, digits and -", name)
 	}
 	subdomain := regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
 	for _, name := range []string{opts.RegistrySecret, opts.StorageSecret, opts.PullSecret} {
-		fault(name != "" && !subdomain.MatchString(name), "the secret %q is not a name of Kubernetes", name)
+		fault(name != "" && !subdomain.MatchString(name), "the secret %q is not a name for Kubernetes", name)
 	}
 	return errors.Join(faults...)
 }

@@ -104,7 +104,7 @@ func TestJobRefuses(t *testing.T) {
 		"1001 shards":         func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Shards = 1001 },
 		"-1 shards":           func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Shards = -1 },
 		`the name "A"`:        func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Name = "A" },
-		`the namespace "a.b"`: func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Namespace = "a.b" },
+		`the name "a.b"`: func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Namespace = "a.b" },
 		`the secret "A"`:      func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.RegistrySecret = "A" },
 	} {
 		bundles, key, image, opts := good()

@@ -109,9 +109,10 @@ func (p *pusher) awaitOthers(ctx context.Context) error {
 	for _, b := range others {
 		byShard[b.shard] = append(byShard[b.shard], b)
 	}
+	jobs := max(1, p.jobs()/(p.opts.Shard.Of-1))
 	g, inner := errgroup.WithContext(ctx)
 	for _, blobs := range byShard {
-		g.Go(func() error { return each(inner, p.jobs(), blobs, w.wait) })
+		g.Go(func() error { return each(inner, jobs, blobs, w.wait) })
 	}
 	err := g.Wait()
 	if errors.Is(err, ErrShardsMissing) {

@@ -24,6 +24,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -71,11 +72,11 @@ type Blob struct {
 	Size   int64         `json:"size"` // bytes
 }
 
-// Holds tells whether the registry held a blob of this digest and size; it
+// Has tells whether the registry held content of this digest and size; it
 // looks at manifests too.
-func (r *Receipt) Holds(d digest.Digest, size int64) bool {
+func (r *Receipt) Has(d content.Descriptor) bool {
 	for _, list := range [][]Blob{r.Blobs, r.Manifests} {
-		if i, found := find(list, d); found && list[i].Size == size {
+		if i, found := find(list, d.Digest); found && list[i].Size == d.Size {
 			return true
 		}
 	}

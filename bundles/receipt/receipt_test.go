@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/receipt"
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
@@ -42,10 +43,10 @@ func TestEncode(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(r, back))
 	require.Len(t, back.Blobs, 2)
-	require.True(t, back.Holds(digest.FromString("layer"), 1<<40))
-	require.True(t, back.Holds(digest.FromString("manifest"), 3))
-	require.False(t, back.Holds(digest.FromString("layer"), 1))
-	require.False(t, back.Holds(digest.FromString("other"), 1))
+	require.True(t, back.Has(content.Descriptor{Digest: digest.FromString("layer"), Size: 1<<40}))
+	require.True(t, back.Has(content.Descriptor{Digest: digest.FromString("manifest"), Size: 3}))
+	require.False(t, back.Has(content.Descriptor{Digest: digest.FromString("layer"), Size: 1}))
+	require.False(t, back.Has(content.Descriptor{Digest: digest.FromString("other"), Size: 1}))
 }
 
 func TestDecodeRefuses(t *testing.T) {
