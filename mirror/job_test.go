@@ -100,12 +100,12 @@ func TestJobRefuses(t *testing.T) {
 		"the key is not a public": func(_ *[]string, k *[]byte, _ *string, _ *mirror.JobOptions) {
 			*k = []byte("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----")
 		},
-		`the image "A B"`:     func(_ *[]string, _ *[]byte, i *string, _ *mirror.JobOptions) { *i = "A B" },
-		"1001 shards":         func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Shards = 1001 },
-		"-1 shards":           func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Shards = -1 },
-		`the name "A"`:        func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Name = "A" },
-		`the name "a.b"`: func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Namespace = "a.b" },
-		`the secret "A"`:      func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.RegistrySecret = "A" },
+		`the image "A B"`: func(_ *[]string, _ *[]byte, i *string, _ *mirror.JobOptions) { *i = "A B" },
+		"1001 shards":     func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Shards = 1001 },
+		"-1 shards":       func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Shards = -1 },
+		`the name "A"`:    func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Name = "A" },
+		`the name "a.b"`:  func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.Namespace = "a.b" },
+		`the secret "A"`:  func(_ *[]string, _ *[]byte, _ *string, o *mirror.JobOptions) { o.RegistrySecret = "A" },
 	} {
 		bundles, key, image, opts := good()
 		spoil(&bundles, &key, &image, &opts)

@@ -43,7 +43,7 @@ func TestEncode(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(r, back))
 	require.Len(t, back.Blobs, 2)
-	require.True(t, back.Has(content.Descriptor{Digest: digest.FromString("layer"), Size: 1<<40}))
+	require.True(t, back.Has(content.Descriptor{Digest: digest.FromString("layer"), Size: 1 << 40}))
 	require.True(t, back.Has(content.Descriptor{Digest: digest.FromString("manifest"), Size: 3}))
 	require.False(t, back.Has(content.Descriptor{Digest: digest.FromString("layer"), Size: 1}))
 	require.False(t, back.Has(content.Descriptor{Digest: digest.FromString("other"), Size: 1}))
