@@ -59,14 +59,16 @@ type Created struct {
 // every size known before a layer moves; blobs are streamed to their places
 // while the statement is signed. A run that was cut off goes on where it was.
 // The file has its name only when it is complete.
-func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries, signer Signer, path string, opts CreateOptions) (*Created, error) {
+func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, signer Signer, path string, opts CreateOptions) (out *Created, err error) {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, problem.New(problem.Usage, "choose an output in a folder that exists", "creating bundle %s: no folder %s", path, filepath.Dir(path))
 	}
-	found, err := resolve.Resolve(ctx, def, regs, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms, Jobs: opts.Jobs})
+	found, err := resolve.Resolve(ctx, def, up, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms,
+		Jobs: opts.Jobs, Progress: opts.Progress})
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, found.Close()) }()
 	layout, err := archive.Plan(contents(def, found))
 	if err != nil {
 		return nil, err
@@ -77,28 +79,18 @@ func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries
 		}
 	}
 	s := layout.Statement
-	out := &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
+	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
 		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
 	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
-	return out, fill(ctx, layout, found, regs, signer, out, opts)
+	return out, fill(ctx, layout, found, signer, out, opts)
 }
 
 // contents turns what was resolved into what the archive lays out.
 func contents(def *definition.Bundle, found *resolve.Result) archive.Contents {
-	c := archive.Contents{Name: def.Metadata.Name, Version: def.Metadata.Version, Definition: def.Source(),
-		Documents: map[digest.Digest][]byte{}}
-	for _, r := range found.Roots {
-		root := archive.Root{Kind: archive.RootImage, Requested: r.Requested, Reference: r.Reference, Resolved: r.Resolved,
-			Descriptor: content.Bare(r.Descriptor), Platforms: append([]string{}, r.Platforms...)}
-		for _, d := range r.Absent {
-			a := content.Bare(d)
-			a.Platform = d.Platform
-			root.Absent = append(root.Absent, a)
-		}
-		c.Roots = append(c.Roots, root)
-	}
+	c := archive.Contents{Name: def.Metadata.Name, Version: def.Metadata.Version, Definition: def.Source(), Roots: found.Roots,
+		AllowMissing: found.AllowMissing, Documents: map[digest.Digest][]byte{}}
 	for _, b := range found.Blobs {
 		c.Blobs = append(c.Blobs, content.Bare(b.Descriptor))
 		if b.Data != nil {
@@ -135,7 +127,7 @@ func finished(path, statement string, overwrite bool) (bool, error) {
 
 // fill fetches what the file lacks, signs meanwhile, and finishes it. A key
 // that does not open ends the run at once.
-func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, regs resolve.Registries, signer Signer, out *Created, opts CreateOptions) (err error) {
+func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, signer Signer, out *Created, opts CreateOptions) (err error) {
 	w, err := archive.Create(out.File, layout, archive.CreateOptions{})
 	if err != nil {
 		return err
@@ -155,11 +147,11 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, re
 		total += b.Size
 	}
 	phase := progress.OrNone(opts.Progress).Start("fetching", total)
-	holders := make(map[string][]string, len(found.Blobs))
+	origins := make(map[digest.Digest][]resolve.Origin, len(found.Blobs))
 	for _, b := range found.Blobs {
-		holders[b.Descriptor.Digest.String()] = b.Repositories
+		origins[b.Descriptor.Digest] = b.Origins
 	}
-	f := &fetcher{w: w, registries: regs, holders: holders, phase: phase}
+	f := &fetcher{w: w, origins: origins, phase: phase}
 	var signature []byte
 	g, inner := errgroup.WithContext(ctx)
 	g.Go(func() error {

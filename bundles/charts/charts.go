@@ -89,6 +89,24 @@ func Load(path string) (*Chart, error) {
 	return c, nil
 }
 
+// Template makes a chart of single templates, so that they can be rendered.
+func Template(name string, templates map[string][]byte) (*Chart, error) {
+	files := map[string][]byte{"Chart.yaml": fmt.Appendf(nil, "apiVersion: v2\nname: %q\nversion: 0.0.0\n", name)}
+	for file, data := range templates {
+		files["templates/"+file] = data
+	}
+	return pack(files)
+}
+
+// LoadFS packs the chart that a file system holds.
+func LoadFS(from fs.FS) (*Chart, error) {
+	files, err := readFolder(from)
+	if err != nil {
+		return nil, err
+	}
+	return pack(files)
+}
+
 // loadFolder packs a folder. Links that lead out of it are refused by os.Root.
 func loadFolder(dir string) (*Chart, error) {
 	root, err := os.OpenRoot(dir)
@@ -96,14 +114,11 @@ func loadFolder(dir string) (*Chart, error) {
 		return nil, err
 	}
 	defer root.Close() //nolint:errcheck // opened for reading
-	files, err := readFolder(root.FS())
-	if err == nil {
-		var c *Chart
-		if c, err = pack(files); err == nil {
-			return c, nil
-		}
+	c, err := LoadFS(root.FS())
+	if err != nil {
+		return nil, fmt.Errorf("chart %s: %w", dir, err)
 	}
-	return nil, fmt.Errorf("chart %s: %w", dir, err)
+	return c, nil
 }
 
 // readFolder reads the files of a chart that its .helmignore does not leave out.

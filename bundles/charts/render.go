@@ -2,6 +2,7 @@ package charts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ import (
 // RenderOptions is what a chart is rendered for. The zero value is a good default.
 type RenderOptions struct {
 	Namespace   string   // "" means default
-	KubeVersion string   // such as 1.34.0; "" means the newest that Helm knows
+	KubeVersion string   // such as 1.34.0, which "" means
 	APIVersions []string // besides those of Kubernetes itself
 	// Schema checks the values by the chart's schema. It may look up what the
 	// schema refers to, so it is not for places without a network.
@@ -37,6 +38,10 @@ type Rendered struct {
 
 // ErrRender means: a chart does not render at these values.
 var ErrRender = errors.New("the chart does not render")
+
+// defaultKubeVersion is the Kubernetes that charts are rendered for where
+// nothing is said. Helm's own default is a very old one when it is a library.
+const defaultKubeVersion = "1.34.0"
 
 // renderTimeout ends a template that does not end by itself.
 const renderTimeout = time.Minute
@@ -85,13 +90,11 @@ func (c *Chart) render(values map[string]any, opts RenderOptions) ([]Rendered, e
 		return nil, err
 	}
 	caps := *chartutil.DefaultCapabilities
-	if opts.KubeVersion != "" {
-		v, err := chartutil.ParseKubeVersion(opts.KubeVersion)
-		if err != nil {
-			return nil, fmt.Errorf("kubernetes.version %q: %w", opts.KubeVersion, err)
-		}
-		caps.KubeVersion = *v
+	kube, err := chartutil.ParseKubeVersion(cmp.Or(opts.KubeVersion, defaultKubeVersion))
+	if err != nil {
+		return nil, fmt.Errorf("kubernetes.version %q: %w", opts.KubeVersion, err)
 	}
+	caps.KubeVersion = *kube
 	caps.APIVersions = append(slices.Clone(caps.APIVersions), opts.APIVersions...)
 	if asked := fresh.Metadata.KubeVersion; asked != "" && !chartutil.IsCompatibleRange(asked, caps.KubeVersion.String()) {
 		return nil, fmt.Errorf("it is for Kubernetes %s, not for %s (kubernetes.version of the definition)", asked, caps.KubeVersion.Version)

@@ -68,7 +68,7 @@ type Spec struct {
 
 // Kubernetes is what charts ask of the cluster that they are rendered for.
 type Kubernetes struct {
-	Version     string   `json:"version,omitempty"`     // such as 1.34.0; "" means the newest that Helm knows
+	Version     string   `json:"version,omitempty"`     // such as 1.34.0, which "" means
 	APIVersions []string `json:"apiVersions,omitempty"` // besides those of Kubernetes itself
 }
 

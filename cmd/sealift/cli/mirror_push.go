@@ -48,9 +48,14 @@ func (f *registryFlags) client(host string) (*registry.Client, error) {
 // sources gives a definition's resolver the repositories of a client.
 type sources struct{ client *registry.Client }
 
-// Repository implements resolve.Registries.
+// Repository implements resolve.Upstream.
 func (s sources) Repository(_ context.Context, name string) (content.Source, error) {
 	return s.client.Repository(name)
+}
+
+// Download implements charts.Downloader.
+func (s sources) Download(ctx context.Context, url string, limit int64) ([]byte, error) {
+	return s.client.Download(ctx, url, limit)
 }
 
 // openAll opens bundles; close ends them all.
