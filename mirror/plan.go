@@ -46,8 +46,8 @@ type repositoryPlan struct {
 type manifestPlan struct {
 	desc    content.Descriptor
 	bundle  *archive.Reader
-	subject digest.Digest   // "" when it has none
-	after   []digest.Digest // what has to be there before it
+	subject *content.Descriptor // nil when it has none
+	after   []digest.Digest     // what has to be there before it
 }
 
 // planPush reads the documents of the bundles and lists what goes where.
@@ -111,8 +111,9 @@ func planManifest(bundle *archive.Reader, d content.Descriptor, m *content.Manif
 		out.after = append(out.after, c.Digest)
 	}
 	if m.Subject != nil {
-		out.subject = m.Subject.Digest
-		out.after = append(out.after, out.subject)
+		subject := content.Bare(*m.Subject)
+		out.subject = &subject
+		out.after = append(out.after, subject.Digest)
 	}
 	return out
 }

@@ -317,8 +317,10 @@ func (p *pusher) repositoryManifests(ctx context.Context, plan repositoryPlan) e
 // list is a tag, a run may have been cut off between the two.
 func (p *pusher) manifest(ctx context.Context, repo *registry.Repository, m manifestPlan) (there bool, err error) {
 	there, err = repo.Exists(ctx, m.desc)
-	if there && err == nil && m.subject != "" {
-		there, err = repo.Refers(ctx, m.desc, m.subject)
+	if there && err == nil && m.subject != nil {
+		var listed []content.Descriptor
+		listed, err = repo.Referrers(ctx, *m.subject)
+		there = slices.ContainsFunc(listed, func(d content.Descriptor) bool { return d.Digest == m.desc.Digest })
 	}
 	if err != nil || there || p.opts.DryRun {
 		return there, err

@@ -222,6 +222,9 @@ func (c *Client) plainHTTP(host string) bool {
 	return slices.Contains(c.opts.PlainHTTP, host) || (err == nil && slices.Contains(c.opts.PlainHTTP, h))
 }
 
+// errEnough ends a listing early.
+var errEnough = errors.New("enough")
+
 // Repositories returns the names of at most limit repositories of a registry,
 // in its order. Many registries refuse this to all but administrators.
 func (c *Client) Repositories(ctx context.Context, host string, limit int) ([]string, error) {
@@ -230,11 +233,11 @@ func (c *Client) Repositories(ctx context.Context, host string, limit int) ([]st
 	err := r.Repositories(ctx, "", func(page []string) error {
 		names = append(names, page...)
 		if len(names) >= limit {
-			return errFound
+			return errEnough
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errFound) {
+	if err != nil && !errors.Is(err, errEnough) {
 		at := &Repository{client: c, oras: &remote.Repository{Reference: orasregistry.Reference{Registry: host, Repository: "_catalog"}}}
 		return nil, at.explain("listing the repositories of", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -171,28 +170,6 @@ func (r *Repository) PushManifest(ctx context.Context, d content.Descriptor, dat
 		}
 	}
 	return nil
-}
-
-// errFound ends a listing early.
-var errFound = errors.New("found")
-
-// Refers tells whether the registry lists d among the referrers of subject, by
-// its API or, where it has none, by the tag that takes its place.
-func (r *Repository) Refers(ctx context.Context, d content.Descriptor, subject digest.Digest) (bool, error) {
-	err := r.oras.Referrers(ctx, content.Descriptor{Digest: subject}, "", func(page []content.Descriptor) error {
-		if slices.ContainsFunc(page, func(have content.Descriptor) bool { return have.Digest == d.Digest }) {
-			return errFound
-		}
-		return nil
-	})
-	switch {
-	case errors.Is(err, errFound):
-		return true, nil
-	case errors.Is(err, errdef.ErrNotFound):
-		return false, nil
-	default:
-		return false, r.explain("listing the referrers of "+subject.String()+" in", err)
-	}
 }
 
 // request makes a request with the scope that it needs.
