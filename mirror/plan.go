@@ -100,7 +100,11 @@ func (b *planner) add(ctx context.Context, p Placement) error {
 		if m == nil {
 			return b.blob(p, d)
 		}
-		repo.manifests = append(repo.manifests, planManifest(p.Bundle, d, m))
+		plan := planManifest(p.Bundle, d, m)
+		if d.Digest == p.Root.Descriptor.Digest && p.Root.Subject != "" {
+			plan.after = append(plan.after, p.Root.Subject) // one that only its tag names, as cosign's are
+		}
+		repo.manifests = append(repo.manifests, plan)
 		return nil
 	})
 }

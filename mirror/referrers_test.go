@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,25 @@ func TestOrderOfManifests(t *testing.T) {
 	require.Len(t, puts, 4)
 	require.Equal(t, image.Digest.String(), puts[0])
 	require.Equal(t, sbom.Digest.String(), puts[1])
+}
+
+// TestCosignTagAfterItsSubject covers a signature that does not name its subject.
+func TestCosignTagAfterItsSubject(t *testing.T) {
+	b := archivetest.New(t)
+	image := b.Image("amd64", "an image")
+	signature := b.Artifact(signatureType, "a signature", nil)
+	tag := strings.Replace(image.Digest.String(), ":", "-", 1) + ".sig"
+	b.Referrer("docker.io/team/app:"+tag, signature, image)
+	b.Root("docker.io/team/app:1", image)
+	seen := registries.NewRequests()
+	host := registries.Host(registries.Distribution(t, registries.Options{Wrap: seen.Wrap}))
+	_, err := push(t, host, mirror.PushOptions{}, archivetest.Open(t, b.Write()))
+	require.NoError(t, err)
+	lines := seen.Lines()
+	put := func(ref string) int { return slices.Index(lines, "PUT /v2/site/team/app/manifests/"+ref) }
+	require.Less(t, put(image.Digest.String()), put(signature.Digest.String()))
+	require.Less(t, put(signature.Digest.String()), put(tag))
+	require.Positive(t, put(image.Digest.String()))
 }
 
 // TestReferrersIndexIsKept covers a registry without the referrers API: what
