@@ -22,7 +22,7 @@ type JobOptions struct {
 	Name      string // of Job and ConfigMap; default sealift-mirror
 	Namespace string // default default
 	Shards    int    // pods; default 4
-	CA        []byte // PEM certificates of the registry's authority
+	CA        []byte // PEM certificates of the authority of registry and object storage
 	// RegistrySecret is a secret of the type kubernetes.io/dockerconfigjson
 	// with the credentials of the registry.
 	RegistrySecret string

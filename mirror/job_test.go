@@ -63,6 +63,7 @@ func TestJob(t *testing.T) {
 	require.Equal(t, []any{"mirror", "push", "s3://bundles/plane.tar", "harbor.site/mirror", "--key", "/etc/sealift/config/bundle.pub", "--shard", "job/4",
 		"--log-format", "json", "--registry-ca", "/etc/sealift/config/registry-ca.crt", "--prefix=quay.io=quay"}, dig(t, container, "args"))
 	require.Contains(t, string(data), "{name: AWS_ENDPOINT_URL, value: \"https://s3.site\"}")
+	require.Contains(t, string(data), "{name: SSL_CERT_FILE, value: /etc/sealift/config/registry-ca.crt}")
 	require.Contains(t, string(data), "{name: AWS_REGION, value: \"dark-1\"}")
 }
 

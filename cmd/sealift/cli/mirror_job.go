@@ -41,7 +41,7 @@ by you; none of them is read or printed.`,
 	fl.StringVar(&f.opts.PullSecret, "pull-secret", "", "`secret` with the credentials for the image")
 	fl.StringVar(&f.opts.Endpoint, "storage-endpoint", "", "`URL` of the object storage, if it is not Amazon's")
 	fl.StringVar(&f.opts.Region, "storage-region", "", "`region` of the object storage")
-	fl.StringVar(&f.ca, "registry-ca", "", "PEM `file` of an authority that the pods trust besides the system's")
+	fl.StringVar(&f.ca, "registry-ca", "", "PEM `file` of an authority that the pods trust, for registry and object storage")
 	fl.StringSliceVar(&f.plainHTTP, "plain-http", nil, "`HOST[:PORT]` of a registry that has no TLS; may be repeated")
 	fl.StringSliceVar(&f.tokenServers, "token-server", nil, "`HOST` in a private network that a registry may send credentials to for a token")
 	fl.StringArrayVar(&f.prefixes, "prefix", nil, "put images of a source elsewhere: `SOURCE=TARGET`, such as quay.io=quay; may be repeated")
