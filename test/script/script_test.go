@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,17 +44,22 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cosign, err := filepath.Abs("../../.tools/bin/cosign")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("COSIGN_PASSWORD", "a passphrase")
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
 			env.Setenv("VECTORS", vectors)
+			env.Setenv("COSIGN", cosign)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
-			"chart": chart, "web": web,
+			"chart": chart, "web": web, "timeless": timeless,
 		},
 		RequireExplicitExec: true,
 	})
@@ -156,4 +162,14 @@ func web(ts *testscript.TestScript, _ bool, args []string) {
 	}))
 	ts.Defer(server.Close)
 	ts.Setenv(args[0], server.URL)
+}
+
+// timeless FILE... puts one time into receipts, so that they can be compared.
+func timeless(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		path := ts.MkAbs(name)
+		data, err := os.ReadFile(path)
+		ts.Check(err)
+		ts.Check(os.WriteFile(path, regexp.MustCompile(`"time":"[^"]*"`).ReplaceAll(data, []byte(`"time":""`)), 0o600))
+	}
 }
