@@ -32,6 +32,7 @@ type CreateOptions struct {
 	DryRun     bool              // stop after planning: nothing is fetched or written
 	Overwrite  bool              // replace a finished file of other content
 	Jobs       int               // blobs fetched at once; 0 means 6
+	Bases      []*Base           // what the site has: it is left out
 	Progress   progress.Reporter // nil means none
 	// SaveLock is called with the complete lock before anything is fetched.
 	SaveLock func(*definition.Lock) error
@@ -53,6 +54,8 @@ type Created struct {
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
 	Moved     []resolve.Moved `json:"moved,omitempty"`
+	// FromBase are the bytes that a delta leaves to its bases.
+	FromBase int64 `json:"fromBase,omitempty"`
 }
 
 // Create makes the bundle of a definition at path: every name is resolved and
@@ -69,7 +72,9 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, found.Close()) }()
-	layout, err := archive.Plan(contents(def, found))
+	planned := contents(def, found)
+	deltaOf(&planned, opts.Bases)
+	layout, err := archive.Plan(planned)
 	if err != nil {
 		return nil, err
 	}
@@ -81,10 +86,18 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	s := layout.Statement
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
 		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+	out.FromBase = sizeOf(s.FromBase)
 	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
 	return out, fill(ctx, layout, found, signer, out, opts)
+}
+
+func sizeOf(descriptors []content.Descriptor) (total int64) {
+	for _, d := range descriptors {
+		total += d.Size
+	}
+	return total
 }
 
 // contents turns what was resolved into what the archive lays out.

@@ -20,7 +20,15 @@ type Inspection struct {
 	Contents  []InspectedRoot `json:"contents"`
 	// AllowMissing is what may be needed and yet is not carried.
 	AllowMissing []archive.Allowance `json:"allowMissing,omitempty"`
-	Bases        []archive.Base      `json:"bases,omitempty"`
+	// Bases and FromBase are what a delta needs besides.
+	Bases    []archive.Base `json:"bases,omitempty"`
+	FromBase BaseContent    `json:"fromBase,omitzero"`
+}
+
+// BaseContent counts what a delta leaves to its bases.
+type BaseContent struct {
+	Blobs int   `json:"blobs"`
+	Bytes int64 `json:"bytes"`
 }
 
 // InspectedRoot is one thing that a bundle carries.
@@ -41,7 +49,8 @@ type InspectedRoot struct {
 func Inspect(r *archive.Reader, verified bool) *Inspection {
 	s := r.Statement()
 	out := &Inspection{Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Verified: verified,
-		Size: r.Size(), Blobs: len(s.Blobs), Contents: []InspectedRoot{}, AllowMissing: s.AllowMissing, Bases: s.Bases}
+		Size: r.Size(), Blobs: len(s.Blobs), Contents: []InspectedRoot{}, AllowMissing: s.AllowMissing, Bases: s.Bases,
+		FromBase: BaseContent{Blobs: len(s.FromBase), Bytes: sizeOf(s.FromBase)}}
 	for _, root := range s.Roots {
 		img := InspectedRoot{Kind: root.Kind, Subject: root.Subject.String(), Needs: root.Needs, Reference: root.Reference, Resolved: root.Resolved, Digest: root.Descriptor.Digest.String(),
 			MediaType: root.Descriptor.MediaType, Platforms: root.Platforms, Size: root.Size}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -9,12 +10,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
 )
 
 type createFlags struct {
 	definition, output, lock, key string
+	bases, baseKeys               []string
 	opts                          bundles.CreateOptions
 	registry                      registryFlags
 }
@@ -30,7 +34,8 @@ what it found to the lock file, and streams everything into one signed file. Sig
 travel with it. If something needed is not there, nothing is made. A run that was interrupted goes on where it was when the same command
 is run again. With the lock file the same bytes come out again; if something of the lock is gone upstream, the command says what moved.`,
 		Example: `  sealift bundle create -f bundle.yaml -o management-plane.tar --key cosign.key
-  sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64`,
+  sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64
+  sealift bundle create -f bundle.yaml -o delta.tar --key cosign.key --base management-plane.tar --base-key cosign.pub`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCreate(cmd, &f, &out) },
 	}
@@ -41,6 +46,8 @@ is run again. With the lock file the same bytes come out again; if something of 
 	fl.StringVar(&f.lock, "lock", "", "the lock `file` (default: bundle.lock.yaml beside the definition)")
 	fl.BoolVar(&f.opts.UpdateLock, "update-lock", false, "resolve every tag again and write a new lock")
 	fl.StringSliceVar(&f.opts.Platforms, "platform", nil, "carry only these `platforms`, such as linux/amd64,linux/arm64 (default: those of the definition, else all)")
+	fl.StringArrayVar(&f.bases, "base", nil, "leave out what this older bundle, or this receipt of a registry, has: a `FILE`; may be repeated")
+	fl.StringArrayVar(&f.baseKeys, "base-key", nil, "public `key` that a base is signed with; may be repeated")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
 	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to fetch at once (default 6)")
@@ -58,6 +65,9 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	}
 	def, err := f.load()
 	if err != nil {
+		return err
+	}
+	if f.opts.Bases, err = f.openBases(ctx); err != nil {
 		return err
 	}
 	client, err := f.registry.client("")
@@ -79,6 +89,27 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 		return err
 	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
+}
+
+// openBases reads what a delta leaves out.
+func (f *createFlags) openBases(ctx context.Context) ([]*bundles.Base, error) {
+	var keys []archive.Verifier
+	for _, ref := range f.baseKeys {
+		v, err := sign.NewVerifier(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, v)
+	}
+	var out []*bundles.Base
+	for _, path := range f.bases {
+		b, err := bundles.OpenBase(path, keys...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	return out, nil
 }
 
 // asked says what a definition lists.
@@ -140,6 +171,9 @@ func createdTable(w io.Writer, c *bundles.Created, lock string) {
 		if c.Resumed > 0 {
 			fmt.Fprintf(w, "  of it %s were left by an interrupted run\n", size(c.Resumed))
 		}
+	}
+	if c.FromBase > 0 {
+		fmt.Fprintf(w, "  delta: %s are left to its base\n", size(c.FromBase))
 	}
 	fmt.Fprintf(w, "  statement %s\n  lock      %s\n", c.Statement, lock)
 }

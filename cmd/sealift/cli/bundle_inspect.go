@@ -54,6 +54,12 @@ func inspectionTable(w io.Writer, i *bundles.Inspection) {
 	}
 	table(w, [][]string{{"bundle:", i.Name + " " + i.Version}, {"size:", size(i.Size) + " in " + plural(i.Blobs, "blob")},
 		{"statement:", i.Statement}, {"signature:", signature}})
+	for _, b := range i.Bases {
+		fmt.Fprintf(w, "delta of:    %s %s (statement %s)\n", b.Name, b.Version, b.Statement)
+	}
+	if n := i.FromBase.Blobs; n > 0 {
+		fmt.Fprintf(w, "left out:    %s, %s, which the site must have\n", plural(n, "blob"), size(i.FromBase.Bytes))
+	}
 	fmt.Fprintln(w)
 	belongs := map[string]int{} // how many referrers and values belong to a digest
 	for _, root := range i.Contents {
