@@ -4,23 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/bundles/closure"
 	"github.com/sealift/sealift/bundles/discovery"
 	"github.com/sealift/sealift/internal/problem"
 )
 
 func (a *app) bundleDiscover() *cobra.Command {
 	var out output
-	var values []string
+	var opts closure.PathOptions
 	var least string
 	cmd := &cobra.Command{
 		Use:   "discover CHART|FOLDER|FILE",
-		Short: "Show the images that manifests or a pack need",
-		Long: `Reads manifests (a file or a folder) or the folder of a pack and reports every image that they name: where it
+		Short: "Show the images that a chart, a pack or manifests need",
+		Long: `Renders a chart, or looks through a pack, a file or a folder of manifests, and reports every image that is named: where it
 was found, by which rule, and how sure it is that it will be pulled.
 
 certain    a container runtime pulls it: containers of any kind of object, image volumes
@@ -28,18 +28,15 @@ likely     operators and packagers keep this convention: image fields, RELATED_I
 possible   a string that reads like an image
 
 What reads like an image and is none is in the output of -o json under ignored, with the rule that held it down.`,
-		Example: `  sealift bundle discover manifests/
+		Example: `  sealift bundle discover ./charts/console -f site.values.yaml
+  sealift bundle discover prometheus-25.8.0.tgz
   sealift bundle discover operator.yaml --certainty likely -o json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := errors.Join(out.check(), checkCertainty(least)); err != nil {
 				return err
 			}
-			in, err := a.discoverInput(args[0], values)
-			if err != nil {
-				return err
-			}
-			report, err := in.Report()
+			report, err := closure.Path(cmd.Context(), args[0], opts)
 			if err != nil {
 				return err
 			}
@@ -48,8 +45,13 @@ What reads like an image and is none is in the output of -o json under ignored, 
 		},
 	}
 	out.addTo(cmd, "table", "json", "yaml")
-	cmd.Flags().StringArrayVarP(&values, "values", "f", nil, "a `file` of values, whose pack.content counts too; may be given again")
-	cmd.Flags().StringVar(&least, "certainty", string(discovery.Possible), "the least `certainty` that is shown: certain, likely, possible")
+	fl := cmd.Flags()
+	fl.StringArrayVarP(&opts.Values, "values", "f", nil, "a `file` of values for charts and packs; may be given again, the later counts")
+	fl.StringSliceVar(&opts.Presets, "preset", nil, "`presets` of a pack, in their order")
+	fl.StringVar(&opts.Namespace, "namespace", "", "`namespace` that charts are rendered for (default \"default\")")
+	fl.StringVar(&opts.KubeVersion, "kube-version", "", "Kubernetes `version` that charts are rendered for (default 1.34.0)")
+	fl.StringSliceVar(&opts.APIVersions, "api-versions", nil, "`versions` of APIs that the cluster has besides its own, such as monitoring.coreos.com/v1")
+	fl.StringVar(&least, "certainty", string(discovery.Possible), "the least `certainty` that is shown: certain, likely, possible")
 	complete(cmd, "certainty", string(discovery.Certain), string(discovery.Likely), string(discovery.Possible))
 	return cmd
 }
@@ -61,26 +63,6 @@ func checkCertainty(least string) error {
 	default:
 		return problem.New(problem.Usage, "", "--certainty %q is none of certain, likely, possible", least)
 	}
-}
-
-// discoverInput turns a path and files of values into documents.
-func (a *app) discoverInput(path string, values []string) (discovery.Input, error) {
-	in, err := discovery.Open(path)
-	if err != nil {
-		return discovery.Input{}, problem.As(problem.Usage, err)
-	}
-	for _, v := range values {
-		data, err := os.ReadFile(v)
-		if err != nil {
-			return discovery.Input{}, problem.As(problem.Usage, fmt.Errorf("reading values: %w", err))
-		}
-		in.Values = append(in.Values, discovery.Document{Source: v, Data: data})
-	}
-	if len(in.Charts) > 0 {
-		return discovery.Input{}, problem.New(problem.Usage, "render it with helm template, and give the result",
-			"this version of sealift does not look into charts yet: %s", strings.Join(in.Charts, ", "))
-	}
-	return in, nil
 }
 
 func discoveryTable(w io.Writer, r discovery.Report) {
