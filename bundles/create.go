@@ -48,7 +48,7 @@ type Created struct {
 	DryRun    bool            `json:"dryRun"`
 	Unchanged bool            `json:"unchanged"` // the finished file was there already
 	Size      int64           `json:"size"`      // bytes of the file
-	Images    int             `json:"images"`
+	Contents  []Count         `json:"contents"`
 	Blobs     int             `json:"blobs"`
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
@@ -80,7 +80,7 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	}
 	s := layout.Statement
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
-		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
 	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
@@ -138,7 +138,8 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, si
 			return
 		}
 		err = errors.Join(err, w.Close())
-		if signErr != nil && !errors.Is(signErr, context.Canceled) && w.Resumed() == 0 { // it ended before it was worth keeping
+		early := signErr != nil && !errors.Is(signErr, context.Canceled) && w.Resumed() == 0 // it ended before it was worth keeping
+		if early || errors.Is(err, ErrChanged) {
 			err = errors.Join(err, archive.Discard(out.File))
 		}
 	}()
@@ -176,7 +177,7 @@ func resumable(ctx context.Context, path string, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("creating bundle %s: %w", path, err)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, ErrChanged) {
 		return err
 	}
 	return &problem.Error{Err: err, Kind: problem.Partial, Remedy: "then run the same command again: what was fetched is kept in " + path + ".partial"}

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -34,7 +35,7 @@ func ChartAnnotations(source string, annotations map[string]string) (Report, err
 			continue
 		}
 		path := fmt.Sprintf("annotations[%q]", name)
-		err := parse([]byte(text), embeddedLimits, func(v *value) { w.imageList(v, path, ruleAnnotation) })
+		err := parse([]byte(text), embeddedLimits(), func(v *value) { w.imageList(v, path, ruleAnnotation) })
 		if err != nil {
 			return report, unreadable(source+": "+path, err)
 		}
@@ -61,7 +62,7 @@ func (w *walker) imageList(v *value, path, rule string) {
 func PackValues(source string, valuesYAML []byte) (Report, error) {
 	var report Report
 	w := &walker{report: &report, source: source}
-	err := parse(valuesYAML, documentLimits, func(v *value) {
+	err := parse(valuesYAML, documentLimits(), func(v *value) {
 		content := v.get("pack").get("content")
 		if images := content.get("images"); images != nil {
 			w.imageList(images, "pack.content.images", rulePackContent)
@@ -86,17 +87,23 @@ func (w *walker) need(c ChartNeed) {
 	w.report.Charts = append(w.report.Charts, c)
 }
 
+// chartName is the name of a chart, as a repository knows it.
+var chartName = regexp.MustCompile(`^[a-zA-Z0-9][\w./-]*$`)
+
 // chart reports a map that names a chart to be fetched: an Argo CD
 // application's source, a HelmChart of k3s, a HelmRelease of Flux, a
-// HelmChartProxy of Cluster API.
+// HelmChartProxy of Cluster API. Settings that only speak of charts have
+// neither a URL nor a source object.
 func (w *walker) chart(v *value, p place) {
 	_, name := first(v, []string{"chart", "chartName"})
 	_, repo := first(v, []string{"repoURL", "repo", "repository"})
-	if ref := v.get("sourceRef"); repo == "" && ref != nil {
+	if ref := v.get("sourceRef"); repo == "" && ref.str("kind") == "HelmRepository" {
 		parts := []string{ref.str("kind"), ref.str("namespace"), ref.str("name")}
 		repo = strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "/")
+	} else if !strings.Contains(repo, "://") {
+		return
 	}
-	if name == "" || repo == "" {
+	if w.level > 0 || !chartName.MatchString(name) || templateMark.MatchString(repo) {
 		return
 	}
 	_, version := first(v, []string{"version", "targetRevision", "chartVersion"})

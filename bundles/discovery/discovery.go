@@ -98,6 +98,12 @@ func (r Report) Images(least Certainty) []string {
 	return slices.Compact(out)
 }
 
+// AtLeast returns the report without findings that are less sure than least.
+func (r Report) AtLeast(least Certainty) Report {
+	r.Found = slices.DeleteFunc(slices.Clone(r.Found), func(f Finding) bool { return !f.Certainty.AtLeast(least) })
+	return r
+}
+
 // Merge returns what r and the others found together.
 func (r Report) Merge(others ...Report) Report {
 	out := Report{Found: slices.Clone(r.Found), Ignored: slices.Clone(r.Ignored), Charts: slices.Clone(r.Charts)}
@@ -126,9 +132,10 @@ func (r *Report) sort() {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Repo, b.Repo), cmp.Compare(a.Version, b.Version),
 			cmp.Compare(a.Source, b.Source), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Rule, b.Rule))
 	})
-	r.Found = slices.Compact(r.Found)
-	r.Ignored = slices.Compact(r.Ignored)
-	r.Charts = slices.Compact(r.Charts)
+	// Empty, not nil: in JSON a list is a list.
+	r.Found = append([]Finding{}, slices.Compact(r.Found)...)
+	r.Ignored = append([]Ignored{}, slices.Compact(r.Ignored)...)
+	r.Charts = append([]ChartNeed{}, slices.Compact(r.Charts)...)
 }
 
 // Documents reports what rendered documents name. Documents that cannot be
@@ -137,12 +144,14 @@ func (r *Report) sort() {
 func Documents(docs []Document) (Report, error) {
 	var report Report
 	var failed []error
+	var replaced []replacement
 	for _, d := range docs {
-		w := &walker{report: &report, source: d.Source}
-		if err := parse(d.Data, documentLimits, w.document); err != nil {
+		w := &walker{report: &report, source: d.Source, replaced: &replaced}
+		if err := parse(d.Data, documentLimits(), w.document); err != nil {
 			failed = append(failed, unreadable(d.Source, err))
 		}
 	}
+	report.replace(replaced)
 	report.sort()
 	return report, errors.Join(failed...)
 }

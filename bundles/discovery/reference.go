@@ -3,7 +3,6 @@ package discovery
 import (
 	"net/netip"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -21,12 +20,14 @@ const (
 	ruleNetwork      = "network-address"
 	ruleHostPort     = "host-and-port"
 	ruleTime         = "time"
+	ruleAPIVersion   = "api-version"
 	ruleVersion      = "version"
 	ruleNotReference = "not-a-reference"
 	ruleBareWord     = "bare-word"
 	ruleNoTag        = "repository-without-tag"
 	ruleInjected     = "filled-by-injector"
 	rulePlaceholder  = "kustomize-placeholder"
+	ruleReplaced     = "replaced-by-kustomization"
 	ruleSchema       = "crd-schema"
 	ruleStatus       = "status"
 	ruleLastApplied  = "last-applied"
@@ -39,12 +40,15 @@ type reading struct {
 	rule   string // what holds it down
 	host   bool   // it names a registry
 	path   bool   // its repository has a '/' below the registry
+	bare   bool   // it may be the name of a host: example.org:1.2
 	tag    string // as written
 	digest bool
 }
 
 // named tells whether the reading has what a bare word lacks.
-func (r reading) named() bool { return r.rule == "" && (r.host || r.path || r.tag != "" || r.digest) }
+func (r reading) named() bool {
+	return r.rule == "" && !r.bare && (r.host || r.path || r.tag != "" || r.digest)
+}
 
 // pinned tells whether it names what to pull, not only from where.
 func (r reading) pinned() bool { return r.rule == "" && (r.tag != "" || r.digest) }
@@ -53,7 +57,7 @@ func (r reading) pinned() bool { return r.rule == "" && (r.tag != "" || r.digest
 // stands: a registry, a path and a tag or digest, or a path with a version.
 func (r reading) telling() bool {
 	switch {
-	case !r.pinned():
+	case !r.pinned() || r.bare:
 		return false
 	case r.host:
 		return true
@@ -67,8 +71,9 @@ var (
 	templateMark   = regexp.MustCompile(`\{\{|\}\}|\$\{|\$\(|\$[A-Za-z_]|%[sdv(]|<[A-Za-z]|\bREPLACE|__[A-Z]+__|@[A-Z_]+@`)
 	windowsPath    = regexp.MustCompile(`^[A-Za-z]:[\\/]|\\`)
 	eMail          = regexp.MustCompile(`^[^@/:\s]+@[^@/:\s]+\.[A-Za-z]+$`)
-	hostPort       = regexp.MustCompile(`^[A-Za-z0-9.-]*:\d{1,5}$`)
+	onlyDigits     = regexp.MustCompile(`^\d{1,5}$`)
 	clock          = regexp.MustCompile(`^\d{1,2}:\d{2}(:\d{2})?([.,]\d+)?([AaPp][Mm])?$|^\d{4}-\d{2}-\d{2}`)
+	apiVersion     = regexp.MustCompile(`/v\d+((alpha|beta)\d+)?[:@]`)
 	bareVersion    = regexp.MustCompile(`^v?\d+(\.\d+)*([-+][\w.-]+)?$`)
 	transportNames = []string{"docker://", "docker-pullable://"}
 )
@@ -89,6 +94,8 @@ func read(s string) reading {
 	var r reading
 	first, rest, slash := strings.Cut(s, "/")
 	r.host = slash && (strings.ContainsAny(first, ".:") || first == "localhost")
+	name, _, _ := strings.Cut(first, ":")
+	r.bare = !slash && strings.Contains(name, ".")
 	r.path = slash && !r.host || strings.Contains(rest, "/")
 	if t, ok := named.(reference.Tagged); ok {
 		r.tag = t.Tag()
@@ -121,6 +128,8 @@ func noReference(s string) string {
 		return ruleTime
 	case bareVersion.MatchString(s):
 		return ruleVersion
+	case apiVersion.MatchString(s):
+		return ruleAPIVersion
 	case s == "controller:latest":
 		return rulePlaceholder
 	default:
@@ -139,31 +148,22 @@ func isNetwork(s string) bool {
 	return err == nil
 }
 
-// isHostPort tells whether s is a name and a port: redis:6379. Where an image
-// is expected, the same string is a name and a tag.
-func isHostPort(s string) bool {
-	if !hostPort.MatchString(s) {
-		return false
-	}
-	port, err := strconv.Atoi(s[strings.LastIndex(s, ":")+1:])
-	return err == nil && port < 1<<16
-}
-
 // candidate tells whether a string that stands nowhere in particular is worth
-// a word when a rule holds it down.
+// a word when a rule holds it down: it has the parts of a reference.
 func candidate(s string) bool {
-	if len(s) > 512 || strings.ContainsAny(s, " \t\n") || !strings.ContainsAny(s, ":@") {
-		return false
-	}
-	return strings.Contains(s, "/") && !strings.Contains(s, "://") && !strings.HasPrefix(s, "/") || clock.MatchString(s) && len(s) < 24
+	slash := strings.Index(s, "/")
+	return len(s) <= 512 && slash > 0 && strings.ContainsAny(s[slash:], ":@") && !strings.Contains(s, "://")
 }
 
 // Keys that name an image, without case and punctuation.
 var (
-	imageKey = regexp.MustCompile(`^relatedimage|(image|images|imagename|imageref|imagereference|imageuri|imageurl|imagetag|imagepath|containerimages?)$`)
+	imageKey = regexp.MustCompile(`^relatedimage|(image|images|imagename|imageref|imagereference|imageuri|imageurl)$`)
 	pullKey  = regexp.MustCompile(`pull(policy|secret|secrets)$`)
 	plainKey = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")
 )
+
+// plain returns a key without case and punctuation.
+func plain(key string) string { return plainKey.Replace(strings.ToLower(key)) }
 
 // isImageKey tells whether the key of a field, an annotation, an environment
 // variable or a flag says that its value is an image.
@@ -171,7 +171,7 @@ func isImageKey(key string) bool {
 	if i := strings.LastIndex(key, "/"); i >= 0 {
 		key = key[i+1:]
 	}
-	key = plainKey.Replace(strings.ToLower(key))
+	key = plain(key)
 	return imageKey.MatchString(key) && !pullKey.MatchString(key)
 }
 

@@ -20,19 +20,21 @@ func (w *walker) config(v *value, p place) {
 		at := p.field(v, f.key)
 		switch {
 		case f.key == "data" && v.str("kind") == "Secret":
-			w.configData(decoded(f.value), at)
+			w.configData(decoded(f.value), at, false)
 		case f.key == "data" || f.key == "stringData":
-			w.configData(f.value, at)
+			w.configData(f.value, at, mentionsImage(v.get("metadata").str("name")))
 		case !skipped(f.key):
 			w.visit(f.value, at)
 		}
 	}
 }
 
-func (w *walker) configData(data *value, p place) {
+// configData reads the entries of a ConfigMap or Secret. The name of an image
+// set says of its entries what their keys do not.
+func (w *walker) configData(data *value, p place, imageSet bool) {
 	values := map[string]string{}
 	for _, f := range data.fields {
-		values[f.key] = f.value.text
+		values[plain(f.key)] = f.value.text
 	}
 	for _, f := range data.fields {
 		at := p.field(data, f.key)
@@ -40,12 +42,18 @@ func (w *walker) configData(data *value, p place) {
 		switch {
 		case f.value.kind != yaml.ScalarNode:
 			w.visit(f.value, at)
+		case f.key == "_example":
+			w.with(func(i *walker) { i.muted = ruleExample }).scalar(text, at)
+		case imageSet && read(text).telling():
+			w.found(text, at.path, ruleImageSet, Likely)
 		case strings.Contains(text, "\n"):
 			w.text(f.value.text, at)
-		case isImageKey(f.key) && read(text).named() && envParts(f.key, text, values) == "":
+		case isImageKey(f.key) && read(text).named() && siblingParts(f.key, text, values) == "":
 			w.found(text, at.path, ruleConfigKey, Likely)
-		default:
+		case mentionsImage(f.key) || siblingParts(f.key, text, values) != "":
 			w.variable(f.key, f.value.text, at.path, values)
+		default:
+			w.scalar(f.value.text, at)
 		}
 	}
 }
@@ -76,7 +84,7 @@ func (w *walker) text(s string, p place) {
 		}
 	})
 	var docs []*value
-	err := parse([]byte(withoutControlLines(s)), embeddedLimits, func(v *value) { docs = append(docs, v) })
+	err := parse([]byte(withoutControlLines(s)), embeddedLimits(), func(v *value) { docs = append(docs, v) })
 	if err != nil || !structured(docs) {
 		inner.lines(s, p)
 		return
@@ -115,7 +123,7 @@ func withoutControlLines(s string) string { return controlLine.ReplaceAllString(
 
 // imageLine is a line of YAML, of a shell script or of an ini file that sets an
 // image: image: a, IMAGE="a", export FOO_IMAGE=a.
-var imageLine = regexp.MustCompile(`^[\s"'-]*(?:export\s+)?([\w.-]*[iI][mM][aA][gG][eE][\w.-]*)["']?\s*[:=]\s*["']?([^\s"',]+)["']?,?\s*(?:#.*)?$`)
+var imageLine = regexp.MustCompile(`^[\s"'-]*(?:export\s+)?([\w.-]+)["']?\s*[:=]\s*(\S.*)$`)
 
 // lines reads text that is neither YAML nor JSON: templates, scripts, settings.
 func (w *walker) lines(s string, p place) {
@@ -126,8 +134,12 @@ func (w *walker) lines(s string, p place) {
 			w.words(line, path, ruleText)
 			continue
 		}
-		if r := read(m[2]); r.named() || r.rule == ruleTemplate {
-			w.found(m[2], path, ruleLine, Likely)
+		text, _, _ := strings.Cut(m[2], " #")
+		text = strings.Trim(strings.TrimSpace(text), `"',;`)
+		if r := read(text); r.named() || r.rule == ruleTemplate {
+			w.found(text, path, ruleLine, Likely)
+		} else {
+			w.words(text, path, ruleText)
 		}
 	}
 }
@@ -187,19 +199,4 @@ func (v *value) list() []*value {
 		return nil
 	}
 	return v.items
-}
-
-// kustomization reads the images that a kustomization.yaml puts in place of
-// others.
-func (w *walker) kustomization(v *value, p place) {
-	for i, item := range v.get("images").list() {
-		name := item.str("newName")
-		if name == "" {
-			name = item.str("name")
-		}
-		parts := imageParts{repository: name, tag: item.str("newTag"), digest: item.str("digest")}
-		if parts.tag != "" || parts.digest != "" {
-			w.found(parts.String(), p.field(v, "images").item(i).path, ruleKustomize, Likely)
-		}
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -15,15 +16,21 @@ import (
 
 // limits bound what is read from foreign bytes.
 type limits struct {
-	bytes  int
-	values int // in all documents of a file, with aliases counted as often as used
-	depth  int
+	file     int // bytes of all documents together
+	document int // bytes of one
+	marks    int // what may begin a value in one document; bounds the parser's memory
+	values   int // in all documents, aliases counted as often as they are used
+	depth    int
 }
 
-var (
-	documentLimits = limits{bytes: 32 << 20, values: 2_000_000, depth: 200}
-	embeddedLimits = limits{bytes: 2 << 20, values: 100_000, depth: 100}
-)
+// The API server takes objects of 3 MiB.
+func documentLimits() limits {
+	return limits{file: 64 << 20, document: 8 << 20, marks: 1_000_000, values: 4_000_000, depth: 200}
+}
+
+func embeddedLimits() limits {
+	return limits{file: 4 << 20, document: 4 << 20, marks: 200_000, values: 200_000, depth: 100}
+}
 
 // value is a YAML value without aliases and merge keys: a scalar with its text,
 // a list or a map.
@@ -63,19 +70,90 @@ func (v *value) str(key string) string {
 // parse reads data as a stream of YAML documents and calls each with every one
 // that is not empty.
 func parse(data []byte, l limits, each func(*value)) error {
-	if len(data) > l.bytes {
-		return fmt.Errorf("it has %d bytes, more than %d", len(data), l.bytes)
+	if len(data) > l.file {
+		return fmt.Errorf("it has %d bytes, more than %d", len(data), l.file)
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(mask(data)))
 	b := builder{limits: l}
-	for {
+	for _, c := range split(mask(data)) {
+		b.line = c.line
+		if err := b.chunk(c.data, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk is one document of a stream, and how many lines stand before it.
+type chunk struct {
+	line int
+	data []byte
+}
+
+// separator begins a document. YAML wants a space or the end of the line behind
+// it, Helm takes whatever follows.
+var separator = regexp.MustCompile(`(?m)^---(?:[^-]|$)`)
+
+// split cuts a stream into its documents, without separators and directives.
+func split(data []byte) []chunk {
+	var out []chunk
+	begin, line := 0, 0
+	cut := func(end int) {
+		c := chunk{line: line, data: data[begin:end]}
+		line += bytes.Count(c.data, []byte("\n"))
+		c.data = bytes.TrimPrefix(c.data, []byte("---"))
+		if !bytes.HasPrefix(c.data, []byte("%")) && len(bytes.TrimSpace(c.data)) > 0 {
+			out = append(out, c)
+		}
+		begin = end
+	}
+	for _, at := range separator.FindAllIndex(data, -1) {
+		if at[0] > 0 {
+			cut(at[0])
+		}
+	}
+	cut(len(data))
+	return out
+}
+
+// builder turns nodes into values and counts them.
+type builder struct {
+	limits
+	line  int // lines before the document
+	count int
+}
+
+// lineError is an error at a line of the file.
+type lineError struct {
+	line int
+	text string
+}
+
+func (e *lineError) Error() string { return e.text }
+
+func (b *builder) errorf(line int, format string, args ...any) error {
+	return &lineError{line: b.line + line, text: fmt.Sprintf(format, args...)}
+}
+
+var parserLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?((?s:.*))$`)
+
+// chunk reads one document.
+func (b *builder) chunk(data []byte, each func(*value)) error {
+	if len(data) > b.document {
+		return b.errorf(1, "a document of %d bytes, more than %d", len(data), b.document)
+	}
+	if marks(data) > b.marks {
+		return b.errorf(1, "a document of more than %d values", b.marks)
+	}
+	for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
 		var n yaml.Node
 		err := dec.Decode(&n)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return err
+			m := parserLine.FindStringSubmatch(err.Error())
+			line, _ := strconv.Atoi(m[1])
+			return b.errorf(max(line, 1), "%s", unmask(m[2]))
 		}
 		v, err := b.build(&n, 0)
 		if err != nil {
@@ -87,19 +165,25 @@ func parse(data []byte, l limits, each func(*value)) error {
 	}
 }
 
-// builder turns nodes into values and counts them.
-type builder struct {
-	limits
-	count int
+// marks counts what separates values.
+func marks(data []byte) int {
+	n := 0
+	for _, c := range data {
+		switch c {
+		case ',', '\n', '\r', ':', '?', '-', '[', '{':
+			n++
+		}
+	}
+	return n
 }
 
 func (b *builder) build(n *yaml.Node, depth int) (*value, error) {
 	b.count++
 	switch {
 	case b.count > b.values:
-		return nil, fmt.Errorf("line %d: more than %d values, aliases included", n.Line, b.values)
+		return nil, b.errorf(n.Line, "more than %d values, aliases included", b.values)
 	case depth > b.depth:
-		return nil, fmt.Errorf("line %d: nested more than %d deep", n.Line, b.depth)
+		return nil, b.errorf(n.Line, "nested more than %d deep", b.depth)
 	}
 	switch n.Kind {
 	case yaml.DocumentNode:
@@ -159,16 +243,13 @@ func (b *builder) mapping(n *yaml.Node, depth int) (*value, error) {
 	return v, nil
 }
 
-var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
-
 // unreadable names the file and, where it is known, the line.
 func unreadable(source string, err error) error {
-	m := yamlLine.FindStringSubmatch(err.Error())
-	place := source
-	if m[1] != "" {
-		place += ":" + m[1]
+	var at *lineError
+	if errors.As(err, &at) {
+		source += ":" + strconv.Itoa(at.line)
 	}
-	return problem.New(problem.Usage, "mend the file, or render it first if it is a template", "%s: %s: %w", place, m[2], ErrUnreadable)
+	return problem.New(problem.Usage, "mend the file, or render it first if it is a template", "%s: %w: %w", source, ErrUnreadable, err)
 }
 
 // Macros that only a deployment resolves, such as {{.spectro.var.x}}, stand in

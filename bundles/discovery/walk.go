@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,15 +13,17 @@ const (
 	ruleContainer   = "container"
 	ruleImageVolume = "image-volume"
 	ruleImageField  = "image-field"
+	ruleDockerImage = "docker-image"
 	ruleParts       = "image-parts"
 	ruleInherited   = "inherited-parts"
 	ruleRelated     = "related-image-variable"
 	ruleImageEnv    = "image-variable"
 	ruleEnv         = "variable"
-	ruleEnvParts    = "variable-parts"
+	ruleSiblings    = "sibling-parts"
 	ruleImageArg    = "image-argument"
 	ruleArg         = "argument"
-	ruleConfigKey   = "configmap-image-key"
+	ruleImageSet    = "image-set"
+	ruleConfigKey   = "config-image-key"
 	ruleEmbedded    = "embedded-container"
 	ruleLine        = "embedded-image-line"
 	ruleDefault     = "crd-default"
@@ -34,6 +37,8 @@ type walker struct {
 	report *Report
 	source string
 	object string
+
+	replaced *[]replacement // by kustomizations
 
 	weakest Certainty // what findings are at most; empty: no limit
 	rule    string    // reported instead of the rule that found; empty: no other
@@ -123,7 +128,9 @@ func (w *walker) objectAt(v *value, p place) {
 	case "ConfigMap", "Secret":
 		inner.config(v, p)
 	case "Kustomization":
-		inner.kustomization(v, p)
+		if w.replaced != nil {
+			inner.kustomization(v, p)
+		}
 		inner.visit(v, p)
 	default:
 		inner.visit(v, p)
@@ -168,20 +175,38 @@ func (w *walker) visit(v *value, p place) {
 func (w *walker) mapping(v *value, p place) {
 	w.chart(v, p)
 	done := w.parts(v, p)
+	if v.str("kind") == "DockerImage" {
+		w.found(v.str("name"), p.path+".name", ruleDockerImage, Likely)
+		done = map[string]bool{"name": true}
+	}
+	texts := plainTexts(v)
 	for _, f := range v.fields {
 		at := p.field(v, f.key)
 		switch {
 		case done[f.key] || skipped(f.key):
+		case isImageKey(f.key) && siblingParts(f.key, f.value.text, texts) != "":
+			w.found(siblingParts(f.key, f.value.text, texts), at.path, ruleSiblings, Likely)
 		case f.key == "status" && p.up == nil:
 			w.with(func(i *walker) { i.muted = ruleStatus }).visit(f.value, at)
 		case f.key == "kubectl.kubernetes.io/last-applied-configuration":
 			w.with(func(i *walker) { i.muted = ruleLastApplied }).visit(f.value, at)
-		case f.key == "alm-examples" || f.key == "alm-examples-metadata":
+		case f.key == "_example" || f.key == "alm-examples" || f.key == "alm-examples-metadata":
 			w.with(func(i *walker) { i.muted = ruleExample }).visit(f.value, at)
 		default:
 			w.visit(f.value, at)
 		}
 	}
+}
+
+// plainTexts returns the scalars of a map by their plain keys.
+func plainTexts(v *value) map[string]string {
+	out := map[string]string{}
+	for _, f := range v.fields {
+		if f.value.text != "" {
+			out[plain(f.key)] = f.value.text
+		}
+	}
+	return out
 }
 
 // skipped tells whether a field never holds an image: labels and selectors
@@ -263,6 +288,8 @@ func (w *walker) scalar(s string, p place) {
 func (w *walker) imageField(s string, p place) {
 	r := read(s)
 	switch {
+	case r.named() && !r.pinned() && (w.level > 0 || w.rule == ruleDefault):
+		w.found(s, p.path, ruleImageField, Possible) // who reads it may add a tag
 	case r.rule != "" || r.named():
 		w.found(s, p.path, ruleImageField, Likely)
 	case p.key == "image":
@@ -278,17 +305,28 @@ func (w *walker) plain(s string, p place) {
 	switch {
 	case r.telling():
 		w.found(s, p.path, ruleValue, Possible)
+	case r.host && r.path && strings.HasSuffix(plain(p.key), "repository"):
+		w.ignore(s, p.path, ruleNoTag)
 	case !candidate(s):
-	case r.rule == ruleTemplate && !strings.Contains(s, "/"), r.rule == ruleNotReference:
-	case r.rule != "":
-		w.ignore(s, p.path, r.rule)
-	case r.host && r.tag != "" || isHostPort(s):
+	case r.rule == "" && onlyDigits.MatchString(r.tag):
 		w.ignore(s, p.path, ruleHostPort)
+	case r.rule == ruleTemplate || r.rule == rulePattern || r.rule == ruleAPIVersion:
+		w.ignore(s, p.path, r.rule)
 	}
 }
 
-// words reads free text, in which only what can hardly be anything else counts.
+// imageFlag is a flag within a command line that is one string.
+var imageFlag = regexp.MustCompile(`--?[\w-]*image[= ]["']?([^\s"']+)`)
+
+// words reads free text, in which only the value of a flag and what can hardly
+// be anything else count.
 func (w *walker) words(s, path, rule string) {
+	for _, m := range imageFlag.FindAllStringSubmatch(s, -1) {
+		if r := read(m[1]); r.pinned() && r.named() {
+			w.found(m[1], path, ruleImageArg, Likely)
+			s = strings.ReplaceAll(s, m[1], "")
+		}
+	}
 	for _, t := range tokens(s) {
 		if r := read(t); r.host && r.telling() {
 			w.found(t, path, rule, Possible)

@@ -4,8 +4,10 @@ package script_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -16,9 +18,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"helm.sh/helm/v3/pkg/repo"
 
+	"github.com/sealift/sealift/bundles/charts"
 	"github.com/sealift/sealift/cmd/sealift/cli"
 	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/images"
@@ -53,7 +58,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst, "timeless": timeless,
+			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
+			"chart": chart, "web": web, "timeless": timeless,
 		},
 		RequireExplicitExec: true,
 	})
@@ -122,6 +128,40 @@ func subst(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.ReadFile(path)
 	ts.Check(err)
 	ts.Check(os.WriteFile(path, []byte(os.Expand(string(data), ts.Getenv)), 0o600))
+}
+
+// chart FILE NAME VERSION IMAGE makes a packed chart whose values name an image.
+func chart(ts *testscript.TestScript, _ bool, args []string) {
+	c, err := charts.LoadFS(fstest.MapFS{
+		"Chart.yaml": {Data: fmt.Appendf(nil, "apiVersion: v2\nname: %s\nversion: %s\n", args[1], args[2])},
+		"templates/pod.yaml": {Data: fmt.Appendf(nil,
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: %q}]}\n", args[3])}})
+	ts.Check(err)
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	ts.Check(os.WriteFile(path, c.Archive, 0o600))
+}
+
+// web NAME serves a folder over HTTP, with an index of the charts in it, and
+// puts its URL into $NAME.
+func web(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	files := http.FileServer(http.Dir(dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/index.yaml" {
+			files.ServeHTTP(w, r)
+			return
+		}
+		index, err := repo.IndexDirectory(dir, "")
+		if err == nil {
+			err = json.NewEncoder(w).Encode(index)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
 }
 
 // timeless FILE... puts one time into receipts, so that they can be compared.

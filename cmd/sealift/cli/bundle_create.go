@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,9 +25,10 @@ func (a *app) bundleCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create -f bundle.yaml -o FILE --key KEY",
 		Short: "Make a signed bundle out of a definition",
-		Long: `Resolves every image of the definition, writes what it found to the lock file, and streams everything into one signed
-file. A run that was interrupted goes on where it was when the same command is run again. With the lock file the same bytes
-come out again; if an image of the lock is gone upstream, the command says what moved.`,
+		Long: `Resolves everything in the definition, looks through its charts, packs and manifests for the images that they need, writes
+what it found to the lock file, and streams everything into one signed file. Signatures, attestations and whatever else refers to an image
+travel with it. If something needed is not there, nothing is made. A run that was interrupted goes on where it was when the same command
+is run again. With the lock file the same bytes come out again; if something of the lock is gone upstream, the command says what moved.`,
 		Example: `  sealift bundle create -f bundle.yaml -o management-plane.tar --key cosign.key
   sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64`,
 		Args: cobra.NoArgs,
@@ -68,7 +70,7 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 			return err
 		}
 	}
-	a.note("resolving %s", plural(len(def.Spec.Images), "image"))
+	a.note("resolving %s", asked(def.Spec))
 	reporter, wait := a.progress()
 	f.opts.Progress = reporter
 	created, err := bundles.Create(ctx, def, sources{client}, signer, f.output, f.opts)
@@ -77,6 +79,29 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 		return err
 	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
+}
+
+// asked says what a definition lists.
+func asked(s definition.Spec) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{len(s.Images), "image"}, {len(s.Charts), "chart"}, {len(s.Packs), "pack"}, {len(s.Manifests), "set of manifests"}, {len(s.Files), "file"}} {
+		if p.n > 0 {
+			parts = append(parts, plural(p.n, p.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// contents says what a bundle carries.
+func contents(counts []bundles.Count) string {
+	var parts []string
+	for _, c := range counts {
+		parts = append(parts, plural(c.Count, c.Kind))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // load checks the flags and reads the definition and its lock.
@@ -104,7 +129,7 @@ func createdTable(w io.Writer, c *bundles.Created, lock string) {
 	for _, m := range c.Moved {
 		fmt.Fprintf(w, "moved: %s was %s, is %s\n", m.Reference, m.Old, m.New)
 	}
-	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, plural(c.Images, "image"), plural(c.Blobs, "blob"), size(c.Size))
+	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, contents(c.Contents), plural(c.Blobs, "blob"), size(c.Size))
 	switch {
 	case c.DryRun:
 		fmt.Fprintf(w, "would make %s: %s\n", c.File, what)
