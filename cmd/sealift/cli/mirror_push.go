@@ -110,6 +110,7 @@ blobs and sends manifests and tags. job/N takes the place of this pod in an Inde
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runPush(cmd.Context(), args, &f) },
 	}
+	f.registry.addTo(cmd)
 	f.trust.addTo(cmd)
 	f.out.addTo(cmd, "table", "json", "yaml")
 	fl := cmd.Flags()
@@ -120,7 +121,6 @@ blobs and sends manifests and tags. job/N takes the place of this pod in an Inde
 	fl.DurationVar(&f.opts.ShardTimeout, "shard-timeout", 0, "`how long` the last shard waits without a blob of the others arriving (default 2h)")
 	fl.StringVar(&f.receipt, "receipt", "", "write what the registry holds then to `FILE`, its signature to FILE.sig")
 	fl.StringVar(&f.receiptKey, "receipt-key", "", "the site's own private `key` to sign the receipt with: a file, a KMS or a PKCS#11 URI")
-	f.registry.addTo(cmd)
 	return cmd
 }
 
