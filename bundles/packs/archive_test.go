@@ -329,7 +329,7 @@ func TestBombs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := c.make(t)
-			peak := watchHeap(t)
+			peak := watchHeap()
 			refused(t, path, content.ErrTooLarge, c.text)
 			require.Less(t, peak(), int64(64<<20), "memory stays flat")
 		})
@@ -347,7 +347,7 @@ func sparse(t *testing.T) string {
 }
 
 // watchHeap returns what tells by how many bytes the heap grew at most since.
-func watchHeap(t *testing.T) func() int64 {
+func watchHeap() func() int64 {
 	runtime.GC()
 	var stats runtime.MemStats
 	runtime.ReadMemStats(&stats)
@@ -424,7 +424,7 @@ func TestZipWithAMillionEntries(t *testing.T) {
 	out.Write(end)
 	path := file(t, "p.zip", out.Bytes())
 	out = bytes.Buffer{}
-	peak := watchHeap(t)
+	peak := watchHeap()
 	refused(t, path, content.ErrTooLarge, "files and folders")
 	require.Less(t, peak(), int64(64<<20), "memory stays flat")
 }
