@@ -70,9 +70,9 @@ func (l *looker) visit(path string, d fs.DirEntry, err error) error {
 	case d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != "." && d.Name() != "..":
 		return fs.SkipDir
 	case d.IsDir() && isFile(filepath.Join(path, "Chart.yaml")):
-		return errors.Join(l.chart(path), fs.SkipDir)
+		return skipAfter(l.chart(path))
 	case d.IsDir() && isFile(filepath.Join(path, "pack.json")):
-		return errors.Join(l.pack(path), fs.SkipDir)
+		return skipAfter(l.pack(path))
 	case d.Type().IsRegular() && isArchive(path):
 		return l.archive(path)
 	case d.Type().IsRegular() && isManifest(path):
@@ -80,6 +80,14 @@ func (l *looker) visit(path string, d fs.DirEntry, err error) error {
 	default:
 		return nil
 	}
+}
+
+// skipAfter leaves out what is below a folder that was looked through as a whole.
+func skipAfter(err error) error {
+	if err != nil {
+		return err
+	}
+	return fs.SkipDir
 }
 
 func isFile(path string) bool {

@@ -255,15 +255,22 @@ func pushTable(w io.Writer, r *mirror.PushResult) {
 		pushTotals(w, r, sent)
 		return
 	}
-	rows := [][]string{{"IMAGE", "DIGEST", "STATE"}}
+	rows, belonging := [][]string{{"KIND", "REFERENCE", "DIGEST", "STATE"}}, 0
 	for _, img := range r.Images {
+		if img.Kind == archive.RootReferrer || img.Kind == archive.RootValues {
+			belonging++
+			continue
+		}
 		state := there
 		if img.Sent {
 			state = sent
 		}
-		rows = append(rows, []string{img.Target, shortName(img.Digest), state})
+		rows = append(rows, []string{img.Kind, img.Target, shortName(img.Digest), state})
 	}
 	table(w, rows)
+	if belonging > 0 {
+		fmt.Fprintf(w, "with them: %s, signatures, attestations, values and the like (-o json lists them)\n", plural(belonging, "artifact"))
+	}
 	fmt.Fprintln(w)
 	pushTotals(w, r, sent)
 }
