@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/problem"
@@ -138,8 +139,16 @@ func (p *Pack) Close() error {
 	return err
 }
 
-// Name returns name and version, for people.
-func (p *Pack) Name() string { return p.Meta.Name + " " + p.Meta.Version }
+// Name returns name and version, for people. What would move a terminal's
+// cursor is left out of it.
+func (p *Pack) Name() string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, p.Meta.Name+" "+p.Meta.Version)
+}
 
 // Files returns the files of the pack, sorted by path.
 func (p *Pack) Files() []File { return slices.Clone(p.files) }
