@@ -182,10 +182,11 @@ func (a *Artifact) Push(ctx context.Context, to Target, tag string, opts PushOpt
 // blobs returns the descriptors of configuration and layers, each digest once.
 func (a *Artifact) blobs() []content.Descriptor {
 	var out []content.Descriptor
+	seen := map[digest.Digest]bool{}
 	for d, data := range a.Blobs {
+		seen[d] = true
 		out = append(out, content.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: d, Size: int64(len(data))})
 	}
-	seen := map[digest.Digest]bool{}
 	for _, l := range a.Layers {
 		if !seen[l.Descriptor.Digest] {
 			seen[l.Descriptor.Digest] = true

@@ -26,12 +26,13 @@ const (
 	logoFile    = "logo.png"
 )
 
-// What a pack may have. The largest public ones have a few hundred files and
-// a few megabytes.
+// What a pack may have. The largest public ones have a few hundred files, a few
+// megabytes and 300 KiB of values. YAML takes two hundred times its size in memory
+// when it is made to.
 const (
 	maxEntries  = 10_000
 	maxSize     = 512 << 20 // bytes of all files together
-	maxDocument = 8 << 20   // bytes of each file that is read here
+	maxDocument = 1 << 20   // bytes of each file that is read here
 )
 
 // Errors of this package, to be matched with errors.Is.
