@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/bundles/closure"
 	"github.com/sealift/sealift/bundles/discovery"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -16,12 +17,13 @@ import (
 func (a *app) bundleDiscover() *cobra.Command {
 	var out output
 	var values []string
+	var settings closure.Settings
 	var least string
 	cmd := &cobra.Command{
-		Use:   "discover CHART|FOLDER|FILE",
-		Short: "Show the images that manifests or a pack need",
-		Long: `Reads manifests (a file or a folder) or the folder of a pack and reports every image that they name: where it
-was found, by which rule, and how sure it is that it will be pulled.
+		Use:   "discover CHART|PACK|FOLDER|FILE",
+		Short: "Show the images that charts, packs or manifests need",
+		Long: `Renders charts and packs, reads manifests, and reports every image that they name: where it was found, by which
+rule, and how sure it is that it will be pulled.
 
 certain    a container runtime pulls it: containers of any kind of object, image volumes
 likely     operators and packagers keep this convention: image fields, RELATED_IMAGE_*, arguments, pack.content
@@ -29,17 +31,18 @@ possible   a string that reads like an image
 
 What reads like an image and is none is in the output of -o json under ignored, with the rule that held it down.`,
 		Example: `  sealift bundle discover manifests/
+  sealift bundle discover cert-manager-v1.17.1.tgz -f values.yaml
   sealift bundle discover operator.yaml --certainty likely -o json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := errors.Join(out.check(), checkCertainty(least)); err != nil {
 				return err
 			}
-			in, err := a.discoverInput(args[0], values)
+			files, err := readValues(values)
 			if err != nil {
 				return err
 			}
-			report, err := in.Report()
+			report, err := closure.Path(cmd.Context(), args[0], files, settings)
 			if err != nil {
 				return err
 			}
@@ -48,10 +51,26 @@ What reads like an image and is none is in the output of -o json under ignored, 
 		},
 	}
 	out.addTo(cmd, "table", "json", "yaml")
-	cmd.Flags().StringArrayVarP(&values, "values", "f", nil, "a `file` of values, whose pack.content counts too; may be given again")
-	cmd.Flags().StringVar(&least, "certainty", string(discovery.Possible), "the least `certainty` that is shown: certain, likely, possible")
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&values, "values", "f", nil, "a `file` of values for the chart or pack; may be given again")
+	flags.StringVarP(&settings.Namespace, "namespace", "n", "", "the `namespace` that a chart is rendered for")
+	flags.StringVar(&settings.KubeVersion, "kube-version", "", "the `version` of Kubernetes that a chart is rendered for (default the newest known)")
+	flags.StringSliceVar(&settings.APIVersions, "api-versions", nil, "`APIs` that a chart shall find in the cluster, such as monitoring.coreos.com/v1")
+	flags.StringVar(&least, "certainty", string(discovery.Possible), "the least `certainty` that is shown: certain, likely, possible")
 	complete(cmd, "certainty", string(discovery.Certain), string(discovery.Likely), string(discovery.Possible))
 	return cmd
+}
+
+func readValues(paths []string) ([][]byte, error) {
+	var out [][]byte
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, problem.As(problem.Usage, fmt.Errorf("reading values: %w", err))
+		}
+		out = append(out, data)
+	}
+	return out, nil
 }
 
 func checkCertainty(least string) error {
@@ -61,26 +80,6 @@ func checkCertainty(least string) error {
 	default:
 		return problem.New(problem.Usage, "", "--certainty %q is none of certain, likely, possible", least)
 	}
-}
-
-// discoverInput turns a path and files of values into documents.
-func (a *app) discoverInput(path string, values []string) (discovery.Input, error) {
-	in, err := discovery.Open(path)
-	if err != nil {
-		return discovery.Input{}, problem.As(problem.Usage, err)
-	}
-	for _, v := range values {
-		data, err := os.ReadFile(v)
-		if err != nil {
-			return discovery.Input{}, problem.As(problem.Usage, fmt.Errorf("reading values: %w", err))
-		}
-		in.Values = append(in.Values, discovery.Document{Source: v, Data: data})
-	}
-	if len(in.Charts) > 0 {
-		return discovery.Input{}, problem.New(problem.Usage, "render it with helm template, and give the result",
-			"this version of sealift does not look into charts yet: %s", strings.Join(in.Charts, ", "))
-	}
-	return in, nil
 }
 
 func discoveryTable(w io.Writer, r discovery.Report) {
