@@ -100,6 +100,7 @@ spec:
     - {name: BUILDER, value: "quay.io/a/builder:1"}
     - {name: SCAN_IMAGE, value: quay.io/a/scan}
     - {name: SCAN_IMAGE_TAG, value: v9}
+    - {name: EMPTY}
     - {name: PULL, valueFrom: {fieldRef: {fieldPath: x}}}`,
 			[]string{"likely image-variable docker.io/library/agent:7 Pod/p spec.containers[0].env[1].value",
 				"certain container docker.io/op/op:1 Pod/p spec.containers[0].image",

@@ -237,7 +237,7 @@ func skipped(key string) bool {
 
 func (w *walker) list(v *value, p place) {
 	switch {
-	case isEnv(v):
+	case isEnv(v, p.key):
 		w.env(v, p)
 		return
 	case isArgs(v, p.key):

@@ -25,9 +25,10 @@ import (
 type input struct {
 	Name string `json:"-"`
 
-	// Half is first for inputs that were seen while the rules were written,
-	// second for those that were not.
-	Half string `json:"half"`
+	// Group is first for inputs that were seen while the rules were written,
+	// second for those that were not, third for those that were taken when the
+	// second had taught something.
+	Group string `json:"group"`
 
 	// One of these says where it is.
 	Module string `json:"module"` // PATH@VERSION

@@ -39,7 +39,7 @@ func run(ctx context.Context, lists string, r roots) error {
 	if err != nil {
 		return err
 	}
-	halves := map[string][]result{}
+	groups := map[string][]result{}
 	for _, in := range inputs {
 		report, err := in.look(ctx, r)
 		switch {
@@ -49,10 +49,10 @@ func run(ctx context.Context, lists string, r roots) error {
 		case err != nil:
 			return fmt.Errorf("%s: %w", in.Name, err)
 		}
-		halves[in.Half] = append(halves[in.Half], in.compare(report))
+		groups[in.Group] = append(groups[in.Group], in.compare(report))
 	}
-	for _, half := range []string{"first", "second"} {
-		printTable(os.Stdout, half, halves[half])
+	for _, group := range []string{"first", "second", "third"} {
+		printTable(os.Stdout, group, groups[group])
 	}
 	return nil
 }

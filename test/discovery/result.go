@@ -50,11 +50,11 @@ func ratio(part, whole int) string {
 	return fmt.Sprintf("%.1f %% (%d/%d)", 100*float64(part)/float64(whole), part, whole)
 }
 
-// printTable prints a half: a row an input, the sums, and each fault by name.
-func printTable(w io.Writer, half string, results []result) {
+// printTable prints a group of inputs: a row an input, the sums, and each fault by name.
+func printTable(w io.Writer, group string, results []result) {
 	var images int
 	var needed, all score
-	fmt.Fprintf(w, "\n%s half\n\n| input | images | found | missed | wrong | found with possible | missed | wrong |\n|---|---|---|---|---|---|---|---|\n", half)
+	fmt.Fprintf(w, "\n%s\n\n| input | images | found | missed | wrong | found with possible | missed | wrong |\n|---|---|---|---|---|---|---|---|\n", group)
 	for _, r := range results {
 		fmt.Fprintf(w, "| %s | %d | %d | %d | %d | %d | %d | %d |\n", r.Name, len(r.Images),
 			r.needed.found, len(r.needed.missed), len(r.needed.wrong), r.all.found, len(r.all.missed), len(r.all.wrong))
