@@ -278,7 +278,7 @@ func TestDocumentsNamesFileAndLine(t *testing.T) {
 }
 
 func errors(joined error) []error {
-	return joined.(interface{ Unwrap() []error }).Unwrap() //nolint:errorlint // Documents joins
+	return joined.(interface{ Unwrap() []error }).Unwrap()
 }
 
 func TestLimits(t *testing.T) {
