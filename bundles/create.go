@@ -32,6 +32,7 @@ type CreateOptions struct {
 	DryRun     bool              // stop after planning: nothing is fetched or written
 	Overwrite  bool              // replace a finished file of other content
 	Jobs       int               // blobs fetched at once; 0 means 6
+	Bases      []*Base           // what the site has: it is left out
 	Progress   progress.Reporter // nil means none
 	// SaveLock is called with the complete lock before anything is fetched.
 	SaveLock func(*definition.Lock) error
@@ -48,11 +49,13 @@ type Created struct {
 	DryRun    bool            `json:"dryRun"`
 	Unchanged bool            `json:"unchanged"` // the finished file was there already
 	Size      int64           `json:"size"`      // bytes of the file
-	Images    int             `json:"images"`
+	Contents  []Count         `json:"contents"`
 	Blobs     int             `json:"blobs"`
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
 	Moved     []resolve.Moved `json:"moved,omitempty"`
+	// FromBase are the bytes that a delta leaves to its bases.
+	FromBase int64 `json:"fromBase,omitempty"`
 }
 
 // Create makes the bundle of a definition at path: every name is resolved and
@@ -69,7 +72,9 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, found.Close()) }()
-	layout, err := archive.Plan(contents(def, found))
+	planned := contents(def, found)
+	deltaOf(&planned, opts.Bases)
+	layout, err := archive.Plan(planned)
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +85,19 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	}
 	s := layout.Statement
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
-		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+	out.FromBase = sizeOf(s.FromBase)
 	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
 	return out, fill(ctx, layout, found, signer, out, opts)
+}
+
+func sizeOf(descriptors []content.Descriptor) (total int64) {
+	for _, d := range descriptors {
+		total += d.Size
+	}
+	return total
 }
 
 // contents turns what was resolved into what the archive lays out.
@@ -138,7 +151,8 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, si
 			return
 		}
 		err = errors.Join(err, w.Close())
-		if signErr != nil && !errors.Is(signErr, context.Canceled) && w.Resumed() == 0 { // it ended before it was worth keeping
+		early := signErr != nil && !errors.Is(signErr, context.Canceled) && w.Resumed() == 0 // it ended before it was worth keeping
+		if early || errors.Is(err, ErrChanged) {
 			err = errors.Join(err, archive.Discard(out.File))
 		}
 	}()
@@ -176,7 +190,7 @@ func resumable(ctx context.Context, path string, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("creating bundle %s: %w", path, err)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, ErrChanged) {
 		return err
 	}
 	return &problem.Error{Err: err, Kind: problem.Partial, Remedy: "then run the same command again: what was fetched is kept in " + path + ".partial"}

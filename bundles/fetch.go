@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/resolve"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 )
 
@@ -74,12 +75,23 @@ func (f *fetcher) blob(ctx context.Context, b archive.Blob, buf []byte) error {
 		if err == nil {
 			return nil
 		}
+		if o.Local && errors.Is(err, content.ErrMismatch) {
+			return changed(o.Name, err)
+		}
 		failures = append(failures, fmt.Errorf("fetching %s from %s: %w", b.Digest, o.Name, err))
 		if ctx.Err() != nil {
 			return errors.Join(ctx.Err(), failures[0])
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// ErrChanged means: a file of this host is not what the definition or the lock says.
+var ErrChanged = errors.New("the file is another one")
+
+func changed(name string, err error) error {
+	return problem.New(problem.Failed, "get the right file; or mend sha256: in the definition; or, if only the lock has it, accept the new one with --update-lock",
+		"%s: %w: %w", name, ErrChanged, err)
 }
 
 // from fetches a blob from one origin. A source whose bytes are wrong is

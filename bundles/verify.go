@@ -99,7 +99,7 @@ type Verification struct {
 	Version   string   `json:"version"`
 	Statement string   `json:"statement"` // digest of the statement
 	Valid     bool     `json:"valid"`
-	Roots     int      `json:"roots"`
+	Contents  []Count  `json:"contents"`
 	Blobs     int      `json:"blobs"`
 	Bytes     int64    `json:"bytes"`  // of the file
 	Faults    []string `json:"faults"` // empty when valid
@@ -129,7 +129,7 @@ func Verify(ctx context.Context, path string, open OpenOptions, opts archive.Ver
 	}
 	s := r.Statement()
 	v := &Verification{File: path, Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(faults) == 0,
-		Roots: len(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(), Faults: []string{}}
+		Contents: count(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(), Faults: []string{}}
 	for _, f := range faults {
 		v.Faults = append(v.Faults, f.Error())
 	}

@@ -160,7 +160,7 @@ func layOut(s *Statement, docs map[digest.Digest][]byte) (*Layout, error) {
 // StatementBytes returns what has to be signed.
 func (l *Layout) StatementBytes() []byte { return l.head[len(l.head)-2].data }
 
-// setSignature adds the signature of StatementBytes, filled up with line feeds.
+// setSignature adds the signature, filled up with line feeds.
 func (l *Layout) setSignature(signature []byte) error {
 	entry := l.head[len(l.head)-1].data
 	if len(signature) == 0 || len(signature) > len(entry) {
@@ -172,6 +172,9 @@ func (l *Layout) setSignature(signature []byte) error {
 	}
 	return nil
 }
+
+// Place returns the position of a blob's first byte in the file.
+func (l *Layout) Place(b Blob) int64 { return l.start() + b.Offset }
 
 // start returns the payload start.
 func (l *Layout) start() int64 {
@@ -185,8 +188,12 @@ func (l *Layout) start() int64 {
 // Size returns the size of the file in bytes.
 func (l *Layout) Size() int64 { return l.start() + l.Statement.Payload }
 
-// headBytes returns everything before the payload.
-func (l *Layout) headBytes() ([]byte, error) {
+// Head returns the bytes before the payload, with the signature of
+// StatementBytes: what makes a file of the laid out size a bundle.
+func (l *Layout) Head(signature []byte) ([]byte, error) {
+	if err := l.setSignature(signature); err != nil {
+		return nil, err
+	}
 	out := make([]byte, 0, l.start())
 	for _, e := range l.head {
 		h, err := header(e.name, int64(len(e.data)))

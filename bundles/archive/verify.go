@@ -181,12 +181,8 @@ var ErrNotClosed = fmt.Errorf("the bundle is not whole: %w", content.ErrNotFound
 // in its base, or declared absent, with the size that its parent states. It
 // reads and verifies documents only.
 func (r *Reader) Closure(ctx context.Context) (faults []error, err error) {
-	fromBase := make(map[digest.Digest]int64, len(r.statement.FromBase))
-	for _, d := range r.statement.FromBase {
-		fromBase[d.Digest] = d.Size
-	}
 	for _, root := range r.statement.Roots {
-		c := closure{ctx: ctx, r: r, fromBase: fromBase, root: root.Reference}
+		c := closure{ctx: ctx, r: r, root: root.Reference}
 		err := Walk(root, c.read, c.visit)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -201,12 +197,10 @@ func (r *Reader) Closure(ctx context.Context) (faults []error, err error) {
 
 // closure looks at what is below one root.
 type closure struct {
-	ctx context.Context //nolint:containedctx // lives as long as one call of Closure
-	r   *Reader
-	// fromBase are the sizes of the blobs that a base has to supply.
-	fromBase map[digest.Digest]int64
-	root     string
-	faults   []error
+	ctx    context.Context //nolint:containedctx // lives as long as one call of Closure
+	r      *Reader
+	root   string
+	faults []error
 }
 
 func (c *closure) read(d content.Descriptor) ([]byte, error) {
@@ -222,7 +216,7 @@ func (c *closure) visit(d content.Descriptor, _ *content.Manifest, _ []byte) err
 	if b, ok := c.r.blobs[d.Digest]; ok && b.Size == d.Size {
 		return nil
 	}
-	if size, ok := c.fromBase[d.Digest]; !ok || size != d.Size {
+	if !c.r.FromBase(d) {
 		c.missing(d)
 	}
 	return nil

@@ -76,7 +76,8 @@ type Component struct {
 // readMeta reads pack.json. Only what is no JSON object is an error; what does
 // not fit the fields is a problem.
 func (p *Pack) readMeta(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\ufeff"))))
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var fields map[string]any
 	err := dec.Decode(&fields)
@@ -89,7 +90,12 @@ func (p *Pack) readMeta(data []byte) error {
 		err = errors.New("it is null")
 	}
 	if err != nil {
-		line := 1 + bytes.Count(data[:min(dec.InputOffset(), int64(len(data)))], []byte("\n"))
+		at := dec.InputOffset()
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			at = syntax.Offset
+		}
+		line := 1 + bytes.Count(data[:min(at, int64(len(data)))], []byte("\n"))
 		return problem.New(problem.Failed, "mend the JSON", "pack.json, near line %d: %w: %w", line, ErrInvalid, err)
 	}
 	r := metaReader{pack: p}

@@ -304,8 +304,8 @@ func (p *Pack) checkOwnValues(r *report) {
 		r.errorf(valuesFile, "%v", err)
 		return
 	}
-	var any map[string]any
-	if err := top.Decode(&any); err != nil {
+	var decoded map[string]any
+	if err := top.Decode(&decoded); err != nil {
 		r.warnf(valuesFile, "%v", m.plain(err))
 	}
 	if len(p.Content().Images) == 0 && len(p.Charts())+len(p.Manifests()) > 0 {

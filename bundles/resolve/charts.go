@@ -196,7 +196,7 @@ func (s *session) repositoryChart(ctx context.Context, repo, name, asked string)
 // fetched, as helm dependency update does.
 func (s *session) localChart(ctx context.Context, path string, depth int) (*item, *charts.Chart, error) {
 	if depth > maxChartDepth {
-		return nil, nil, fmt.Errorf("the charts that it depends on are nested more than %d deep, or in a circle: %w", maxChartDepth, charts.ErrDependency)
+		return nil, nil, fmt.Errorf("the charts that it depends on are nested more than %d deep, or in a circle, at %s: %w", maxChartDepth, filepath.Base(path), charts.ErrDependency)
 	}
 	ch, err := charts.Load(path)
 	if err != nil {
@@ -210,6 +210,9 @@ func (s *session) localChart(ctx context.Context, path string, depth int) (*item
 	var dependencies []*charts.Chart
 	for _, d := range missing {
 		dependency, err := s.dependency(ctx, it, path, d, depth)
+		if errors.Is(err, charts.ErrDependency) { // it says which
+			return nil, nil, err
+		}
 		if err != nil {
 			return nil, nil, problem.WithRemedy(fmt.Errorf("its dependency %s %s of %s: %w", d.Name, d.Version, d.Repository, errors.Join(charts.ErrDependency, err)),
 				"run helm dependency update where it can be reached")

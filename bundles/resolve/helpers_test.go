@@ -135,6 +135,16 @@ func (repository) FetchRange(context.Context, content.Descriptor, int64, int64) 
 	return nil, content.ErrNoRange
 }
 
+// Referrers implements content.ReferrerLister.
+func (r repository) Referrers(ctx context.Context, d content.Descriptor) ([]content.Descriptor, error) {
+	var out []content.Descriptor
+	err := r.repo.Referrers(ctx, d, "", func(page []content.Descriptor) error {
+		out = append(out, page...)
+		return nil
+	})
+	return out, err
+}
+
 func translate(err error) error {
 	if errors.Is(err, errdef.ErrNotFound) {
 		return fmt.Errorf("%w: %w", content.ErrNotFound, err)

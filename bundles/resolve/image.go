@@ -42,7 +42,7 @@ func (s *session) fromRegistry(ctx context.Context, asked definition.Image, kind
 	r := &resolver{src: src, repo: repo, named: named, wanted: s.wanted(asked)}
 	locked, isLocked := s.opts.Lock.Find(named.String())
 	keep := isLocked && !s.opts.UpdateLock
-	if keep {
+	if r.locked = keep; keep {
 		err = r.resolveLocked(ctx, locked)
 	} else {
 		err = r.resolve(ctx, refOf(named))
@@ -118,6 +118,7 @@ type resolver struct {
 	repo   string
 	named  reference.Named
 	wanted []string
+	locked bool // it is what the lock has, with what referred to it then
 
 	desc      content.Descriptor
 	blobs     []Blob

@@ -118,7 +118,7 @@ func (s *session) file(ctx context.Context, f definition.File) (*item, error) {
 	}
 	ref, err := tagged(localHost, "files/"+cmp.Or(f.Name, slug(filepath.Base(path))), cmp.Or(f.Version, s.def.Metadata.Version))
 	if err == nil {
-		err = it.place(archive.RootFile, f.Path, ref, a, Origin{Name: "file " + f.Path, From: localFile(path)})
+		err = it.place(archive.RootFile, f.Path, ref, a, Origin{Name: "file " + f.Path, From: localFile(path), Local: true})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("file %s: %w", f.Path, err)

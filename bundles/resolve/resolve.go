@@ -85,8 +85,9 @@ type Blob struct {
 
 // Origin is a place that holds a blob.
 type Origin struct {
-	Name string // HOST/PATH of a repository, or what it is on this host
-	From Fetcher
+	Name  string // HOST/PATH of a repository, or what it is on this host
+	From  Fetcher
+	Local bool // a file of this host, whose digest somebody has stated
 }
 
 // Fetcher is where a blob is fetched from.

@@ -101,8 +101,11 @@ func (r *resolver) signedBy(ctx context.Context, referrers []archive.Root, key *
 	if len(why) == 0 {
 		why = append(why, errors.New("it is not signed"))
 	}
-	return problem.New(problem.Verification, "get an image that its makers signed with this key, or change the rule under verify:",
-		"%w by %s, which the rule for %s asks for: %w", ErrUnsigned, rule.Key, rule.Match, errors.Join(why...))
+	remedy := "get an image that its makers signed with this key, or change the rule under verify:"
+	if r.locked {
+		remedy += "; if it was signed after the lock was written, --update-lock looks again"
+	}
+	return problem.New(problem.Verification, remedy, "%w by %s, which the rule for %s asks for: %w", ErrUnsigned, rule.Key, rule.Match, errors.Join(why...))
 }
 
 // goodSignature checks a signature and that it speaks of this image.

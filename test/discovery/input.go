@@ -95,33 +95,58 @@ func (in input) look(ctx context.Context, r roots) (discovery.Report, error) {
 
 func (in input) lookAt(ctx context.Context, path string) (discovery.Report, error) {
 	if in.Plain {
-		opened, err := discovery.Open(path)
-		if err != nil {
-			return discovery.Report{}, err
-		}
-		report, err := discovery.Documents(opened.Documents)
-		if errors.Is(err, discovery.ErrUnreadable) {
-			err = nil
-		}
-		return report, err
+		return lookPlainly(path)
 	}
-	var values [][]byte
+	var values []byte
 	if in.Values != nil {
-		data, err := yaml.Marshal(in.Values)
-		if err != nil {
+		var err error
+		if values, err = yaml.Marshal(in.Values); err != nil {
 			return discovery.Report{}, err
 		}
-		values = append(values, data)
 	}
 	if in.Stubs {
 		return lookWithStubs(ctx, path, values)
 	}
-	return closure.Path(ctx, path, values, closure.Settings{})
+	var opts closure.PathOptions
+	if values != nil {
+		file, err := os.CreateTemp("", "values-*.yaml")
+		if err != nil {
+			return discovery.Report{}, err
+		}
+		defer os.Remove(file.Name()) //nolint:errcheck // a temporary file
+		_, err = file.Write(values)
+		if err := errors.Join(err, file.Close()); err != nil {
+			return discovery.Report{}, err
+		}
+		opts.Values = []string{file.Name()}
+	}
+	return closure.Path(ctx, path, opts)
+}
+
+// lookPlainly reads the manifests below path one by one, whatever else is there.
+func lookPlainly(path string) (discovery.Report, error) {
+	var report discovery.Report
+	err := filepath.WalkDir(path, func(at string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(at) != ".yaml" {
+			return err
+		}
+		data, err := os.ReadFile(at)
+		if err != nil {
+			return err
+		}
+		found, err := discovery.Documents([]discovery.Document{{Source: at, Data: data}})
+		report = report.Merge(found)
+		if errors.Is(err, discovery.ErrUnreadable) {
+			return nil
+		}
+		return err
+	})
+	return report, err
 }
 
 // lookWithStubs looks through a chart with empty charts in place of those that
 // it depends on and that are not here.
-func lookWithStubs(ctx context.Context, path string, values [][]byte) (discovery.Report, error) {
+func lookWithStubs(ctx context.Context, path string, values []byte) (discovery.Report, error) {
 	c, err := charts.Load(path)
 	if err != nil {
 		return discovery.Report{}, err
@@ -138,7 +163,7 @@ func lookWithStubs(ctx context.Context, path string, values [][]byte) (discovery
 	if c, err = c.With(stubs); err != nil {
 		return discovery.Report{}, err
 	}
-	return closure.Chart(ctx, c, closure.Settings{Sets: []closure.Set{{YAML: bytes.Join(values, nil)}}}, false)
+	return closure.Chart(ctx, c, closure.Settings{Sets: []closure.Set{{YAML: values}}}, false)
 }
 
 // root returns the folder of the input.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,33 +15,28 @@ import (
 
 func (a *app) bundleDiscover() *cobra.Command {
 	var out output
-	var values []string
-	var settings closure.Settings
+	var opts closure.PathOptions
 	var least string
 	cmd := &cobra.Command{
-		Use:   "discover CHART|PACK|FOLDER|FILE",
-		Short: "Show the images that charts, packs or manifests need",
-		Long: `Renders charts and packs, reads manifests, and reports every image that they name: where it was found, by which
-rule, and how sure it is that it will be pulled.
+		Use:   "discover CHART|FOLDER|FILE",
+		Short: "Show the images that a chart, a pack or manifests need",
+		Long: `Renders a chart, or looks through a pack, a file or a folder of manifests, and reports every image that is named: where it
+was found, by which rule, and how sure it is that it will be pulled.
 
 certain    a container runtime pulls it: containers of any kind of object, image volumes
 likely     operators and packagers keep this convention: image fields, RELATED_IMAGE_*, arguments, pack.content
 possible   a string that reads like an image
 
 What reads like an image and is none is in the output of -o json under ignored, with the rule that held it down.`,
-		Example: `  sealift bundle discover manifests/
-  sealift bundle discover cert-manager-v1.17.1.tgz -f values.yaml
+		Example: `  sealift bundle discover ./charts/console -f site.values.yaml
+  sealift bundle discover prometheus-25.8.0.tgz
   sealift bundle discover operator.yaml --certainty likely -o json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := errors.Join(out.check(), checkCertainty(least)); err != nil {
 				return err
 			}
-			files, err := readValues(values)
-			if err != nil {
-				return err
-			}
-			report, err := closure.Path(cmd.Context(), args[0], files, settings)
+			report, err := closure.Path(cmd.Context(), args[0], opts)
 			if err != nil {
 				return err
 			}
@@ -51,26 +45,15 @@ What reads like an image and is none is in the output of -o json under ignored, 
 		},
 	}
 	out.addTo(cmd, "table", "json", "yaml")
-	flags := cmd.Flags()
-	flags.StringArrayVarP(&values, "values", "f", nil, "a `file` of values for the chart or pack; may be given again")
-	flags.StringVarP(&settings.Namespace, "namespace", "n", "", "the `namespace` that a chart is rendered for")
-	flags.StringVar(&settings.KubeVersion, "kube-version", "", "the `version` of Kubernetes that a chart is rendered for (default the newest known)")
-	flags.StringSliceVar(&settings.APIVersions, "api-versions", nil, "`APIs` that a chart shall find in the cluster, such as monitoring.coreos.com/v1")
-	flags.StringVar(&least, "certainty", string(discovery.Possible), "the least `certainty` that is shown: certain, likely, possible")
+	fl := cmd.Flags()
+	fl.StringArrayVarP(&opts.Values, "values", "f", nil, "a `file` of values for charts and packs; may be given again, the later counts")
+	fl.StringSliceVar(&opts.Presets, "preset", nil, "`presets` of a pack, in their order")
+	fl.StringVar(&opts.Namespace, "namespace", "", "`namespace` that charts are rendered for (default \"default\")")
+	fl.StringVar(&opts.KubeVersion, "kube-version", "", "Kubernetes `version` that charts are rendered for (default 1.34.0)")
+	fl.StringSliceVar(&opts.APIVersions, "api-versions", nil, "`versions` of APIs that the cluster has besides its own, such as monitoring.coreos.com/v1")
+	fl.StringVar(&least, "certainty", string(discovery.Possible), "the least `certainty` that is shown: certain, likely, possible")
 	complete(cmd, "certainty", string(discovery.Certain), string(discovery.Likely), string(discovery.Possible))
 	return cmd
-}
-
-func readValues(paths []string) ([][]byte, error) {
-	var out [][]byte
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, problem.As(problem.Usage, fmt.Errorf("reading values: %w", err))
-		}
-		out = append(out, data)
-	}
-	return out, nil
 }
 
 func checkCertainty(least string) error {

@@ -63,10 +63,11 @@ func table(w io.Writer, rows [][]string) {
 	_ = tw.Flush() // w is standard output; what it cannot take, nobody can be told there
 }
 
-// plural returns "1 blob", "2 blobs".
+// plural returns "1 blob", "2 blobs"; what ends in s already stays as it is.
 func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+	first, rest, _ := strings.Cut(what, " ")
+	if n == 1 || strings.HasSuffix(first, "s") {
+		return fmt.Sprintf("%d %s", n, what)
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return strings.TrimSpace(fmt.Sprintf("%d %ss %s", n, first, rest))
 }
