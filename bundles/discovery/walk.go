@@ -3,6 +3,7 @@ package discovery
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -182,6 +183,9 @@ func (w *walker) mapping(v *value, p place) {
 	texts := plainTexts(v)
 	for _, f := range v.fields {
 		at := p.field(v, f.key)
+		if f.key == "value" && v.str("op") != "" {
+			at.key = patched(v.str("path"))
+		}
 		switch {
 		case done[f.key] || skipped(f.key):
 		case isImageKey(f.key) && siblingParts(f.key, f.value.text, texts) != "":
@@ -196,6 +200,17 @@ func (w *walker) mapping(v *value, p place) {
 			w.visit(f.value, at)
 		}
 	}
+}
+
+// patched returns the key of the field that a JSON patch changes at a path.
+func patched(path string) string {
+	parts := strings.Split(path, "/")
+	for i := len(parts) - 1; i > 0; i-- {
+		if _, err := strconv.Atoi(parts[i]); err != nil && parts[i] != "-" {
+			return parts[i]
+		}
+	}
+	return ""
 }
 
 // plainTexts returns the scalars of a map by their plain keys.
@@ -222,7 +237,7 @@ func skipped(key string) bool {
 
 func (w *walker) list(v *value, p place) {
 	switch {
-	case isEnv(v):
+	case isEnv(v, p.key):
 		w.env(v, p)
 		return
 	case isArgs(v, p.key):
