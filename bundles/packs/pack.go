@@ -359,3 +359,6 @@ func (p *Pack) present(names []string, there func(string) bool) []string {
 	}
 	return out
 }
+
+// FS returns the files of the pack as a file system.
+func (p *Pack) FS() fs.FS { return p.root.FS() }

@@ -313,3 +313,47 @@ func (p *Pack) checkOwnValues(r *report) {
 	}
 	p.checkRules(r, m, top, true)
 }
+
+// MergeValues merges values files in their order, key by key. Lists and single
+// values are replaced; macros stay as they are.
+func MergeValues(files ...[]byte) ([]byte, error) {
+	m := &macros{}
+	top := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	for i, data := range files {
+		next, err := m.parse(data)
+		if err != nil {
+			return nil, fmt.Errorf("reading values: %w: %w", ErrInvalid, err)
+		}
+		if i == 0 {
+			top = next
+		} else {
+			merge(top, next)
+		}
+	}
+	return m.print(top)
+}
+
+// DecodeValues returns values as Go values, with macros as text.
+func DecodeValues(data []byte) (map[string]any, error) {
+	m := &macros{}
+	top, err := m.parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading values: %w: %w", ErrInvalid, err)
+	}
+	m.reveal(top)
+	out := map[string]any{}
+	if err := top.Decode(&out); err != nil {
+		return nil, fmt.Errorf("reading values: %w: %w", ErrInvalid, err)
+	}
+	return out, nil
+}
+
+// reveal puts the macros back into a parsed document.
+func (m *macros) reveal(n *yaml.Node) {
+	if n.Kind == yaml.ScalarNode {
+		n.Value = m.show(n.Value)
+	}
+	for _, c := range n.Content {
+		m.reveal(c)
+	}
+}

@@ -65,8 +65,8 @@ func (a *app) root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sealift",
 		Short: "Carry everything a Kubernetes management plane needs across an air gap",
-		Long: `sealift packs images into one signed file on a connected host, and in the dark site
-verifies that file, fills a private registry from it or serves it as one.
+		Long: `sealift packs images, Helm charts, packs, manifests and files into one signed file on a connected host, and in the
+dark site verifies that file, fills a private registry from it or serves it as one.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 preflight failed,
 5 partly done (run the same command again to go on), 130 interrupted.

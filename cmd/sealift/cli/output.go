@@ -76,10 +76,11 @@ func printable(r rune) rune {
 	return r
 }
 
-// plural returns "1 blob", "2 blobs".
+// plural returns "1 blob", "2 blobs"; what ends in s already stays as it is.
 func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+	first, rest, _ := strings.Cut(what, " ")
+	if n == 1 || strings.HasSuffix(first, "s") {
+		return fmt.Sprintf("%d %s", n, what)
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return strings.TrimSpace(fmt.Sprintf("%d %ss %s", n, first, rest))
 }
