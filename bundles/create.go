@@ -14,6 +14,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/bundles/resolve"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
@@ -26,13 +27,15 @@ type Signer interface {
 
 // CreateOptions is how a bundle is made. The zero value is a good default.
 type CreateOptions struct {
-	Platforms  []string          // instead of those of the definition's spec
-	Lock       *definition.Lock  // nil: none yet
-	UpdateLock bool              // resolve again what the lock holds
-	DryRun     bool              // stop after planning: nothing is fetched or written
-	Overwrite  bool              // replace a finished file of other content
-	Jobs       int               // blobs fetched at once; 0 means 6
-	Progress   progress.Reporter // nil means none
+	Platforms  []string         // instead of those of the definition's spec
+	Lock       *definition.Lock // nil: none yet
+	UpdateLock bool             // resolve again what the lock holds
+	DryRun     bool             // stop after planning: nothing is fetched or written
+	Overwrite  bool             // replace a finished file of other content
+	// Target is how the file is written: cut into volumes, encrypted, to S3.
+	Target   location.CreateOptions
+	Jobs     int               // blobs fetched at once; 0 means 6
+	Progress progress.Reporter // nil means none
 	// SaveLock is called with the complete lock before anything is fetched.
 	SaveLock func(*definition.Lock) error
 }
@@ -60,7 +63,7 @@ type Created struct {
 // while the statement is signed. A run that was cut off goes on where it was.
 // The file has its name only when it is complete.
 func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries, signer Signer, path string, opts CreateOptions) (*Created, error) {
-	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+	if info, err := os.Stat(filepath.Dir(path)); !location.IsRemote(path) && (err != nil || !info.IsDir()) {
 		return nil, problem.New(problem.Usage, "choose an output in a folder that exists", "creating bundle %s: no folder %s", path, filepath.Dir(path))
 	}
 	found, err := resolve.Resolve(ctx, def, regs, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms, Jobs: opts.Jobs})
@@ -79,7 +82,7 @@ func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries
 	s := layout.Statement
 	out := &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
 		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
-	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
+	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
 	return out, fill(ctx, layout, found, regs, signer, out, opts)
@@ -112,21 +115,24 @@ func contents(def *definition.Bundle, found *resolve.Result) archive.Contents {
 var ErrExists = errors.New("the file exists and holds something else")
 
 // finished tells whether path already is the bundle with this statement.
-func finished(path, statement string, overwrite bool) (bool, error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return false, nil
+func finished(ctx context.Context, path, statement string, opts CreateOptions) (bool, error) {
+	if there, err := location.Exists(ctx, path, opts.Target.Options); err != nil || !there {
+		return false, err
 	}
-	r, err := Open(path, OpenOptions{Unsigned: true})
+	r, err := Open(ctx, path, OpenOptions{Unsigned: true, Location: opts.Target.Options})
 	if err == nil {
 		same := r.StatementDigest().String() == statement
 		if err := r.Close(); err != nil {
 			return false, err
 		}
+		if same && location.IsRemote(path) {
+			return true, nil
+		}
 		if same {
 			return true, archive.Discard(path)
 		}
 	}
-	if overwrite {
+	if opts.Overwrite {
 		return false, nil
 	}
 	return false, problem.New(problem.Failed, "choose another output, or give --overwrite to replace it",
@@ -136,7 +142,10 @@ func finished(path, statement string, overwrite bool) (bool, error) {
 // fill fetches what the file lacks, signs meanwhile, and finishes it. A key
 // that does not open ends the run at once.
 func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, regs resolve.Registries, signer Signer, out *Created, opts CreateOptions) (err error) {
-	w, err := archive.Create(out.File, layout, archive.CreateOptions{})
+	if streamed(out.File, opts.Target) {
+		return fillStream(ctx, layout, found, regs, signer, out, opts)
+	}
+	w, err := archive.Create(out.File, layout, archive.CreateOptions{VolumeSize: opts.Target.VolumeSize})
 	if err != nil {
 		return err
 	}
@@ -155,11 +164,8 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, re
 		total += b.Size
 	}
 	phase := progress.OrNone(opts.Progress).Start("fetching", total)
-	holders := make(map[string][]string, len(found.Blobs))
-	for _, b := range found.Blobs {
-		holders[b.Descriptor.Digest.String()] = b.Repositories
-	}
-	f := &fetcher{w: w, registries: regs, holders: holders, phase: phase}
+	f := newFetcher(found, regs, phase)
+	f.w = w
 	var signature []byte
 	g, inner := errgroup.WithContext(ctx)
 	g.Go(func() error {

@@ -30,6 +30,14 @@ type fetcher struct {
 	phase      progress.Phase
 }
 
+func newFetcher(found *resolve.Result, regs resolve.Registries, phase progress.Phase) *fetcher {
+	holders := make(map[string][]string, len(found.Blobs))
+	for _, b := range found.Blobs {
+		holders[b.Descriptor.Digest.String()] = b.Repositories
+	}
+	return &fetcher{registries: regs, holders: holders, phase: phase}
+}
+
 // run fetches every pending blob, jobs at once.
 func (f *fetcher) run(ctx context.Context, jobs int) error {
 	queue := make(chan archive.Blob)

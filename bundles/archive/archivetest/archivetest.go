@@ -16,6 +16,7 @@ import (
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/location"
 )
 
 // Signature is the signature of every bundle made here.
@@ -126,7 +127,7 @@ func (b *Builder) Fill(w *archive.Writer) {
 
 // Open opens a bundle made here; it is closed with the test.
 func Open(t testing.TB, path string) *archive.Reader {
-	h, err := archive.Open(path)
+	h, err := archive.Open(t.Context(), path, location.Options{})
 	require.NoError(t, err)
 	r, err := h.Authenticate(Verifier{})
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ type createFlags struct {
 	definition, output, lock, key string
 	opts                          bundles.CreateOptions
 	registry                      registryFlags
+	target                        targetFlags
 }
 
 func (a *app) bundleCreate() *cobra.Command {
@@ -26,15 +27,20 @@ func (a *app) bundleCreate() *cobra.Command {
 		Short: "Make a signed bundle out of a definition",
 		Long: `Resolves every image of the definition, writes what it found to the lock file, and streams everything into one signed
 file. A run that was interrupted goes on where it was when the same command is run again. With the lock file the same bytes
-come out again; if an image of the lock is gone upstream, the command says what moved.`,
+come out again; if an image of the lock is gone upstream, the command says what moved.
+
+What is encrypted (--recipient) or goes to s3:// is written from beginning to end, and never in the clear on this disk: such
+a run, interrupted, begins again.`,
 		Example: `  sealift bundle create -f bundle.yaml -o management-plane.tar --key cosign.key
-  sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64`,
+  sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64
+  sealift bundle create -f bundle.yaml -o plane.tar --key cosign.key --volume-size 4GiB
+  sealift bundle create -f bundle.yaml -o s3://bundles/plane.tar.age --key cosign.key --recipient age1...`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCreate(cmd, &f, &out) },
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.definition, "file", "f", "bundle.yaml", "the `definition`")
-	fl.StringVarP(&f.output, "output", "o", "", "the bundle `FILE` to make")
+	fl.StringVarP(&f.output, "output", "o", "", "the bundle `FILE` to make, or s3://BUCKET/KEY")
 	fl.StringVar(&f.key, "key", "", "private `key` to sign with: a file, a KMS or a PKCS#11 URI")
 	fl.StringVar(&f.lock, "lock", "", "the lock `file` (default: bundle.lock.yaml beside the definition)")
 	fl.BoolVar(&f.opts.UpdateLock, "update-lock", false, "resolve every tag again and write a new lock")
@@ -46,6 +52,7 @@ come out again; if an image of the lock is gone upstream, the command says what 
 	out.formats = []string{"table", "json", "yaml"}
 	complete(cmd, "result", out.formats...)
 	f.registry.addTo(cmd)
+	f.target.addTo(cmd)
 	return cmd
 }
 
@@ -56,6 +63,9 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	}
 	def, err := f.load()
 	if err != nil {
+		return err
+	}
+	if f.opts.Target, err = f.target.options(); err != nil {
 		return err
 	}
 	client, err := f.registry.client("")

@@ -51,14 +51,14 @@ func (s sources) Repository(_ context.Context, name string) (content.Source, err
 }
 
 // openAll opens bundles; close ends them all.
-func openAll(paths []string, open bundles.OpenOptions) (readers []*archive.Reader, closeAll func(), err error) {
+func openAll(ctx context.Context, paths []string, open bundles.OpenOptions) (readers []*archive.Reader, closeAll func(), err error) {
 	closeAll = func() {
 		for _, r := range readers {
 			_ = r.Close() // opened for reading
 		}
 	}
 	for _, path := range paths {
-		r, err := bundles.Open(path, open)
+		r, err := bundles.Open(ctx, path, open)
 		if err != nil {
 			closeAll()
 			return nil, nil, err
@@ -102,7 +102,7 @@ docker.io/library/nginx:1.27 becomes REGISTRY/PREFIX/library/nginx:1.27: the hos
 			if err != nil {
 				return err
 			}
-			readers, closeAll, err := openAll(args[:len(args)-1], open)
+			readers, closeAll, err := openAll(cmd.Context(), args[:len(args)-1], open)
 			if err != nil {
 				return err
 			}
@@ -121,12 +121,12 @@ docker.io/library/nginx:1.27 becomes REGISTRY/PREFIX/library/nginx:1.27: the hos
 			return out.print(a.Out, result, func(w io.Writer) { pushTable(w, result) })
 		},
 	}
+	reg.addTo(cmd)
 	t.addTo(cmd)
 	out.addTo(cmd, "table", "json", "yaml")
 	cmd.Flags().StringArrayVar(&prefixes, "prefix", nil, "put images of a source elsewhere: `SOURCE=TARGET`, such as quay.io=quay; may be repeated")
 	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "only show what would be sent")
 	cmd.Flags().IntVar(&opts.Jobs, "jobs", 0, "blobs to send at once (default 8)")
-	reg.addTo(cmd)
 	return cmd
 }
 
