@@ -3,6 +3,7 @@ package location
 import (
 	"container/list"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -35,6 +36,7 @@ type blocks struct {
 	held   map[int64]*block
 	recent *list.List // of *block, the latest first
 	ahead  int        // blocks that nobody has read yet
+	broken error      // the source became another one: nothing of it is good
 	fills  sync.WaitGroup
 }
 
@@ -67,6 +69,9 @@ func (b *blocks) ReadAt(p []byte, off int64) (int, error) {
 		if off >= b.size {
 			return n, io.EOF
 		}
+		if err := b.usable(); err != nil {
+			return n, err
+		}
 		m, err := b.copy(p[n:], off)
 		n, off = n+m, off+int64(m)
 		if err != nil {
@@ -74,6 +79,15 @@ func (b *blocks) ReadAt(p []byte, off int64) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+func (b *blocks) usable() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken != nil {
+		return b.broken
+	}
+	return b.ctx.Err()
 }
 
 // copy copies what one block has from off on.
@@ -189,6 +203,9 @@ func (b *blocks) fill(held *block) {
 	held.data, held.err, held.filled = data, err, true
 	if err != nil {
 		b.drop(held)
+	}
+	if errors.Is(err, ErrChanged) {
+		b.broken = err
 	}
 	close(held.ready)
 	b.free.Broadcast()

@@ -210,7 +210,10 @@ func s3Put(ctx context.Context, client *minio.Core, bucket, key string, r io.Rea
 		}
 		r = bytes.NewReader(data)
 	}
-	opts := minio.PutObjectOptions{ContentType: "application/octet-stream", PartSize: uint64(part), NumThreads: 1}
+	// Each part goes with its MD5: of all checks, that is the one that every
+	// store of this protocol makes.
+	opts := minio.PutObjectOptions{ContentType: "application/octet-stream", PartSize: uint64(part), NumThreads: 1,
+		SendContentMd5: true, DisableContentSha256: true}
 	if part == uploadPart {
 		opts.NumThreads, opts.ConcurrentStreamParts = uploadThreads, true
 	}

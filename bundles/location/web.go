@@ -132,6 +132,7 @@ func (w *web) get(ctx context.Context, o *ranged, name string, p []byte, off int
 		return 0, problem.New(problem.Usage, "write it as https://HOST[:PORT]/PATH", "not an address")
 	}
 	req.Header.Set("User-Agent", "sealift/"+buildinfo.Version())
+	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+int64(len(p))-1))
 	if strings.HasPrefix(o.etag, `"`) { // a weak one never matches
 		req.Header.Set("If-Match", o.etag)
@@ -145,6 +146,9 @@ func (w *web) get(ctx context.Context, o *ranged, name string, p []byte, off int
 	defer resp.Body.Close() //nolint:errcheck // read to its end, or not worth it
 	if resp.StatusCode != http.StatusPartialContent {
 		return 0, o.refused(resp)
+	}
+	if e := resp.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return 0, fmt.Errorf("%w: the server compresses it", ErrUnreadable)
 	}
 	if err := o.checkRange(resp.Header, p, off); err != nil {
 		return 0, err
