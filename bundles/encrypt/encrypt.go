@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"filippo.io/age"
 
@@ -106,15 +107,41 @@ type Reader struct {
 // Open opens an age file of so many bytes. Its last chunk is read, so that its
 // size is known to be right.
 func Open(r io.ReaderAt, sealedSize int64, identities []age.Identity) (*Reader, error) {
-	plain, size, err := age.DecryptReaderAt(r, sealedSize, identities...)
+	src := &observed{r: r}
+	plain, size, err := age.DecryptReaderAt(src, sealedSize, identities...)
 	var none *age.NoIdentityMatchError
 	switch {
+	case err != nil && src.failure() != nil:
+		return nil, src.failure()
 	case errors.As(err, &none):
 		return nil, problem.New(problem.Failed, "give the identity of one of the recipients that it was encrypted for", "none of the identities decrypts it")
 	case err != nil:
 		return nil, problem.New(problem.Verification, "copy it again from where it was made", "%w: %w", ErrDamaged, err)
 	}
 	return &Reader{plain: plain, size: size, header: sealedSize - size - tag*chunks(size)}, nil
+}
+
+// observed remembers why reading failed, which says nothing about the content.
+type observed struct {
+	r   io.ReaderAt
+	mu  sync.Mutex
+	err error
+}
+
+func (o *observed) ReadAt(p []byte, off int64) (int, error) {
+	n, err := o.r.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		o.mu.Lock()
+		o.err = err
+		o.mu.Unlock()
+	}
+	return n, err
+}
+
+func (o *observed) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // Size returns the number of plain bytes.

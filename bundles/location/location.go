@@ -205,10 +205,12 @@ func decrypted(s Source, identities []age.Identity) (Source, error) {
 			"it is encrypted")
 	}
 	r, err := encrypt.Open(s, s.Size(), identities)
-	if err != nil {
+	if errors.Is(err, encrypt.ErrDamaged) {
 		if v, ok := s.(interface{ Count() int }); ok && v.Count() > 0 {
 			err = fmt.Errorf("%w (volumes found: %d; is the last one missing?)", err, v.Count())
 		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &sealed{Source: s, Reader: r}, nil
