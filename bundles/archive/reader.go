@@ -21,6 +21,7 @@ type Head struct {
 	size    int64 // of the bundle
 	start   int64 // payload start
 	entries map[string][]byte
+	at      map[string]int64 // where the entries begin
 }
 
 // Open reads the head of a bundle, wherever it is: a file, its volumes, an
@@ -51,14 +52,14 @@ func unreadable(err error) bool {
 func ReadHead(r io.ReaderAt, size int64) (*Head, error) { return readHead(location.Bytes(r, size)) }
 
 func readHead(r location.Source) (*Head, error) {
-	h := &Head{r: r, size: r.Size(), entries: map[string][]byte{}}
+	h := &Head{r: r, size: r.Size(), entries: map[string][]byte{}, at: map[string]int64{}}
 	for _, e := range headLimits() {
 		data, err := h.readEntry(e.name, e.size)
 		if err != nil {
-			err = fmt.Errorf("entry %s at byte %d: %w", e.name, h.start, err)
-			return nil, h.placed(err, h.start, blockSize)
+			return nil, fmt.Errorf("entry %s at byte %d: %w", e.name, h.start, err)
 		}
 		h.entries[e.name] = data
+		h.at[e.name] = h.start - blockSize - roundUp(int64(len(data)))
 	}
 	return h, nil
 }
@@ -71,21 +72,16 @@ func (h *Head) placed(err error, at, n int64) error {
 	return err
 }
 
+// placedEntry is placed for an entry of the head.
+func (h *Head) placedEntry(err error, name string) error {
+	return h.placed(err, h.at[name], blockSize+int64(len(h.entries[name])))
+}
+
 // readEntry reads the entry at h.start and moves h.start behind it.
 func (h *Head) readEntry(name string, limit int64) ([]byte, error) {
-	var block [blockSize]byte
-	if err := readAt(h.r, block[:], h.start, h.size); err != nil {
-		return nil, err
-	}
-	got, size, err := parseHeader(block[:])
+	size, err := h.readHeader(name, limit)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	if got != name {
-		return nil, fmt.Errorf("%w: another entry, %q, stands in its place", ErrFormat, printable(got))
-	}
-	if size > limit {
-		return nil, fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrFormat, size, limit)
+		return nil, h.placed(err, h.start, blockSize)
 	}
 	if h.size-h.start-blockSize < roundUp(size) { // before memory is taken for it
 		return nil, fmt.Errorf("%w: the file has %d bytes", ErrTruncated, h.size)
@@ -95,10 +91,29 @@ func (h *Head) readEntry(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !allZero(data[size:]) {
-		return nil, fmt.Errorf("%w: the gap after it is not empty", ErrFormat)
+		return nil, h.placed(fmt.Errorf("%w: the gap after it is not empty", ErrFormat), h.start+blockSize+size, roundUp(size)-size)
 	}
 	h.start += blockSize + roundUp(size)
 	return data[:size:size], nil
+}
+
+// readHeader reads the header at h.start and returns the size of its entry.
+func (h *Head) readHeader(name string, limit int64) (int64, error) {
+	var block [blockSize]byte
+	if err := readAt(h.r, block[:], h.start, h.size); err != nil {
+		return 0, err
+	}
+	got, size, err := parseHeader(block[:])
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if got != name {
+		return 0, fmt.Errorf("%w: another entry, %q, stands in its place", ErrFormat, printable(got))
+	}
+	if size > limit {
+		return 0, fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrFormat, size, limit)
+	}
+	return size, nil
 }
 
 // Statement returns the bytes of the statement.
@@ -120,7 +135,7 @@ type Verifier interface {
 // believed, or even parsed, before its signature is checked.
 func (h *Head) Authenticate(v Verifier) (*Reader, error) {
 	if err := v.Verify(h.Statement(), h.Signature()); err != nil {
-		return nil, err
+		return nil, h.placed(err, h.at[NameStatement], h.start-h.at[NameStatement])
 	}
 	return h.Unverified()
 }
@@ -139,7 +154,7 @@ func (h *Head) Unverified() (*Reader, error) {
 func (h *Head) reader() (*Reader, error) {
 	s, err := DecodeStatement(h.Statement())
 	if err != nil {
-		return nil, err
+		return nil, h.placedEntry(err, NameStatement)
 	}
 	if err := h.checkEntries(s); err != nil {
 		return nil, err
@@ -179,7 +194,8 @@ func (h *Head) checkEntries(s *Statement) error {
 	for i, name := range names {
 		data := h.entries[name]
 		if e := s.Head[i]; e.Name != name || e.Size != int64(len(data)) || e.Digest != digest.FromBytes(data) {
-			return fmt.Errorf("%s: %w: not what the statement says (%s of %d bytes)", name, content.ErrMismatch, e.Digest, e.Size)
+			err := fmt.Errorf("%s: %w: not what the statement says (%s of %d bytes)", name, content.ErrMismatch, e.Digest, e.Size)
+			return h.placedEntry(err, name)
 		}
 	}
 	var layout struct {

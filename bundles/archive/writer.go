@@ -72,7 +72,7 @@ func Create(path string, l *Layout, opts CreateOptions) (*Writer, error) {
 	}
 	w := &Writer{path: path, layout: l, journal: j, volume: opts.VolumeSize, under: map[digest.Digest]*BlobWriter{}, stop: make(chan struct{})}
 	if err := w.open(); err != nil {
-		if w.resumed == 0 { // nothing to go on with is worth keeping
+		if w.resumed == 0 && w.out != nil { // nothing to go on with is worth keeping
 			err = errors.Join(err, location.RemovePartials(path), removeIfThere(journalPath(path)))
 		}
 		return nil, errors.Join(err, w.closeFiles())

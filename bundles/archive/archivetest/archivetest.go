@@ -106,8 +106,14 @@ func (b *Builder) Layout() *archive.Layout {
 
 // Write makes the bundle in a new folder and returns its path.
 func (b *Builder) Write() string {
+	return b.WriteVolumes(0)
+}
+
+// WriteVolumes makes the bundle in a new folder, cut into volumes of so many
+// bytes, and returns their common path.
+func (b *Builder) WriteVolumes(size int64) string {
 	path := filepath.Join(b.t.TempDir(), "test.tar")
-	w, err := archive.Create(path, b.Layout(), archive.CreateOptions{})
+	w, err := archive.Create(path, b.Layout(), archive.CreateOptions{VolumeSize: size})
 	require.NoError(b.t, err)
 	b.Fill(w)
 	require.NoError(b.t, w.Finish([]byte(Signature)))
