@@ -135,6 +135,10 @@ func finished(ctx context.Context, path, statement string, opts CreateOptions) (
 	if opts.Overwrite {
 		return false, nil
 	}
+	if errors.Is(err, location.ErrEncrypted) {
+		return false, problem.New(problem.Failed, "give --identity to compare it with what would be made, choose another output, or give --overwrite to replace it",
+			"creating bundle %s: the file exists and is encrypted", path)
+	}
 	return false, problem.New(problem.Failed, "choose another output, or give --overwrite to replace it",
 		"creating bundle %s: %w", path, ErrExists)
 }

@@ -144,7 +144,8 @@ func TestTooManyVolumesKeepWhatIsThere(t *testing.T) {
 // TestDamagedVolumeIsNamed flips one bit of every volume, in turn.
 func TestDamagedVolumeIsNamed(t *testing.T) {
 	b := archivetest.Sample(t)
-	const size = 2000
+	b.Root("docker.io/library/large:1", b.Image("amd64", strings.Repeat("a", 7000), strings.Repeat("b", 7000), strings.Repeat("c", 7000), strings.Repeat("d", 7000)))
+	const size = 8000
 	path := b.WriteVolumes(size)
 	names, err := location.Volumes(path)
 	require.NoError(t, err)

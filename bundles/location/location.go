@@ -38,6 +38,8 @@ var (
 	ErrNoRanges = errors.New("the server does not give parts of a file (HTTP Range)")
 	// ErrVolumes: a volume is missing or has the wrong size.
 	ErrVolumes = errors.New("the volumes do not fit together")
+	// ErrEncrypted: there is no identity to decrypt it with.
+	ErrEncrypted = errors.New("it is encrypted")
 	// ErrNotFound: there is nothing of that name.
 	ErrNotFound = errors.New("no such file or object")
 )
@@ -202,7 +204,7 @@ func decrypted(s Source, identities []age.Identity) (Source, error) {
 	}
 	if len(identities) == 0 {
 		return nil, problem.New(problem.Usage, "give the file of a private age key that it was encrypted for: --identity FILE, or "+encrypt.IdentityVariable,
-			"it is encrypted")
+			"%w", ErrEncrypted)
 	}
 	r, err := encrypt.Open(s, s.Size(), identities)
 	if errors.Is(err, encrypt.ErrDamaged) {
