@@ -191,10 +191,10 @@ func (s *sealed) ReadAt(p []byte, off int64) (int, error) { return s.Reader.Read
 func (s *sealed) Size() int64 { return s.Reader.Size() }
 
 // Place implements Source.
-func (s *sealed) Place(offset, n int64) string { return s.Source.Place(s.Reader.Span(offset, n)) }
+func (s *sealed) Place(offset, n int64) string { return s.Source.Place(s.Span(offset, n)) }
 
 // Missing implements Source.
-func (s *sealed) Missing(size int64) string { return s.Source.Missing(s.Reader.SealedSize(size)) }
+func (s *sealed) Missing(size int64) string { return s.Source.Missing(s.SealedSize(size)) }
 
 // decrypted returns s, or what s holds when that is encrypted.
 func decrypted(s Source, identities []age.Identity) (Source, error) {

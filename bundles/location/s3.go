@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -256,7 +257,10 @@ func (u *s3Upload) Close() error {
 	}
 	u.ended = true
 	_ = u.pipe.CloseWithError(context.Canceled) // never fails
-	<-u.done                                    // the parts are removed meanwhile
+	select {                                    // the parts are removed meanwhile
+	case <-u.done:
+	case <-time.After(time.Minute):
+	}
 	u.cancel()
 	return nil
 }

@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"agekey": agekey, "join": join, "s3": s3, "web": web,
 			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
 		},
 		RequireExplicitExec: true,
