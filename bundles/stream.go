@@ -97,16 +97,30 @@ func (s *streamer) fetchAhead(ctx context.Context) error {
 			return errors.Join(g.Wait(), ctx.Err())
 		}
 		g.Go(func() error {
-			var buf bytes.Buffer
-			buf.Grow(int(b.Size))
-			if err := s.copy(ctx, b, &buf); err != nil {
+			data, err := s.whole(ctx, b)
+			if err != nil {
 				return err
 			}
-			s.small[b.Digest] <- buf.Bytes()
+			s.small[b.Digest] <- data
 			return nil
 		})
 	}
 	return g.Wait()
+}
+
+// whole fetches a blob into memory. A source whose bytes are wrong is asked
+// once more.
+func (s *streamer) whole(ctx context.Context, b archive.Blob) ([]byte, error) {
+	for attempt := 1; ; attempt++ {
+		var buf bytes.Buffer
+		buf.Grow(int(b.Size))
+		if err := s.copy(ctx, b, &buf); err != nil {
+			return nil, err
+		}
+		if digest.FromBytes(buf.Bytes()) == b.Digest || attempt == mismatchAttempts {
+			return buf.Bytes(), nil // what is still wrong is refused by the stream
+		}
+	}
 }
 
 // blob writes one blob to the stream.

@@ -142,6 +142,14 @@ func (s *site) makeKey() {
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "cosign.pub"), pair.PublicBytes, 0o600))
 }
 
+// ageKey makes the file age.key and returns its public key.
+func (s *site) ageKey() string {
+	id, err := age.GenerateX25519Identity()
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "age.key"), []byte(id.String()+"\n"), 0o600))
+	return id.Recipient().String()
+}
+
 // command prepares a run of the command line in the site's folder.
 func (s *site) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], args...)
@@ -233,14 +241,12 @@ func TestKilledCreateOfVolumesIsCompleted(t *testing.T) {
 // whenever a run is killed, and that the next one makes the whole.
 func TestKilledEncryptionBeginsAgain(t *testing.T) {
 	s := newSite(t)
-	id, err := age.GenerateX25519Identity()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "age.key"), []byte(id.String()+"\n"), 0o600))
+	recipient := s.ageKey()
 	s.must(s.create("whole.tar"))
 	plain := s.read("whole.tar")
 	create := func() *exec.Cmd {
 		cmd := s.create("secret.age")
-		cmd.Args = append(cmd.Args, "--recipient", id.Recipient().String(), "--identity", "age.key")
+		cmd.Args = append(cmd.Args, "--recipient", recipient, "--identity", "age.key")
 		return cmd
 	}
 	for range 5 {
