@@ -50,6 +50,7 @@ type block struct {
 	filled  bool
 	readers int
 	unread  bool // asked for ahead, and nobody came yet
+	passed  bool // somebody read it to its end
 	where   *list.Element
 }
 
@@ -103,7 +104,19 @@ func (b *blocks) copy(p []byte, off int64) (int, error) {
 	if held.err != nil {
 		return 0, held.err
 	}
-	return copy(p, held.data[off-number*blockSize:]), nil
+	rest := held.data[off-number*blockSize:]
+	n := copy(p, rest)
+	if n == len(rest) {
+		b.pass(held)
+	}
+	return n, nil
+}
+
+// pass notes that a reader has gone over the end of a block.
+func (b *blocks) pass(held *block) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	held.passed = true
 }
 
 // take returns a block, asked for if it was not, and asks for those behind it
@@ -161,14 +174,28 @@ func (b *blocks) add(number int64) *block {
 	return held
 }
 
-// buffer returns a buffer: a new one, or that of the block whose last use is
-// longest ago.
+// fewBlocks is how many blocks one reader in order needs: the one that it left,
+// by which its order shows, the one that it reads, and those ahead.
+const fewBlocks = 2 + readAhead
+
+// buffer returns a buffer: that of a block which a reader has left behind, a
+// new one, or that of the block whose last use is longest ago.
 func (b *blocks) buffer() []byte {
+	if len(b.held) >= fewBlocks {
+		if buf := b.reuse(func(old *block) bool { return old.passed }); buf != nil {
+			return buf
+		}
+	}
 	if len(b.held) < maxBlocks {
 		return make([]byte, blockSize)
 	}
+	return b.reuse(func(*block) bool { return true })
+}
+
+// reuse takes the buffer of the block that fits and was used longest ago, or nil.
+func (b *blocks) reuse(fits func(*block) bool) []byte {
 	for e := b.recent.Back(); e != nil; e = e.Prev() {
-		if old := e.Value.(*block); old.readers == 0 && old.filled {
+		if old := e.Value.(*block); old.readers == 0 && old.filled && fits(old) {
 			b.drop(old)
 			return old.buf
 		}
