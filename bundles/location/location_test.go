@@ -92,6 +92,13 @@ func TestSources(t *testing.T) {
 	}{
 		{"file", local(location.CreateOptions{})}, {"volumes", local(cut)}, {"age", local(sealed)}, {"age over volumes", local(both)},
 		{"https", web(location.CreateOptions{})}, {"https volumes", web(cut)}, {"age over https", web(sealed)}, {"age over https volumes", web(both)},
+		{"s3 volumes", func(t *testing.T) (string, location.Options) {
+			stores.S3(t, []string{"bundles"})
+			for i := 0; i*volume < len(data); i++ {
+				copyTo(t, location.VolumeName("s3://bundles/bundle.tar", i+1), data[i*volume:min(len(data), (i+1)*volume)], location.CreateOptions{})
+			}
+			return "s3://bundles/bundle.tar", quick(location.Options{})
+		}},
 		{"s3", object(location.CreateOptions{})}, {"age over s3", object(sealed)},
 	} {
 		t.Run(c.name, func(t *testing.T) {

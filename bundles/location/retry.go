@@ -72,7 +72,8 @@ func (r retry) do(ctx context.Context, f func(ctx context.Context) (moved int, e
 			return err
 		}
 		if attempt >= limit {
-			return fmt.Errorf("%w: %w", ErrUnreadable, err)
+			// As text: a connection that ended must not look like the end of the file.
+			return fmt.Errorf("%w: %s", ErrUnreadable, err.Error())
 		}
 		if err := sleep(ctx, r.wait(attempt, t.after)); err != nil {
 			return err
