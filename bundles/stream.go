@@ -31,6 +31,11 @@ func fillStream(ctx context.Context, layout *archive.Layout, found *resolve.Resu
 	if err != nil {
 		return err
 	}
+	if !location.IsRemote(out.File) { // an interrupted run of the same name, in the clear
+		if err := archive.Discard(out.File); err != nil {
+			return err
+		}
+	}
 	target := opts.Target
 	target.Overwrite = opts.Overwrite
 	w, err := location.Create(ctx, out.File, layout.Size(), target)

@@ -141,6 +141,21 @@ func TestTooManyVolumesKeepWhatIsThere(t *testing.T) {
 	require.NoError(t, w.Close())
 }
 
+// TestOtherWritersAreRefused covers a copy to the name of a bundle that is being made.
+func TestOtherWritersAreRefused(t *testing.T) {
+	b := archivetest.Sample(t)
+	for _, size := range []int64{0, 4000} {
+		path := filepath.Join(t.TempDir(), "out.tar")
+		w, err := archive.Create(path, b.Layout(), archive.CreateOptions{VolumeSize: size})
+		require.NoError(t, err)
+		_, err = location.Create(t.Context(), path, 100, location.CreateOptions{VolumeSize: size})
+		require.ErrorIs(t, err, location.ErrBusy)
+		b.Fill(w)
+		require.NoError(t, w.Finish([]byte(archivetest.Signature)))
+		require.NoError(t, faultOf(t, b, path))
+	}
+}
+
 // TestDamagedVolumeIsNamed flips one bit of every volume, in turn.
 func TestDamagedVolumeIsNamed(t *testing.T) {
 	b := archivetest.Sample(t)

@@ -124,6 +124,9 @@ func (w *Writer) open() error {
 	if err != nil {
 		return err
 	}
+	if err := out.Lock(); err != nil { // what is there belongs to another process
+		return errors.Join(err, out.Close())
+	}
 	w.out = out
 	header := journalHeader{Statement: digest.FromBytes(w.layout.StatementBytes()), Start: w.layout.start(), Volume: w.volume}
 	s, ok, err := w.journal.load(header)

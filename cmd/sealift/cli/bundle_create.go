@@ -29,8 +29,8 @@ func (a *app) bundleCreate() *cobra.Command {
 file. A run that was interrupted goes on where it was when the same command is run again. With the lock file the same bytes
 come out again; if an image of the lock is gone upstream, the command says what moved.
 
-What is encrypted (--recipient) or goes to s3:// is written from beginning to end, and never in the clear on this disk: such
-a run, interrupted, begins again.`,
+What is encrypted (--recipient) or goes to s3:// is written from beginning to end, without a copy in the clear on this disk:
+such a run, interrupted, begins again.`,
 		Example: `  sealift bundle create -f bundle.yaml -o management-plane.tar --key cosign.key
   sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64
   sealift bundle create -f bundle.yaml -o plane.tar --key cosign.key --volume-size 4GiB
