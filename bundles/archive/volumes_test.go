@@ -148,8 +148,10 @@ func TestOtherWritersAreRefused(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "out.tar")
 		w, err := archive.Create(path, b.Layout(), archive.CreateOptions{VolumeSize: size})
 		require.NoError(t, err)
-		_, err = location.Create(t.Context(), path, 100, location.CreateOptions{VolumeSize: size})
-		require.ErrorIs(t, err, location.ErrBusy)
+		for _, other := range []int64{0, 4000, 5000} {
+			_, err = location.Create(t.Context(), path, 100, location.CreateOptions{VolumeSize: other})
+			require.ErrorIs(t, err, location.ErrBusy)
+		}
 		b.Fill(w)
 		require.NoError(t, w.Finish([]byte(archivetest.Signature)))
 		require.NoError(t, faultOf(t, b, path))

@@ -87,12 +87,11 @@ func createRaw(ctx context.Context, name string, size int64, opts CreateOptions)
 	if err := o.Lock(); err != nil { // what is there belongs to another process
 		return nil, errors.Join(err, o.Close())
 	}
-	err = o.Reset()
-	if err == nil {
-		err = o.Allocate()
+	if err := o.Reset(); err != nil {
+		return nil, errors.Join(err, o.Remove(), o.Close())
 	}
-	if err != nil {
-		return nil, errors.Join(err, RemovePartials(name), o.Close())
+	if err := o.Allocate(); err != nil {
+		return nil, errors.Join(err, o.Remove(), o.Close())
 	}
 	return &fileWriter{ctx: ctx, out: o}, nil
 }
@@ -141,7 +140,7 @@ func (w *fileWriter) Close() error {
 		return nil
 	}
 	w.committed = true
-	return errors.Join(RemovePartials(w.out.name), w.out.Close())
+	return errors.Join(w.out.Remove(), w.out.Close())
 }
 
 // sealedWriter encrypts on the way to another writer.

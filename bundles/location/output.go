@@ -97,9 +97,13 @@ func (o *Output) Lock() error {
 	here, errHere := o.files[0].Stat()
 	there, errThere := os.Stat(o.files[0].Name())
 	if !ok || errHere != nil || errThere != nil || !os.SameFile(here, there) {
-		return problem.WithRemedy(fmt.Errorf("%s: %w", o.name, ErrBusy), "wait until it has ended, or choose another output")
+		return o.busy()
 	}
 	return nil
+}
+
+func (o *Output) busy() error {
+	return problem.WithRemedy(fmt.Errorf("%s: %w", o.name, ErrBusy), "wait until it has ended, or choose another output")
 }
 
 // Finishing tells whether a run was ended while it gave the volumes of a name
@@ -126,20 +130,44 @@ func (o *Output) Complete() (bool, error) {
 	return true, nil
 }
 
-// Reset empties the files, and removes those that a run of another cut has left.
+// Reset empties the files, and removes those that a run of another cut has
+// left. It fails with ErrBusy when that run is going on.
 func (o *Output) Reset() error {
+	left, err := partials(o.name)
+	if err != nil {
+		return err
+	}
+	left = slices.DeleteFunc(left, func(name string) bool {
+		return slices.ContainsFunc(o.names, func(n string) bool { return n+partialSuffix == name })
+	})
+	if err := o.checkUnused(left); err != nil {
+		return err
+	}
+	for _, name := range left {
+		err = errors.Join(err, os.Remove(name))
+	}
 	for _, f := range o.files {
-		if err := f.Truncate(0); err != nil {
+		err = errors.Join(err, f.Truncate(0))
+	}
+	return err
+}
+
+// checkUnused fails with ErrBusy when another process has the lock of a file.
+func (o *Output) checkUnused(names []string) error {
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		ok, err := tryLock(f)
+		if err == nil && !ok {
+			err = o.busy()
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
 	}
-	left, err := partials(o.name)
-	for _, name := range left {
-		if !slices.ContainsFunc(o.names, func(n string) bool { return n+partialSuffix == name }) {
-			err = errors.Join(err, os.Remove(name))
-		}
-	}
-	return err
+	return nil
 }
 
 // partials lists the partial files of a name: of one file, and of volumes.
@@ -280,6 +308,17 @@ func (o *Output) removeOthers() error {
 	}
 	if !slices.Contains(o.names, o.name) {
 		if rmErr := os.Remove(o.name); !errors.Is(rmErr, os.ErrNotExist) {
+			err = errors.Join(err, rmErr)
+		}
+	}
+	return err
+}
+
+// Remove removes the files that were not committed.
+func (o *Output) Remove() error {
+	var err error
+	for _, n := range o.names {
+		if rmErr := os.Remove(n + partialSuffix); !errors.Is(rmErr, os.ErrNotExist) {
 			err = errors.Join(err, rmErr)
 		}
 	}

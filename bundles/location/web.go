@@ -195,19 +195,19 @@ func (o *ranged) refused(resp *http.Response) error {
 }
 
 // Redact returns a name without what may be secret in it: the query of a
-// signed address, credentials.
+// signed address, credentials, all of an address that cannot be read.
 func Redact(name string) string {
 	if !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "http://") {
 		return name
 	}
-	name, _, signed := strings.Cut(name, "?")
-	scheme, rest, _ := strings.Cut(name, "://")
-	host, path, _ := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
+	u, err := url.Parse(name)
+	if err != nil {
+		scheme, _, _ := strings.Cut(name, "://")
+		return scheme + "://..."
 	}
-	if signed {
-		path += "?..."
+	shown := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+	if u.RawQuery != "" {
+		shown += "?..."
 	}
-	return scheme + "://" + host + "/" + path
+	return shown
 }
