@@ -161,7 +161,8 @@ type s3Upload struct {
 	pipe   *io.PipeWriter
 	left   int64 // bytes that have to be written yet
 	cancel context.CancelFunc
-	done   chan error
+	done   chan struct{}
+	err    error // once it is done
 	ended  bool
 }
 
@@ -188,14 +189,15 @@ func newS3Upload(ctx context.Context, name string, size int64, opts Options) (*s
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	in, out := io.Pipe()
-	u := &s3Upload{pipe: out, left: size, cancel: cancel, done: make(chan error, 1)}
+	u := &s3Upload{pipe: out, left: size, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		err := s3Put(ctx, client, bucket, key, in, size)
 		if err != nil {
 			err = fmt.Errorf("writing %s: %w", name, (&ranged{}).s3Error(err))
 		}
 		_ = in.CloseWithError(orEnded(err)) // never fails
-		u.done <- err
+		u.err = err
+		close(u.done)
 	}()
 	return u, nil
 }
@@ -247,7 +249,8 @@ func (u *s3Upload) Commit() error {
 	u.ended = true
 	defer u.cancel()
 	_ = u.pipe.Close() // never fails
-	return <-u.done
+	<-u.done
+	return u.err
 }
 
 // Close gives up an upload that was not committed: no part of it is left.
