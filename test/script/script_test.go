@@ -58,8 +58,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"agekey": agekey, "join": join, "s3": s3, "web": web,
 			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
-			"chart": chart, "web": web, "timeless": timeless,
+			"chart": chart, "chartrepo": chartRepo, "timeless": timeless,
 		},
 		RequireExplicitExec: true,
 	})
@@ -142,9 +143,9 @@ func chart(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(path, c.Archive, 0o600))
 }
 
-// web NAME serves a folder over HTTP, with an index of the charts in it, and
+// chartrepo NAME serves a folder over HTTP, with an index of the charts in it, and
 // puts its URL into $NAME.
-func web(ts *testscript.TestScript, _ bool, args []string) {
+func chartRepo(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	files := http.FileServer(http.Dir(dir))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
