@@ -204,14 +204,19 @@ func (r *registry) forge(t *testing.T, from, to string) {
 func definitionIn(t *testing.T, files map[string]string) *definition.Bundle {
 	t.Helper()
 	dir := t.TempDir()
+	writeAll(t, dir, files)
+	def, err := definition.Load(filepath.Join(dir, "bundle.yaml"))
+	require.NoError(t, err)
+	return def
+}
+
+func writeAll(t testing.TB, dir string, files map[string]string) {
+	t.Helper()
 	for name, data := range files {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(data), 0o600))
 	}
-	def, err := definition.Load(filepath.Join(dir, "bundle.yaml"))
-	require.NoError(t, err)
-	return def
 }
 
 const definitionHead = "apiVersion: sealift.dev/v1\nkind: Bundle\nmetadata: {name: test, version: 1.0.0}\n"

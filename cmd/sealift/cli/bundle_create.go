@@ -118,7 +118,7 @@ func asked(s definition.Spec) string {
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{len(s.Images), "image"}, {len(s.Charts), "chart"}, {len(s.Packs), "pack"}, {len(s.Manifests), "set of manifests"}, {len(s.Files), "file"}} {
+	}{{len(s.Images), "image"}, {len(s.Charts), "chart"}, {len(s.Packs), "pack"}, {len(s.Manifests), "manifest set"}, {len(s.Files), "file"}} {
 		if p.n > 0 {
 			parts = append(parts, plural(p.n, p.what))
 		}
