@@ -89,29 +89,40 @@ type chunk struct {
 	data []byte
 }
 
-// separator begins a document. YAML wants a space or the end of the line behind
-// it, Helm takes whatever follows.
-var separator = regexp.MustCompile(`(?m)^---(?:[^-]|$)`)
+// separator returns where the next document begins, or -1: at a line that
+// begins with three dashes. YAML wants a space or the end of the line behind
+// them, Helm takes whatever follows.
+func separator(data []byte) int {
+	for from := 0; ; {
+		at := bytes.Index(data[from:], []byte("\n---"))
+		if at < 0 {
+			return -1
+		}
+		from += at + 1
+		if rest := data[from+3:]; len(rest) == 0 || rest[0] != '-' {
+			return from
+		}
+	}
+}
 
 // split cuts a stream into its documents, without separators and directives.
 func split(data []byte) []chunk {
 	var out []chunk
-	begin, line := 0, 0
-	cut := func(end int) {
-		c := chunk{line: line, data: data[begin:end]}
+	for line := 0; len(data) > 0; {
+		end := separator(data)
+		if end < 0 {
+			end = len(data)
+		}
+		c := chunk{line: line, data: data[:end]}
 		line += bytes.Count(c.data, []byte("\n"))
-		c.data = bytes.TrimPrefix(c.data, []byte("---"))
+		if rest, ok := bytes.CutPrefix(c.data, []byte("---")); ok && !bytes.HasPrefix(rest, []byte("-")) {
+			c.data = rest
+		}
 		if !bytes.HasPrefix(c.data, []byte("%")) && len(bytes.TrimSpace(c.data)) > 0 {
 			out = append(out, c)
 		}
-		begin = end
+		data = data[end:]
 	}
-	for _, at := range separator.FindAllIndex(data, -1) {
-		if at[0] > 0 {
-			cut(at[0])
-		}
-	}
-	cut(len(data))
 	return out
 }
 

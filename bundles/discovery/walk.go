@@ -316,11 +316,15 @@ func (w *walker) imageField(s string, p place) {
 
 // plain reads a string that stands where any string may.
 func (w *walker) plain(s string, p place) {
+	repository := strings.HasSuffix(plain(p.key), "repository")
+	if !candidate(s) && !repository {
+		return
+	}
 	r := read(s)
 	switch {
 	case r.telling():
 		w.found(s, p.path, ruleValue, Possible)
-	case r.host && r.path && strings.HasSuffix(plain(p.key), "repository"):
+	case repository && r.host && r.path:
 		w.ignore(s, p.path, ruleNoTag)
 	case !candidate(s):
 	case r.rule == "" && onlyDigits.MatchString(r.tag):
@@ -336,6 +340,9 @@ var imageFlag = regexp.MustCompile(`--?[\w-]*image[= ]["']?([^\s"']+)`)
 // words reads free text, in which only the value of a flag and what can hardly
 // be anything else count.
 func (w *walker) words(s, path, rule string) {
+	if !strings.ContainsAny(s, ":@") {
+		return // nothing with a tag or a digest
+	}
 	for _, m := range imageFlag.FindAllStringSubmatch(s, -1) {
 		if r := read(m[1]); r.pinned() && r.named() {
 			w.found(m[1], path, ruleImageArg, Likely)
@@ -343,6 +350,9 @@ func (w *walker) words(s, path, rule string) {
 		}
 	}
 	for _, t := range tokens(s) {
+		if !candidate(t) {
+			continue
+		}
 		if r := read(t); r.host && r.telling() {
 			w.found(t, path, rule, Possible)
 		}
