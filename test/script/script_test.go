@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
+			"registry": registry, "image": image, "imagefiles": imageFiles, "pull": pull, "flip": flip, "code": code, "subst": subst,
 			"chart": chart, "web": web, "timeless": timeless,
 		},
 		RequireExplicitExec: true,
@@ -80,6 +80,12 @@ func registry(ts *testscript.TestScript, _ bool, args []string) {
 // image REF SEED PLATFORM... pushes an image.
 func image(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(images.Push(args[0], args[1], 4000, args[2:]...))
+}
+
+// imagefiles REF FOLDER pushes an image for linux/amd64 with the files of a folder.
+func imageFiles(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := images.PushFiles(args[0], "linux/amd64", ts.MkAbs(args[1]))
+	ts.Check(err)
 }
 
 // pull REF [MISSING-PLATFORM...] reads an image whole and prints its digest to stdout.
