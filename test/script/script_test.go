@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"agekey": agekey, "join": join, "s3": s3, "web": web,
-			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
+			"registry": registry, "image": image, "imagefiles": imageFiles, "pull": pull, "flip": flip, "code": code, "subst": subst,
 			"chart": chart, "chartrepo": chartRepo, "timeless": timeless,
 		},
 		RequireExplicitExec: true,
@@ -81,6 +81,12 @@ func registry(ts *testscript.TestScript, _ bool, args []string) {
 // image REF SEED PLATFORM... pushes an image.
 func image(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(images.Push(args[0], args[1], 4000, args[2:]...))
+}
+
+// imagefiles REF FOLDER pushes an image for linux/amd64 with the files of a folder.
+func imageFiles(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := images.PushFiles(args[0], "linux/amd64", ts.MkAbs(args[1]))
+	ts.Check(err)
 }
 
 // pull REF [MISSING-PLATFORM...] reads an image whole and prints its digest to stdout.

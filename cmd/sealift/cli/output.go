@@ -15,22 +15,34 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 )
 
-// output is the -o flag of a command and what prints its result.
+// output is the flag for the format of a command's result, and what prints it.
 type output struct {
+	flag    string
 	format  string
 	formats []string
 }
 
 // addTo defines -o with a default, the first of formats.
 func (o *output) addTo(cmd *cobra.Command, formats ...string) {
-	o.formats = formats
 	cmd.Flags().StringVarP(&o.format, "output", "o", formats[0], "`format` of the result: "+strings.Join(formats, ", "))
-	complete(cmd, "output", formats...)
+	o.offer(cmd, "output", formats)
+}
+
+// addFormat defines --format with a default, the first of formats, where -o
+// names a file.
+func (o *output) addFormat(cmd *cobra.Command, formats ...string) {
+	cmd.Flags().StringVar(&o.format, "format", formats[0], "`format` of the result: "+strings.Join(formats, ", "))
+	o.offer(cmd, "format", formats)
+}
+
+func (o *output) offer(cmd *cobra.Command, flag string, formats []string) {
+	o.flag, o.formats = flag, formats
+	complete(cmd, flag, formats...)
 }
 
 func (o *output) check() error {
 	if !slices.Contains(o.formats, o.format) {
-		return problem.New(problem.Usage, "", "--output %q is none of %s", o.format, strings.Join(o.formats, ", "))
+		return problem.New(problem.Usage, "", "--%s %q is none of %s", o.flag, o.format, strings.Join(o.formats, ", "))
 	}
 	return nil
 }
