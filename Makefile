@@ -70,6 +70,10 @@ bench: needs-go build tools-bench ## times beside other tools, written to docs/b
 	.ci/packages skopeo
 	$(GO) run -buildvcs=false ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
 
+.PHONY: discovery
+discovery: needs-go ## precision and recall of discovery, as in docs/discovery.md
+	$(GO) run -buildvcs=false ./test/discovery $(DISCOVERYFLAGS)
+
 ##@ Work on it
 
 .PHONY: generate

@@ -32,9 +32,10 @@ type CreateOptions struct {
 	UpdateLock bool             // resolve again what the lock holds
 	DryRun     bool             // stop after planning: nothing is fetched or written
 	Overwrite  bool             // replace a finished file of other content
+	Jobs       int              // blobs fetched at once; 0 means 6
 	// Target is how the file is written: cut into volumes, encrypted, to S3.
 	Target   location.CreateOptions
-	Jobs     int               // blobs fetched at once; 0 means 6
+	Bases    []*Base           // what the site has: it is left out
 	Progress progress.Reporter // nil means none
 	// SaveLock is called with the complete lock before anything is fetched.
 	SaveLock func(*definition.Lock) error
@@ -51,26 +52,32 @@ type Created struct {
 	DryRun    bool            `json:"dryRun"`
 	Unchanged bool            `json:"unchanged"` // the finished file was there already
 	Size      int64           `json:"size"`      // bytes of the file
-	Images    int             `json:"images"`
+	Contents  []Count         `json:"contents"`
 	Blobs     int             `json:"blobs"`
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
 	Moved     []resolve.Moved `json:"moved,omitempty"`
+	// FromBase are the bytes that a delta leaves to its bases.
+	FromBase int64 `json:"fromBase,omitempty"`
 }
 
 // Create makes the bundle of a definition at path: every name is resolved and
 // every size known before a layer moves; blobs are streamed to their places
 // while the statement is signed. A run that was cut off goes on where it was.
 // The file has its name only when it is complete.
-func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries, signer Signer, path string, opts CreateOptions) (*Created, error) {
+func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, signer Signer, path string, opts CreateOptions) (out *Created, err error) {
 	if info, err := os.Stat(filepath.Dir(path)); !location.IsRemote(path) && (err != nil || !info.IsDir()) {
 		return nil, problem.New(problem.Usage, "choose an output in a folder that exists", "creating bundle %s: no folder %s", path, filepath.Dir(path))
 	}
-	found, err := resolve.Resolve(ctx, def, regs, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms, Jobs: opts.Jobs})
+	found, err := resolve.Resolve(ctx, def, up, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms,
+		Jobs: opts.Jobs, Progress: opts.Progress})
 	if err != nil {
 		return nil, err
 	}
-	layout, err := archive.Plan(contents(def, found))
+	defer func() { err = errors.Join(err, found.Close()) }()
+	planned := contents(def, found)
+	deltaOf(&planned, opts.Bases)
+	layout, err := archive.Plan(planned)
 	if err != nil {
 		return nil, err
 	}
@@ -80,28 +87,26 @@ func Create(ctx context.Context, def *definition.Bundle, regs resolve.Registries
 		}
 	}
 	s := layout.Statement
-	out := &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
-		DryRun: opts.DryRun, Size: layout.Size(), Images: len(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
+		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+	out.FromBase = sizeOf(s.FromBase)
 	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
-	return out, fill(ctx, layout, found, regs, signer, out, opts)
+	return out, fill(ctx, layout, found, signer, out, opts)
+}
+
+func sizeOf(descriptors []content.Descriptor) (total int64) {
+	for _, d := range descriptors {
+		total += d.Size
+	}
+	return total
 }
 
 // contents turns what was resolved into what the archive lays out.
 func contents(def *definition.Bundle, found *resolve.Result) archive.Contents {
-	c := archive.Contents{Name: def.Metadata.Name, Version: def.Metadata.Version, Definition: def.Source(),
-		Documents: map[digest.Digest][]byte{}}
-	for _, r := range found.Roots {
-		root := archive.Root{Kind: archive.RootImage, Requested: r.Requested, Reference: r.Reference, Resolved: r.Resolved,
-			Descriptor: content.Bare(r.Descriptor), Platforms: append([]string{}, r.Platforms...)}
-		for _, d := range r.Absent {
-			a := content.Bare(d)
-			a.Platform = d.Platform
-			root.Absent = append(root.Absent, a)
-		}
-		c.Roots = append(c.Roots, root)
-	}
+	c := archive.Contents{Name: def.Metadata.Name, Version: def.Metadata.Version, Definition: def.Source(), Roots: found.Roots,
+		AllowMissing: found.AllowMissing, Documents: map[digest.Digest][]byte{}}
 	for _, b := range found.Blobs {
 		c.Blobs = append(c.Blobs, content.Bare(b.Descriptor))
 		if b.Data != nil {
@@ -145,9 +150,9 @@ func finished(ctx context.Context, path, statement string, opts CreateOptions) (
 
 // fill fetches what the file lacks, signs meanwhile, and finishes it. A key
 // that does not open ends the run at once.
-func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, regs resolve.Registries, signer Signer, out *Created, opts CreateOptions) (err error) {
+func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, signer Signer, out *Created, opts CreateOptions) (err error) {
 	if streamed(out.File, opts.Target) {
-		return fillStream(ctx, layout, found, regs, signer, out, opts)
+		return fillStream(ctx, layout, found, signer, out, opts)
 	}
 	w, err := archive.Create(out.File, layout, archive.CreateOptions{VolumeSize: opts.Target.VolumeSize})
 	if err != nil {
@@ -159,7 +164,8 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, re
 			return
 		}
 		err = errors.Join(err, w.Close())
-		if signErr != nil && !errors.Is(signErr, context.Canceled) && w.Resumed() == 0 { // it ended before it was worth keeping
+		early := signErr != nil && !errors.Is(signErr, context.Canceled) && w.Resumed() == 0 // it ended before it was worth keeping
+		if early || errors.Is(err, ErrChanged) {
 			err = errors.Join(err, archive.Discard(out.File))
 		}
 	}()
@@ -168,7 +174,7 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, re
 		total += b.Size
 	}
 	phase := progress.OrNone(opts.Progress).Start("fetching", total)
-	f := newFetcher(found, regs, phase)
+	f := newFetcher(found, phase)
 	f.w = w
 	var signature []byte
 	g, inner := errgroup.WithContext(ctx)
@@ -194,7 +200,7 @@ func resumable(ctx context.Context, path string, err error) error {
 		return nil
 	}
 	err = fmt.Errorf("creating bundle %s: %w", path, err)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, ErrChanged) {
 		return err
 	}
 	return &problem.Error{Err: err, Kind: problem.Partial, Remedy: "then run the same command again: what was fetched is kept in " + path + ".partial"}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/resolve"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 )
 
@@ -22,20 +24,19 @@ const fetchBuffer = 512 << 10
 // gives other bytes than it announced is given up.
 const mismatchAttempts = 2
 
-// fetcher fills a bundle from registries.
+// fetcher fills a bundle.
 type fetcher struct {
-	w          *archive.Writer
-	registries resolve.Registries
-	holders    map[string][]string // digest to repositories
-	phase      progress.Phase
+	w       *archive.Writer
+	origins map[digest.Digest][]resolve.Origin
+	phase   progress.Phase
 }
 
-func newFetcher(found *resolve.Result, regs resolve.Registries, phase progress.Phase) *fetcher {
-	holders := make(map[string][]string, len(found.Blobs))
+func newFetcher(found *resolve.Result, phase progress.Phase) *fetcher {
+	origins := make(map[digest.Digest][]resolve.Origin, len(found.Blobs))
 	for _, b := range found.Blobs {
-		holders[b.Descriptor.Digest.String()] = b.Repositories
+		origins[b.Descriptor.Digest] = b.Origins
 	}
-	return &fetcher{registries: regs, holders: holders, phase: phase}
+	return &fetcher{origins: origins, phase: phase}
 }
 
 // run fetches every pending blob, jobs at once.
@@ -67,7 +68,7 @@ func (f *fetcher) run(ctx context.Context, jobs int) error {
 	return g.Wait()
 }
 
-// blob fetches one blob from the first repository that gives it whole.
+// blob fetches one blob from the first origin that gives it whole.
 func (f *fetcher) blob(ctx context.Context, b archive.Blob, buf []byte) error {
 	task := f.phase.Task(b.Digest.String(), b.Size)
 	defer task.Done()
@@ -77,15 +78,15 @@ func (f *fetcher) blob(ctx context.Context, b archive.Blob, buf []byte) error {
 	}
 	task.Add(bw.Offset())
 	var failures []error
-	for _, name := range f.holders[b.Digest.String()] {
-		src, err := f.registries.Repository(ctx, name)
-		if err == nil {
-			err = f.from(ctx, src, b, bw, task, buf)
-		}
+	for _, o := range f.origins[b.Digest] {
+		err := f.from(ctx, o.From, b, bw, task, buf)
 		if err == nil {
 			return nil
 		}
-		failures = append(failures, fmt.Errorf("fetching %s from %s: %w", b.Digest, name, err))
+		if o.Local && errors.Is(err, content.ErrMismatch) {
+			return changed(o.Name, err)
+		}
+		failures = append(failures, fmt.Errorf("fetching %s from %s: %w", b.Digest, o.Name, err))
 		if ctx.Err() != nil {
 			return errors.Join(ctx.Err(), failures[0])
 		}
@@ -93,9 +94,17 @@ func (f *fetcher) blob(ctx context.Context, b archive.Blob, buf []byte) error {
 	return errors.Join(failures...)
 }
 
-// from fetches a blob from one repository. A source whose bytes are wrong is
+// ErrChanged means: a file of this host is not what the definition or the lock says.
+var ErrChanged = errors.New("the file is another one")
+
+func changed(name string, err error) error {
+	return problem.New(problem.Failed, "get the right file; or mend sha256: in the definition; or, if only the lock has it, accept the new one with --update-lock",
+		"%s: %w: %w", name, ErrChanged, err)
+}
+
+// from fetches a blob from one origin. A source whose bytes are wrong is
 // asked once more, from the beginning.
-func (f *fetcher) from(ctx context.Context, src content.Source, b archive.Blob, bw *archive.BlobWriter, task progress.Task, buf []byte) error {
+func (f *fetcher) from(ctx context.Context, src resolve.Fetcher, b archive.Blob, bw *archive.BlobWriter, task progress.Task, buf []byte) error {
 	for attempt := 1; ; attempt++ {
 		err := copyBlob(ctx, src, b, bw, task, buf)
 		if err == nil {
@@ -116,7 +125,7 @@ func (f *fetcher) from(ctx context.Context, src content.Source, b archive.Blob, 
 }
 
 // copyBlob writes what is missing of a blob.
-func copyBlob(ctx context.Context, src content.Source, b archive.Blob, bw *archive.BlobWriter, task progress.Task, buf []byte) error {
+func copyBlob(ctx context.Context, src resolve.Fetcher, b archive.Blob, bw *archive.BlobWriter, task progress.Task, buf []byte) error {
 	var rc io.ReadCloser
 	var err error
 	if at := bw.Offset(); at > 0 {

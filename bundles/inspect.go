@@ -11,39 +11,73 @@ import (
 
 // Inspection is what a bundle says of itself.
 type Inspection struct {
-	Name      string           `json:"name"`
-	Version   string           `json:"version"`
-	Statement string           `json:"statement"` // digest of the statement
-	Verified  bool             `json:"verified"`  // whether the signature was checked
-	Size      int64            `json:"size"`      // bytes of the file
-	Blobs     int              `json:"blobs"`
-	Images    []InspectedImage `json:"images"`
-	Bases     []archive.Base   `json:"bases,omitempty"`
+	Name      string          `json:"name"`
+	Version   string          `json:"version"`
+	Statement string          `json:"statement"` // digest of the statement
+	Verified  bool            `json:"verified"`  // whether the signature was checked
+	Size      int64           `json:"size"`      // bytes of the file
+	Blobs     int             `json:"blobs"`
+	Contents  []InspectedRoot `json:"contents"`
+	// AllowMissing is what may be needed and yet is not carried.
+	AllowMissing []archive.Allowance `json:"allowMissing,omitempty"`
+	// Bases and FromBase are what a delta needs besides.
+	Bases    []archive.Base `json:"bases,omitempty"`
+	FromBase BaseContent    `json:"fromBase,omitzero"`
 }
 
-// InspectedImage is one image of a bundle.
-type InspectedImage struct {
-	Reference string   `json:"reference"`
-	Resolved  string   `json:"resolved"`
-	Digest    string   `json:"digest"`
-	MediaType string   `json:"mediaType"`
-	Platforms []string `json:"platforms"`
-	Absent    []string `json:"absent,omitempty"` // platforms left out on purpose
-	Size      int64    `json:"size"`             // bytes of all its blobs, also of those it shares
+// BaseContent counts what a delta leaves to its bases.
+type BaseContent struct {
+	Blobs int   `json:"blobs"`
+	Bytes int64 `json:"bytes"`
+}
+
+// InspectedRoot is one thing that a bundle carries.
+type InspectedRoot struct {
+	Kind      string         `json:"kind"` // image, chart, pack, manifests, file, values, referrer or sbom
+	Reference string         `json:"reference"`
+	Resolved  string         `json:"resolved"`
+	Digest    string         `json:"digest"`
+	MediaType string         `json:"mediaType"`
+	Platforms []string       `json:"platforms"`
+	Absent    []string       `json:"absent,omitempty"`  // platforms left out on purpose
+	Size      int64          `json:"size"`              // bytes of all its blobs, also of those it shares
+	Subject   string         `json:"subject,omitempty"` // digest of what a referrer or values belong to
+	Needs     []archive.Need `json:"needs,omitempty"`
 }
 
 // Inspect describes a bundle out of its head.
 func Inspect(r *archive.Reader, verified bool) *Inspection {
 	s := r.Statement()
 	out := &Inspection{Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Verified: verified,
-		Size: r.Size(), Blobs: len(s.Blobs), Images: []InspectedImage{}, Bases: s.Bases}
+		Size: r.Size(), Blobs: len(s.Blobs), Contents: []InspectedRoot{}, AllowMissing: s.AllowMissing, Bases: s.Bases,
+		FromBase: BaseContent{Blobs: len(s.FromBase), Bytes: sizeOf(s.FromBase)}}
 	for _, root := range s.Roots {
-		img := InspectedImage{Reference: root.Reference, Resolved: root.Resolved, Digest: root.Descriptor.Digest.String(),
+		img := InspectedRoot{Kind: root.Kind, Subject: root.Subject.String(), Needs: root.Needs, Reference: root.Reference, Resolved: root.Resolved, Digest: root.Descriptor.Digest.String(),
 			MediaType: root.Descriptor.MediaType, Platforms: root.Platforms, Size: root.Size}
 		for _, d := range root.Absent {
 			img.Absent = append(img.Absent, platformOf(d.Platform))
 		}
-		out.Images = append(out.Images, img)
+		out.Contents = append(out.Contents, img)
+	}
+	return out
+}
+
+// Count is how many things of a kind a bundle carries.
+type Count struct {
+	Kind  string `json:"kind"`
+	Count int    `json:"count"`
+}
+
+// count counts roots by their kind, in the order in which kinds first come.
+func count(roots []archive.Root) []Count {
+	out := []Count{}
+	for _, r := range roots {
+		i := slices.IndexFunc(out, func(c Count) bool { return c.Kind == r.Kind })
+		if i < 0 {
+			out = append(out, Count{Kind: r.Kind, Count: 1})
+		} else {
+			out[i].Count++
+		}
 	}
 	return out
 }

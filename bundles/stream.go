@@ -26,7 +26,7 @@ func streamed(path string, opts location.CreateOptions) bool {
 }
 
 // fillStream signs the statement, then writes the bundle from beginning to end.
-func fillStream(ctx context.Context, layout *archive.Layout, found *resolve.Result, regs resolve.Registries, signer Signer, out *Created, opts CreateOptions) error {
+func fillStream(ctx context.Context, layout *archive.Layout, found *resolve.Result, signer Signer, out *Created, opts CreateOptions) error {
 	signature, err := signer.Sign(ctx, layout.StatementBytes())
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func fillStream(ctx context.Context, layout *archive.Layout, found *resolve.Resu
 		total += b.Size
 	}
 	phase := progress.OrNone(opts.Progress).Start("fetching", total)
-	s := newStreamer(layout, newFetcher(found, regs, phase))
+	s := newStreamer(layout, newFetcher(found, phase))
 	g, inner := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.fetchAhead(inner) })
 	g.Go(func() error { return layout.Stream(inner, w, signature, s.blob) })
@@ -144,7 +144,7 @@ func (s *streamer) blob(ctx context.Context, b archive.Blob, w io.Writer) error 
 	}
 }
 
-// copy fetches one blob, from the first repository that gives it; from the
+// copy fetches one blob, from the first origin that gives it; from the
 // next, it takes what is still missing.
 func (s *streamer) copy(ctx context.Context, b archive.Blob, w io.Writer) error {
 	task := s.phase.Task(b.Digest.String(), b.Size)
@@ -152,15 +152,15 @@ func (s *streamer) copy(ctx context.Context, b archive.Blob, w io.Writer) error 
 	out := &countingWriter{w: w}
 	buf := make([]byte, min(fetchBuffer, b.Size+1))
 	var failures []error
-	for _, name := range s.holders[b.Digest.String()] {
-		src, err := s.registries.Repository(ctx, name)
+	for _, o := range s.origins[b.Digest] {
+		var err error
 		for again := true; again && err == nil; {
-			again, err = copyRest(ctx, src, b, out, task, buf)
+			again, err = copyRest(ctx, o.From, b, out, task, buf)
 		}
 		if err == nil {
 			return nil
 		}
-		failures = append(failures, fmt.Errorf("fetching %s from %s: %w", b.Digest, name, err))
+		failures = append(failures, fmt.Errorf("fetching %s from %s: %w", b.Digest, o.Name, err))
 		if ctx.Err() != nil {
 			return errors.Join(ctx.Err(), failures[0])
 		}
@@ -170,7 +170,7 @@ func (s *streamer) copy(ctx context.Context, b archive.Blob, w io.Writer) error 
 
 // copyRest writes what is missing of a blob. again is set when the source
 // ended early but gave something.
-func copyRest(ctx context.Context, src content.Source, b archive.Blob, out *countingWriter, task progress.Task, buf []byte) (again bool, err error) {
+func copyRest(ctx context.Context, src resolve.Fetcher, b archive.Blob, out *countingWriter, task progress.Task, buf []byte) (again bool, err error) {
 	at := out.n
 	rc, err := fetchFrom(ctx, src, b, at)
 	if err != nil {
@@ -186,7 +186,7 @@ func copyRest(ctx context.Context, src content.Source, b archive.Blob, out *coun
 }
 
 // fetchFrom opens a blob at an offset, also where a source knows no ranges.
-func fetchFrom(ctx context.Context, src content.Source, b archive.Blob, at int64) (io.ReadCloser, error) {
+func fetchFrom(ctx context.Context, src resolve.Fetcher, b archive.Blob, at int64) (io.ReadCloser, error) {
 	if at == 0 {
 		return src.Fetch(ctx, b.Descriptor())
 	}

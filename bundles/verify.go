@@ -8,6 +8,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/closure"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/problem"
@@ -102,7 +103,7 @@ type Verification struct {
 	Version   string   `json:"version"`
 	Statement string   `json:"statement"` // digest of the statement
 	Valid     bool     `json:"valid"`
-	Roots     int      `json:"roots"`
+	Contents  []Count  `json:"contents"`
 	Blobs     int      `json:"blobs"`
 	Bytes     int64    `json:"bytes"`  // of the file
 	Faults    []string `json:"faults"` // empty when valid
@@ -124,11 +125,21 @@ func Verify(ctx context.Context, path string, open OpenOptions, opts archive.Ver
 	if err != nil {
 		return nil, fmt.Errorf("verifying %s: %w", location.Redact(path), err)
 	}
+	damaged := len(faults) > 0
+	if !damaged {
+		if faults, err = closure.Prove(ctx, r); err != nil {
+			return nil, fmt.Errorf("verifying %s: %w", path, err)
+		}
+	}
 	s := r.Statement()
 	v := &Verification{File: location.Redact(path), Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(faults) == 0,
-		Roots: len(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(), Faults: []string{}}
+		Contents: count(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(), Faults: []string{}}
 	for _, f := range faults {
 		v.Faults = append(v.Faults, f.Error())
+	}
+	if !v.Valid && !damaged {
+		return v, problem.New(problem.Verification, "make the bundle again with what is missing, or with the reason under allowMissing: why it is never used",
+			"verifying %s: %w; missing: %d", path, closure.ErrMissing, len(faults))
 	}
 	if !v.Valid {
 		return v, problem.New(problem.Verification, "do not use this file: copy it again from where it was made",

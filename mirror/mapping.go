@@ -30,25 +30,49 @@ var ErrCollision = errors.New("two images have the same place in the registry")
 // ParseMapping makes a mapping. base is a path prefix for every repository, or
 // "". Each rule, SOURCE=TARGET, replaces the beginning of a repository's full
 // name, a host or a host and path, with TARGET, which may be empty; the
-// longest SOURCE that fits wins.
+// longest SOURCE that fits wins. What no registry would take is refused.
 func ParseMapping(base string, rules []string) (*Mapping, error) {
 	m := &Mapping{base: strings.Trim(base, "/")}
+	if err := checkPath("the prefix", base, m.base); err != nil {
+		return nil, err
+	}
 	for _, text := range rules {
 		source, target, ok := strings.Cut(text, "=")
 		if !ok || source == "" {
 			return nil, problem.New(problem.Usage, "write it as SOURCE=TARGET, such as quay.io/jetstack=cert-manager", "the mapping %q has no source or no target", text)
 		}
-		m.rules = append(m.rules, rule{strings.Trim(source, "/"), strings.Trim(target, "/")})
+		r := rule{strings.Trim(source, "/"), strings.Trim(target, "/")}
+		if err := checkPath("the target of the mapping", text, r.target); err != nil {
+			return nil, err
+		}
+		m.rules = append(m.rules, r)
 	}
 	slices.SortStableFunc(m.rules, func(a, b rule) int { return cmp.Compare(len(b.source), len(a.source)) })
 	return m, nil
 }
 
+// checkPath refuses what cannot be the beginning of a repository's name; text
+// is how it was written.
+func checkPath(what, text, path string) error {
+	if path == "" {
+		return nil
+	}
+	// With a host before it, nothing of the path is taken for one.
+	if _, err := reference.WithName("registry.invalid/" + path); err != nil {
+		return problem.New(problem.Usage, "use lower-case letters, digits, and single . _ - or / between them", "%s %q names no repository: %w", what, text, err)
+	}
+	return nil
+}
+
+// Prefix returns the path that every repository begins with, or "".
+func (m *Mapping) Prefix() string { return m.base }
+
 // Placement is where a root goes.
 type Placement struct {
 	Root       archive.Root
-	Repository string // within the registry
-	Tag        string // "" when the reference has only a digest
+	Bundle     *archive.Reader // that has it; set by Union.Place
+	Repository string          // within the registry
+	Tag        string          // "" when the reference has only a digest
 }
 
 // Repository returns the repository and the tag for a full reference.

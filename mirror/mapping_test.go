@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -38,12 +39,38 @@ func TestMapping(t *testing.T) {
 }
 
 func TestMappingRefuses(t *testing.T) {
-	_, err := mirror.ParseMapping("", []string{"quay.io"})
-	require.Equal(t, problem.Usage, problem.KindOf(err))
-	m, err := mirror.ParseMapping("Not/Legal", nil)
+	for _, c := range []struct {
+		base, rule, want string
+	}{
+		{"", "quay.io", "has no source or no target"},
+		{"", "=quay", "has no source or no target"},
+		{"Not/Legal", "", `the prefix "Not/Legal"`},
+		{"mirror:5000", "", `the prefix "mirror:5000"`},
+		{"a//b", "", `the prefix "a//b"`},
+		{"../up", "", `the prefix "../up"`},
+		{"", "quay.io=Quay", `the target of the mapping "quay.io=Quay"`},
+		{"", "quay.io=a b", `the target of the mapping "quay.io=a b"`},
+		{"", "quay.io=quay:1", `the target of the mapping "quay.io=quay:1"`},
+	} {
+		var rules []string
+		if c.rule != "" {
+			rules = []string{c.rule}
+		}
+		_, err := mirror.ParseMapping(c.base, rules)
+		require.ErrorContains(t, err, c.want)
+		require.Equal(t, problem.Usage, problem.KindOf(err))
+		require.NotEmpty(t, problem.Remedies(err))
+	}
+	_, err := mirror.ParseMapping("/site/", []string{"quay.io=/quay/", "ghcr.io="})
+	require.NoError(t, err, "slashes at the ends, and an empty target, are fine")
+}
+
+// TestMappingTooLong covers a name that is legal in its parts only.
+func TestMappingTooLong(t *testing.T) {
+	m, err := mirror.ParseMapping(strings.Repeat("long/", 46)+"long", nil)
 	require.NoError(t, err)
-	_, _, err = m.Repository("nginx:1")
-	require.ErrorContains(t, err, "Not/Legal/library/nginx")
+	_, _, err = m.Repository("quay.io/" + strings.Repeat("x", 30) + "/y:1")
+	require.Equal(t, problem.Usage, problem.KindOf(err))
 }
 
 func TestPlaceFindsCollisions(t *testing.T) {

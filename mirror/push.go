@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/receipt"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 	"github.com/sealift/sealift/mirror/registry"
@@ -23,6 +25,11 @@ type PushOptions struct {
 	Jobs     int               // blobs, and repositories, worked on at once; 0 means 8
 	DryRun   bool              // only look at what the registry holds
 	Progress progress.Reporter // nil means none
+	// Shard is the part of the blobs that this run sends; the zero value is all.
+	Shard Shard
+	// ShardTimeout is how long the last shard waits without any blob of the
+	// others arriving; 0 means two hours.
+	ShardTimeout time.Duration
 }
 
 const defaultJobs = 8
@@ -31,15 +38,19 @@ const defaultJobs = 8
 type PushResult struct {
 	Registry string        `json:"registry"`
 	DryRun   bool          `json:"dryRun"`
+	Shard    string        `json:"shard,omitempty"` // I/N when this was one of several
 	Images   []PushedImage `json:"images"`
 	// Blobs are counted once for each repository that needs them.
 	Blobs     Tally `json:"blobs"`
 	Manifests Tally `json:"manifests"`
 	Bytes     int64 `json:"bytes"` // of blobs that were sent
+
+	receipt *receipt.Receipt // nil unless this run saw everything there
 }
 
-// PushedImage is where one image of the bundle went.
+// PushedImage is where one image, or another root of the bundle, went.
 type PushedImage struct {
+	Kind   string `json:"kind"`   // as in the bundle: "image"
 	Source string `json:"source"` // the full reference in the bundle
 	Target string `json:"target"` // the reference in the registry
 	Digest string `json:"digest"`
@@ -55,134 +66,41 @@ type Tally struct {
 
 // Push fills a registry from bundles: every blob that a repository lacks is
 // mounted from a repository that has it or sent straight from the file; then
-// manifests, children before parents; tags last. What is there already is not
-// sent again, so that a run that was cut off is simply repeated.
+// manifests, children before parents and subjects before referrers; tags last.
+// What is there already is not sent again, so that a run that was cut off is
+// simply repeated. What a delta leaves out must be in the registry, or in
+// another of the bundles, before anything is sent: else it fails with
+// ErrBaseMissing.
+//
+// Of a push in shards, each run sends its own blobs; the run of the last shard
+// waits for those of all others, and only it sends manifests and tags.
 func Push(ctx context.Context, bundles []*archive.Reader, client *registry.Client, host string, m *Mapping, opts PushOptions) (*PushResult, error) {
-	plan, err := planPush(ctx, bundles, m)
+	if err := opts.Shard.check(); err != nil {
+		return nil, err
+	}
+	plan, err := planPush(ctx, Join(bundles), m)
 	if err != nil {
 		return nil, err
 	}
-	p := &pusher{client: client, host: host, opts: opts, plan: plan, result: &PushResult{Registry: host, DryRun: opts.DryRun, Images: []PushedImage{}}}
-	if err := p.blobs(ctx); err != nil {
-		return nil, p.failed(ctx, err)
+	opts.Shard.assign(plan.blobs)
+	p := &pusher{client: client, host: host, opts: opts, plan: plan, held: map[digest.Digest]int64{}, manifestsHeld: map[digest.Digest]int64{},
+		result: &PushResult{Registry: host, DryRun: opts.DryRun, Shard: opts.Shard.String(), Images: []PushedImage{}}}
+	steps := []func(context.Context) error{p.checkBase, p.blobs}
+	if opts.Shard.Last() {
+		steps = append(steps, p.awaitOthers, p.manifests)
 	}
-	if err := p.manifests(ctx); err != nil {
-		return nil, p.failed(ctx, err)
+	for _, step := range steps {
+		if err := step(ctx); err != nil {
+			return nil, p.failed(ctx, err)
+		}
 	}
 	slices.SortFunc(p.result.Images, func(a, b PushedImage) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Source, b.Source))
 	})
+	if opts.Shard.Last() && !opts.DryRun {
+		p.result.receipt = p.receipt(bundles, m)
+	}
 	return p.result, nil
-}
-
-// pushPlan is what has to be where.
-type pushPlan struct {
-	blobs        []blobPlan // the largest first
-	repositories []repositoryPlan
-	bytes        int64 // of blobs, each once
-}
-
-// blobPlan is one blob and the repositories that need it.
-type blobPlan struct {
-	bundle       *archive.Reader
-	desc         content.Descriptor
-	repositories []string
-}
-
-// repositoryPlan is one repository and what it gets, children before parents.
-type repositoryPlan struct {
-	name      string
-	manifests []manifestPlan
-	tags      []Placement
-}
-
-type manifestPlan struct {
-	desc content.Descriptor
-	data []byte
-}
-
-// planPush reads the documents of the bundles and lists what goes where.
-func planPush(ctx context.Context, bundles []*archive.Reader, m *Mapping) (*pushPlan, error) {
-	b := &planner{blobs: map[digest.Digest]*blobPlan{}, repositories: map[string]*repositoryPlan{}, seen: map[string]bool{}}
-	var all []archive.Root
-	for _, bundle := range bundles {
-		all = append(all, bundle.Statement().Roots...)
-	}
-	placements, err := m.Place(all)
-	if err != nil {
-		return nil, err
-	}
-	i := 0
-	for _, bundle := range bundles {
-		for range bundle.Statement().Roots {
-			if err := b.add(ctx, bundle, placements[i]); err != nil {
-				return nil, fmt.Errorf("planning %s: %w", placements[i].Root.Reference, err)
-			}
-			i++
-		}
-	}
-	return b.plan(), nil
-}
-
-type planner struct {
-	blobs        map[digest.Digest]*blobPlan
-	repositories map[string]*repositoryPlan
-	seen         map[string]bool // repository@digest
-}
-
-func (b *planner) add(ctx context.Context, bundle *archive.Reader, p Placement) error {
-	repo := b.repositories[p.Repository]
-	if repo == nil {
-		repo = &repositoryPlan{name: p.Repository}
-		b.repositories[p.Repository] = repo
-	}
-	repo.tags = append(repo.tags, p)
-	read := func(d content.Descriptor) ([]byte, error) {
-		if b.seen[p.Repository+"@"+d.Digest.String()] {
-			return nil, archive.ErrSkip
-		}
-		_, data, err := bundle.Document(ctx, d.Digest)
-		return data, err
-	}
-	return archive.Walk(p.Root, read, func(d content.Descriptor, m *content.Manifest, data []byte) error {
-		key := p.Repository + "@" + d.Digest.String()
-		if b.seen[key] {
-			return nil
-		}
-		b.seen[key] = true
-		if m == nil {
-			b.blob(bundle, d, p.Repository)
-		} else {
-			repo.manifests = append(repo.manifests, manifestPlan{desc: content.Bare(d), data: data})
-		}
-		return nil
-	})
-}
-
-func (b *planner) blob(bundle *archive.Reader, d content.Descriptor, repository string) {
-	p := b.blobs[d.Digest]
-	if p == nil {
-		p = &blobPlan{bundle: bundle, desc: content.Bare(d)}
-		b.blobs[d.Digest] = p
-	}
-	p.repositories = append(p.repositories, repository)
-}
-
-func (b *planner) plan() *pushPlan {
-	out := &pushPlan{}
-	for _, p := range b.blobs {
-		slices.Sort(p.repositories)
-		out.blobs = append(out.blobs, *p)
-		out.bytes += p.desc.Size
-	}
-	slices.SortFunc(out.blobs, func(x, y blobPlan) int {
-		return cmp.Or(cmp.Compare(y.desc.Size, x.desc.Size), cmp.Compare(x.desc.Digest, y.desc.Digest))
-	})
-	for _, r := range b.repositories {
-		out.repositories = append(out.repositories, *r)
-	}
-	slices.SortFunc(out.repositories, func(x, y repositoryPlan) int { return cmp.Compare(x.name, y.name) })
-	return out
 }
 
 // pusher carries out a plan.
@@ -192,8 +110,10 @@ type pusher struct {
 	opts   PushOptions
 	plan   *pushPlan
 
-	mu     sync.Mutex
-	result *PushResult
+	mu            sync.Mutex
+	result        *PushResult
+	held          map[digest.Digest]int64 // blobs that were seen in all their repositories, or arrived there; sizes
+	manifestsHeld map[digest.Digest]int64
 }
 
 // failed says that what has arrived is not lost, when something has.
@@ -218,9 +138,10 @@ func (p *pusher) repository(name string) (*registry.Repository, error) {
 }
 
 func (p *pusher) blobs(ctx context.Context) error {
-	phase := progress.OrNone(p.opts.Progress).Start("pushing", p.plan.bytes)
+	own := slices.DeleteFunc(slices.Clone(p.plan.blobs), func(b *blobPlan) bool { return b.shard != p.opts.Shard.index() })
+	phase := progress.OrNone(p.opts.Progress).Start("pushing", totalSize(own))
 	defer phase.Done()
-	return each(ctx, cmp.Or(p.opts.Jobs, defaultJobs), p.plan.blobs, func(ctx context.Context, b blobPlan) error {
+	return each(ctx, p.jobs(), own, func(ctx context.Context, b *blobPlan) error {
 		if err := p.blob(ctx, b, phase); err != nil {
 			return fmt.Errorf("blob %s (%s): %w", b.desc.Digest, b.desc.MediaType, err)
 		}
@@ -228,32 +149,50 @@ func (p *pusher) blobs(ctx context.Context) error {
 	})
 }
 
-// blob brings one blob to every repository that needs it. It is sent at most
-// once; from there on the registry mounts it.
-func (p *pusher) blob(ctx context.Context, b blobPlan, phase progress.Phase) error {
-	var holder string
-	var lacking []*registry.Repository
+func (p *pusher) jobs() int { return cmp.Or(p.opts.Jobs, defaultJobs) }
+
+// look asks every repository that needs a blob whether it has it.
+func (p *pusher) look(ctx context.Context, b *blobPlan) (*whereabouts, error) {
+	at := &whereabouts{}
 	for _, name := range b.repositories {
-		repo, err := p.repository(name)
+		there, err := p.has(ctx, name, b.desc)
 		if err != nil {
-			return err
-		}
-		there, err := repo.Exists(ctx, b.desc)
-		if err != nil {
-			return err
+			return nil, err
 		}
 		if there {
-			holder = name
-			p.count(func(r *PushResult) { r.Blobs.There++ })
+			at.holder = name
 		} else {
-			lacking = append(lacking, repo)
+			at.lacking = append(at.lacking, name)
 		}
 	}
+	return at, nil
+}
+
+func (p *pusher) has(ctx context.Context, repository string, d content.Descriptor) (bool, error) {
+	repo, err := p.repository(repository)
+	if err != nil {
+		return false, err
+	}
+	return repo.Exists(ctx, d)
+}
+
+// blob brings one blob to every repository that needs it. It is sent at most
+// once; from there on the registry mounts it.
+func (p *pusher) blob(ctx context.Context, b *blobPlan, phase progress.Phase) error {
+	at := b.at
+	if at == nil {
+		var err error
+		if at, err = p.look(ctx, b); err != nil {
+			return err
+		}
+	}
+	p.count(func(r *PushResult) { r.Blobs.There += len(b.repositories) - len(at.lacking) })
+	holder := at.holder
 	if holder != "" || p.opts.DryRun {
 		phase.Skip(b.desc.Size)
 	}
-	for _, repo := range lacking {
-		sent, err := p.bring(ctx, repo, b, holder, phase)
+	for _, name := range at.lacking {
+		sent, err := p.bring(ctx, name, b, holder, phase)
 		if err != nil {
 			return err
 		}
@@ -265,18 +204,26 @@ func (p *pusher) blob(ctx context.Context, b blobPlan, phase progress.Phase) err
 				r.Blobs.Mounted++
 			}
 		})
-		if holder == "" {
-			holder = repo.Path()
-		}
+		holder = cmp.Or(holder, name)
 	}
+	p.hold(b)
 	return nil
+}
+
+// hold notes that every repository has a blob.
+func (p *pusher) hold(b *blobPlan) {
+	p.count(func(*PushResult) { p.held[b.desc.Digest] = b.desc.Size })
 }
 
 // bring mounts the blob from holder, or sends it when there is none or the
 // registry does not mount.
-func (p *pusher) bring(ctx context.Context, repo *registry.Repository, b blobPlan, holder string, phase progress.Phase) (sent bool, err error) {
+func (p *pusher) bring(ctx context.Context, name string, b *blobPlan, holder string, phase progress.Phase) (sent bool, err error) {
 	if p.opts.DryRun {
 		return holder == "", nil
+	}
+	repo, err := p.repository(name)
+	if err != nil {
+		return false, err
 	}
 	if holder != "" {
 		mounted, err := repo.Mount(ctx, b.desc, holder)
@@ -284,27 +231,50 @@ func (p *pusher) bring(ctx context.Context, repo *registry.Repository, b blobPla
 			return false, err
 		}
 	}
-	section, err := b.bundle.Section(b.desc.Digest)
-	if err != nil {
-		return false, err
+	if b.bundle == nil {
+		return true, p.copy(ctx, repo, b.desc, holder)
 	}
-	task := phase.Task(b.desc.Digest.String(), b.desc.Size)
-	if holder != "" { // counted already
-		task = progress.None{}
+	task := progress.Task(progress.None{})
+	if holder == "" { // else its bytes are counted already
+		task = phase.Task(b.desc.Digest.String(), b.desc.Size)
 	}
 	defer task.Done()
+	return true, p.send(ctx, repo, b, task)
+}
+
+// send sends a blob from its bundle.
+func (p *pusher) send(ctx context.Context, repo *registry.Repository, b *blobPlan, task progress.Task) error {
+	section, err := b.bundle.Section(b.desc.Digest)
+	if err != nil {
+		return err
+	}
 	err = repo.PushBlob(ctx, b.desc, section, task)
 	if err != nil && ctx.Err() == nil {
 		// The registry verifies what it gets. When it refuses, find out whose fault it is.
 		if damage := b.bundle.VerifyBlob(ctx, b.desc.Digest); damage != nil {
-			return true, problem.New(problem.Verification, "do not use this file: copy it again from where it was made", "the bundle is damaged: %w", damage)
+			return problem.New(problem.Verification, "do not use this file: copy it again from where it was made", "the bundle is damaged: %w", damage)
 		}
 	}
-	return true, err
+	return err
+}
+
+// copy brings a blob that only the registry has to another repository of it,
+// where the registry does not mount.
+func (p *pusher) copy(ctx context.Context, to *registry.Repository, d content.Descriptor, holder string) error {
+	from, err := p.repository(holder)
+	if err != nil {
+		return err
+	}
+	rc, err := from.Fetch(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer rc.Close() //nolint:errcheck // opened for reading
+	return to.Push(ctx, d, rc)
 }
 
 func (p *pusher) manifests(ctx context.Context) error {
-	return each(ctx, cmp.Or(p.opts.Jobs, defaultJobs), p.plan.repositories, p.repositoryManifests)
+	return each(ctx, p.jobs(), p.plan.repositories, p.repositoryManifests)
 }
 
 // repositoryManifests brings the manifests of one repository, then its tags.
@@ -315,22 +285,22 @@ func (p *pusher) repositoryManifests(ctx context.Context, plan repositoryPlan) e
 	}
 	sent := map[digest.Digest]bool{}
 	for _, m := range plan.manifests {
-		there, err := repo.Exists(ctx, m.desc)
-		if err == nil && !there && !p.opts.DryRun {
-			err = repo.PushManifest(ctx, m.desc, m.data)
-		}
+		there, err := p.manifest(ctx, repo, m)
 		if err != nil {
 			return fmt.Errorf("manifest %s to %s: %w", m.desc.Digest, plan.name, err)
 		}
 		sent[m.desc.Digest] = !there
-		p.count(func(r *PushResult) { tallyOne(&r.Manifests, there) })
+		p.count(func(r *PushResult) {
+			tallyOne(&r.Manifests, there)
+			p.manifestsHeld[m.desc.Digest] = m.desc.Size
+		})
 	}
 	for _, t := range plan.tags {
-		tagged, err := p.tag(ctx, repo, plan, t)
+		tagged, err := p.tag(ctx, repo, t)
 		if err != nil {
 			return fmt.Errorf("tag %s of %s: %w", t.Tag, plan.name, err)
 		}
-		image := PushedImage{Source: t.Root.Reference, Target: p.host + "/" + plan.name, Digest: t.Root.Descriptor.Digest.String(),
+		image := PushedImage{Kind: t.Root.Kind, Source: t.Root.Reference, Target: p.host + "/" + plan.name, Digest: t.Root.Descriptor.Digest.String(),
 			Sent: tagged || sent[t.Root.Descriptor.Digest]}
 		if t.Tag != "" {
 			image.Target += ":" + t.Tag
@@ -342,6 +312,26 @@ func (p *pusher) repositoryManifests(ctx context.Context, plan repositoryPlan) e
 	return nil
 }
 
+// manifest brings one manifest and tells whether it was there. One with a
+// subject is there when the registry also lists it as a referrer: where that
+// list is a tag, a run may have been cut off between the two.
+func (p *pusher) manifest(ctx context.Context, repo *registry.Repository, m manifestPlan) (there bool, err error) {
+	there, err = repo.Exists(ctx, m.desc)
+	if there && err == nil && m.subject != nil {
+		var listed []content.Descriptor
+		listed, err = repo.Referrers(ctx, *m.subject)
+		there = slices.ContainsFunc(listed, func(d content.Descriptor) bool { return d.Digest == m.desc.Digest })
+	}
+	if err != nil || there || p.opts.DryRun {
+		return there, err
+	}
+	_, data, err := m.bundle.Document(ctx, m.desc.Digest)
+	if err != nil {
+		return false, err
+	}
+	return false, repo.PushManifest(ctx, m.desc, data)
+}
+
 func tallyOne(t *Tally, there bool) {
 	if there {
 		t.There++
@@ -351,7 +341,7 @@ func tallyOne(t *Tally, there bool) {
 }
 
 // tag makes a tag point to its manifest and tells whether it did not before.
-func (p *pusher) tag(ctx context.Context, repo *registry.Repository, plan repositoryPlan, t Placement) (bool, error) {
+func (p *pusher) tag(ctx context.Context, repo *registry.Repository, t Placement) (bool, error) {
 	if t.Tag == "" {
 		return false, nil
 	}
@@ -365,8 +355,11 @@ func (p *pusher) tag(ctx context.Context, repo *registry.Repository, plan reposi
 	if p.opts.DryRun {
 		return true, nil
 	}
-	i := slices.IndexFunc(plan.manifests, func(m manifestPlan) bool { return m.desc.Digest == t.Root.Descriptor.Digest })
-	return true, repo.PushManifest(ctx, plan.manifests[i].desc, plan.manifests[i].data, t.Tag)
+	d, data, err := t.Bundle.Document(ctx, t.Root.Descriptor.Digest)
+	if err != nil {
+		return false, err
+	}
+	return true, repo.PushManifest(ctx, d, data, t.Tag)
 }
 
 // each calls do for every item, jobs at once, in their order, until one fails.

@@ -24,6 +24,12 @@ type Contents struct {
 	Blobs []content.Descriptor
 	// Documents are the bytes of every manifest and index among Blobs.
 	Documents map[digest.Digest][]byte
+	// AllowMissing is signed into the statement.
+	AllowMissing []Allowance
+	// Bases are the bundles that a delta builds on; Has tells which blobs they
+	// supply. Documents and the definition travel all the same.
+	Bases []Base
+	Has   func(content.Descriptor) bool
 }
 
 // Layout is a bundle whose every position is known.
@@ -48,8 +54,18 @@ func Plan(c Contents) (*Layout, error) {
 	def := content.Descriptor{MediaType: MediaTypeDefinition, Digest: digest.FromBytes(c.Definition), Size: int64(len(c.Definition))}
 	docs[def.Digest] = c.Definition
 
-	s := &Statement{APIVersion: APIVersion, Kind: Kind, Name: c.Name, Version: c.Version, Definition: def, Roots: slices.Clone(c.Roots)}
-	s.Blobs = place(append(slices.Clone(c.Blobs), def), docs)
+	s := &Statement{APIVersion: APIVersion, Kind: Kind, Name: c.Name, Version: c.Version, Definition: def, Roots: slices.Clone(c.Roots),
+		AllowMissing: c.AllowMissing, Bases: c.Bases}
+	carried := []content.Descriptor{def}
+	for _, d := range c.Blobs {
+		if _, document := docs[d.Digest]; !document && c.Has != nil && c.Has(d) {
+			s.FromBase = append(s.FromBase, content.Bare(d))
+		} else {
+			carried = append(carried, d)
+		}
+	}
+	slices.SortFunc(s.FromBase, func(a, b content.Descriptor) int { return cmp.Compare(a.Digest, b.Digest) })
+	s.Blobs = place(carried, docs)
 	s.Payload = payloadSize(s.Blobs)
 	for i := range s.Roots {
 		size, err := treeSize(s.Roots[i], docs)
@@ -144,7 +160,7 @@ func layOut(s *Statement, docs map[digest.Digest][]byte) (*Layout, error) {
 // StatementBytes returns what has to be signed.
 func (l *Layout) StatementBytes() []byte { return l.head[len(l.head)-2].data }
 
-// setSignature adds the signature of StatementBytes, filled up with line feeds.
+// setSignature adds the signature, filled up with line feeds.
 func (l *Layout) setSignature(signature []byte) error {
 	entry := l.head[len(l.head)-1].data
 	if len(signature) == 0 || len(signature) > len(entry) {
@@ -156,6 +172,9 @@ func (l *Layout) setSignature(signature []byte) error {
 	}
 	return nil
 }
+
+// Place returns the position of a blob's first byte in the file.
+func (l *Layout) Place(b Blob) int64 { return l.start() + b.Offset }
 
 // start returns the payload start.
 func (l *Layout) start() int64 {
@@ -169,8 +188,12 @@ func (l *Layout) start() int64 {
 // Size returns the size of the file in bytes.
 func (l *Layout) Size() int64 { return l.start() + l.Statement.Payload }
 
-// headBytes returns everything before the payload.
-func (l *Layout) headBytes() ([]byte, error) {
+// Head returns the bytes before the payload, with the signature of
+// StatementBytes: what makes a file of the laid out size a bundle.
+func (l *Layout) Head(signature []byte) ([]byte, error) {
+	if err := l.setSignature(signature); err != nil {
+		return nil, err
+	}
 	out := make([]byte, 0, l.start())
 	for _, e := range l.head {
 		h, err := header(e.name, int64(len(e.data)))

@@ -162,9 +162,13 @@ func (h *Head) reader() (*Reader, error) {
 	if err := h.checkSize(h.start + s.Payload); err != nil {
 		return nil, err
 	}
-	r := &Reader{head: h, statement: s, blobs: make(map[digest.Digest]Blob, len(s.Blobs))}
+	r := &Reader{head: h, statement: s, blobs: make(map[digest.Digest]Blob, len(s.Blobs)),
+		fromBase: make(map[digest.Digest]int64, len(s.FromBase))}
 	for _, b := range s.Blobs {
 		r.blobs[b.Digest] = b
+	}
+	for _, d := range s.FromBase {
+		r.fromBase[d.Digest] = d.Size
 	}
 	return r, nil
 }
@@ -213,6 +217,7 @@ type Reader struct {
 	head      *Head
 	statement *Statement
 	blobs     map[digest.Digest]Blob
+	fromBase  map[digest.Digest]int64 // sizes
 }
 
 var (
@@ -237,6 +242,12 @@ func (r *Reader) Close() error { return r.head.Close() }
 func (r *Reader) Blob(d digest.Digest) (Blob, bool) {
 	b, ok := r.blobs[d]
 	return b, ok
+}
+
+// FromBase tells whether the bundle, a delta, leaves d to its base.
+func (r *Reader) FromBase(d content.Descriptor) bool {
+	size, ok := r.fromBase[d.Digest]
+	return ok && size == d.Size
 }
 
 // Section returns the bytes of a blob, straight from the file, not verified.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 
@@ -15,12 +16,26 @@ import (
 const (
 	APIVersion = "sealift.dev/v1"
 	Kind       = "BundleStatement"
-	// RootImage is the kind of a root that is a container image or another
-	// artifact of a registry.
-	RootImage = "image"
 	// MediaTypeDefinition is the media type of a bundle's definition.
 	MediaTypeDefinition = "application/vnd.sealift.bundle.definition.v1+yaml"
 )
+
+// The kinds of roots; see FORMAT.md, section 4.
+const (
+	RootImage     = "image"     // a container image, or any artifact that images: names
+	RootChart     = "chart"     // a Helm chart
+	RootPack      = "pack"      // a pack
+	RootManifests = "manifests" // plain Kubernetes manifests
+	RootFile      = "file"      // any file
+	RootValues    = "values"    // the values that a chart or pack was looked through at
+	RootReferrer  = "referrer"  // a signature, an attestation, an SBOM or another artifact that refers to a root
+	RootSBOM      = "sbom"      // the bill of materials of the bundle itself
+)
+
+// rootKinds are all of them.
+func rootKinds() []string {
+	return []string{RootImage, RootChart, RootPack, RootManifests, RootFile, RootValues, RootReferrer, RootSBOM}
+}
 
 // Limits of the format; see FORMAT.md, sections 2, 3 and 11.
 const (
@@ -30,17 +45,19 @@ const (
 
 // Statement lists everything that a bundle holds. It is what is signed.
 type Statement struct {
-	APIVersion string               `json:"apiVersion"`
-	Kind       string               `json:"kind"`
-	Name       string               `json:"name"`
-	Version    string               `json:"version"`
-	Definition content.Descriptor   `json:"definition"`
-	Head       []HeadEntry          `json:"head"`
-	Payload    int64                `json:"payload"` // bytes
-	Roots      []Root               `json:"roots"`
-	Blobs      []Blob               `json:"blobs"`
-	Bases      []Base               `json:"bases,omitempty"`
-	FromBase   []content.Descriptor `json:"fromBase,omitempty"`
+	APIVersion string             `json:"apiVersion"`
+	Kind       string             `json:"kind"`
+	Name       string             `json:"name"`
+	Version    string             `json:"version"`
+	Definition content.Descriptor `json:"definition"`
+	Head       []HeadEntry        `json:"head"`
+	Payload    int64              `json:"payload"` // bytes
+	Roots      []Root             `json:"roots"`
+	// AllowMissing are images and charts that roots may need and the bundle need not have.
+	AllowMissing []Allowance          `json:"allowMissing,omitempty"`
+	Blobs        []Blob               `json:"blobs"`
+	Bases        []Base               `json:"bases,omitempty"`
+	FromBase     []content.Descriptor `json:"fromBase,omitempty"`
 }
 
 // HeadEntry is an entry before the statement.
@@ -50,7 +67,22 @@ type HeadEntry struct {
 	Size   int64         `json:"size"` // bytes
 }
 
-// Root is one thing that the definition asked for.
+// Allowance is what may be missing. Its match is a pattern of full names
+// without tag, as in a definition.
+type Allowance struct {
+	Match  string `json:"match"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Need is an image or chart that a root names.
+type Need struct {
+	Kind      string `json:"kind"`      // RootImage or RootChart
+	Reference string `json:"reference"` // in full
+	Certainty string `json:"certainty"` // certain or likely
+	Where     string `json:"where"`     // the first place that names it
+}
+
+// Root is one thing that the definition asked for, or that one needs.
 type Root struct {
 	Kind      string `json:"kind"`
 	Requested string `json:"requested"` // as the definition has it
@@ -62,6 +94,10 @@ type Root struct {
 	Size       int64              `json:"size"` // bytes of all its blobs, each once
 	// Absent are the children of an index that were left out, with their platforms.
 	Absent []content.Descriptor `json:"absent,omitempty"`
+	// Subject is the manifest that a referrer or a root of values belongs to.
+	Subject digest.Digest `json:"subject,omitempty"`
+	// Needs are the images and charts that a chart, pack or manifest names.
+	Needs []Need `json:"needs,omitempty"`
 }
 
 // Blob is a blob of the payload.
@@ -172,8 +208,15 @@ func (s *Statement) checkBlobs(known map[digest.Digest]int64) (int64, error) {
 }
 
 func (r *Root) check(known map[digest.Digest]int64) error {
-	if r.Kind != RootImage {
+	if !slices.Contains(rootKinds(), r.Kind) {
 		return fmt.Errorf("kind %q is not known", r.Kind)
+	}
+	if r.Subject != "" {
+		if _, ok := known[r.Subject]; !ok {
+			return fmt.Errorf("its subject %s is not among the blobs", r.Subject)
+		}
+	} else if r.Kind == RootReferrer || r.Kind == RootValues {
+		return errors.New("it has no subject")
 	}
 	if size, ok := known[r.Descriptor.Digest]; !ok || size != r.Descriptor.Size {
 		return fmt.Errorf("its manifest %s is not among the blobs", r.Descriptor.Digest)

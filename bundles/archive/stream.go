@@ -17,10 +17,7 @@ import (
 // for one blob after the other, in the order of the file, and writes its bytes;
 // they are hashed on their way, and what is wrong ends the stream.
 func (l *Layout) Stream(ctx context.Context, w io.Writer, signature []byte, fetch func(context.Context, Blob, io.Writer) error) error {
-	if err := l.setSignature(signature); err != nil {
-		return err
-	}
-	head, err := l.headBytes()
+	head, err := l.Head(signature)
 	if err != nil {
 		return err
 	}

@@ -229,7 +229,7 @@ func (c *closure) visit(d content.Descriptor, _ *content.Manifest, _ []byte) err
 	if b, ok := c.r.blobs[d.Digest]; ok && b.Size == d.Size {
 		return nil
 	}
-	if !slices.ContainsFunc(c.r.statement.FromBase, func(b content.Descriptor) bool { return b.Digest == d.Digest && b.Size == d.Size }) {
+	if !c.r.FromBase(d) {
 		c.missing(d)
 	}
 	return nil

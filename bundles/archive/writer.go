@@ -230,14 +230,11 @@ func (w *Writer) Finish(signature []byte) error {
 	if pending := w.Pending(); len(pending) > 0 {
 		return fmt.Errorf("finishing bundle %s: %d blobs are not complete", w.path, len(pending))
 	}
-	if err := w.layout.setSignature(signature); err != nil {
-		return err
-	}
-	w.stopCheckpoints()
-	head, err := w.layout.headBytes()
+	head, err := w.layout.Head(signature)
 	if err != nil {
 		return err
 	}
+	w.stopCheckpoints()
 	if _, err := w.out.WriteAt(head, 0); err != nil {
 		return fmt.Errorf("writing the head of %s: %w", w.path, err)
 	}

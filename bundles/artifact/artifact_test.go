@@ -9,14 +9,14 @@ import (
 )
 
 func TestNewMakesAManifestThatParsesAndRepeats(t *testing.T) {
-	make := func() *Artifact {
+	sample := func() *Artifact {
 		a, err := New(TypeFile, []Layer{Bytes("text/plain", "a.txt", []byte("a")), Bytes("text/plain", "b.txt", nil)},
 			Options{Annotations: map[string]string{"z": "1", "a": "2"}})
 		require.NoError(t, err)
 		return a
 	}
-	a := make()
-	require.Equal(t, a.Manifest, make().Manifest)
+	a := sample()
+	require.Equal(t, a.Manifest, sample().Manifest)
 	m, err := content.ParseManifest(a.Descriptor, a.Manifest)
 	require.NoError(t, err)
 	require.Equal(t, TypeFile, m.ArtifactType)

@@ -86,6 +86,13 @@ type Source interface {
 	RangeFetcher
 }
 
+// ReferrerLister is what a source may be besides.
+type ReferrerLister interface {
+	// Referrers returns the manifests that name subject as their subject, in
+	// any order. No answer, or a broken one, is an error and never an empty list.
+	Referrers(ctx context.Context, subject Descriptor) ([]Descriptor, error)
+}
+
 // MaxManifestSize is the largest manifest or index, in bytes, that is read
 // into memory. It is the limit that registries have agreed on.
 const MaxManifestSize = 4 << 20

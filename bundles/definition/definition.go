@@ -5,15 +5,13 @@ package definition
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
-
-	"github.com/distribution/reference"
 )
 
 // What the two files say they are.
@@ -40,6 +38,7 @@ type Bundle struct {
 	Spec       Spec     `json:"spec"`
 
 	source []byte
+	dir    string // that relative paths start at
 }
 
 // Metadata names a bundle.
@@ -53,46 +52,37 @@ type Spec struct {
 	// Platforms are carried of every image that does not say otherwise;
 	// empty means all. One without a variant stands for all its variants.
 	Platforms []string `json:"platforms,omitempty"`
-	Images    []Image  `json:"images,omitempty"`
-
-	// These are known to the format, but this version does not carry them yet:
-	// a definition that has one is refused, for nothing may be missing silently.
-	Charts    json.RawMessage `json:"charts,omitempty"`
-	Packs     json.RawMessage `json:"packs,omitempty"`
-	Manifests json.RawMessage `json:"manifests,omitempty"`
-	Files     json.RawMessage `json:"files,omitempty"`
-	Verify    json.RawMessage `json:"verify,omitempty"`
+	// Kubernetes is the cluster that charts are rendered for.
+	Kubernetes Kubernetes  `json:"kubernetes,omitzero"`
+	Images     []Image     `json:"images,omitempty"`
+	Charts     []Chart     `json:"charts,omitempty"`
+	Packs      []Pack      `json:"packs,omitempty"`
+	Manifests  []Manifests `json:"manifests,omitempty"`
+	Files      []File      `json:"files,omitempty"`
+	// Verify are rules for signatures; the first that matches an image decides.
+	Verify []VerifyRule `json:"verify,omitempty"`
+	// AllowMissing are images and charts that may be named by what is carried
+	// and yet stay behind.
+	AllowMissing []Allowance `json:"allowMissing,omitempty"`
 }
 
-// Image is one image, written as its reference alone or as an object.
-type Image struct {
-	Ref       string   `json:"ref"`
-	Platforms []string `json:"platforms,omitempty"`
-}
-
-// UnmarshalJSON accepts both forms.
-func (i *Image) UnmarshalJSON(data []byte) error {
-	if err := json.Unmarshal(data, &i.Ref); err == nil {
-		return nil
-	}
-	type plain Image
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	return dec.Decode((*plain)(i))
-}
-
-// Reference returns the reference in full: with registry, and with the tag
-// latest when it has neither tag nor digest.
-func (i Image) Reference() (reference.Named, error) {
-	named, err := reference.ParseNormalizedNamed(i.Ref)
-	if err != nil {
-		return nil, err
-	}
-	return reference.TagNameOnly(named), nil
+// Kubernetes is what charts ask of the cluster that they are rendered for.
+type Kubernetes struct {
+	Version     string   `json:"version,omitempty"`     // such as 1.34.0, which "" means
+	APIVersions []string `json:"apiVersions,omitempty"` // besides those of Kubernetes itself
 }
 
 // Source returns the bytes that the definition was read from.
 func (b *Bundle) Source() []byte { return b.source }
+
+// Path returns where a path of the definition is: relative ones start at the
+// folder that the definition lies in.
+func (b *Bundle) Path(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(b.dir, path)
+}
 
 // Load reads and checks the definition at path.
 func Load(path string) (*Bundle, error) {
@@ -104,6 +94,7 @@ func Load(path string) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("definition %s: %w", path, err)
 	}
+	b.dir = filepath.Dir(path)
 	return b, nil
 }
 
@@ -157,40 +148,7 @@ func (b *Bundle) validate() []string {
 		add("metadata.version", "%q is not a version such as 1.4.0", b.Metadata.Version)
 	}
 	out = append(out, platformProblems("spec.platforms", b.Spec.Platforms)...)
-	for name, value := range map[string]json.RawMessage{"charts": b.Spec.Charts, "packs": b.Spec.Packs,
-		"manifests": b.Spec.Manifests, "files": b.Spec.Files, "verify": b.Spec.Verify} {
-		if len(value) > 0 && string(value) != "null" {
-			add("spec."+name, "this version of sealift does not carry %s yet; take the field out, or the bundle would lack them", name)
-		}
-	}
-	slices.Sort(out)
-	if len(b.Spec.Images) == 0 {
-		add("spec.images", "is empty: there is nothing to carry")
-	}
-	return append(out, b.imageProblems()...)
-}
-
-func (b *Bundle) imageProblems() []string {
-	var out []string
-	seen := map[string]int{}
-	for i, img := range b.Spec.Images {
-		path := fmt.Sprintf("spec.images[%d]", i)
-		named, err := img.Reference()
-		if err != nil {
-			out = append(out, fmt.Sprintf("%s: %q is not an image reference: %v", path, img.Ref, err))
-			continue
-		}
-		if first, ok := seen[named.String()]; ok {
-			out = append(out, fmt.Sprintf("%s: %s is the same as spec.images[%d]", path, img.Ref, first))
-		} else {
-			seen[named.String()] = i
-		}
-		if d, ok := named.(reference.Digested); ok && !digestPattern.MatchString(d.Digest().String()) {
-			out = append(out, fmt.Sprintf("%s: %s: only sha256 digests are carried", path, img.Ref))
-		}
-		out = append(out, platformProblems(path+".platforms", img.Platforms)...)
-	}
-	return out
+	return append(out, b.Spec.validate()...)
 }
 
 func platformProblems(path string, platforms []string) []string {

@@ -98,11 +98,11 @@ spec:
 		`metadata.version: is a number, not a string: write it in quotes`,
 		`spec: has no field "image"; did you mean images?`,
 		`spec.images[2]: has no field "platform"; did you mean platforms?`,
-		`spec.images[3]: is a number, not a reference or a mapping with ref and platforms`,
+		`spec.images[3]: is a number, not a string or a mapping with ref`,
 		`spec.images[4].ref: is a list, not a string`,
 		`spec.images[5].platforms: is a string, not a list`,
 		`spec.images[6].platforms[1]: is true or false, not a string: write it in quotes`,
-		`spec.images[9]: is empty, not a reference or a mapping with ref and platforms`,
+		`spec.images[9]: is empty, not a string or a mapping with ref`,
 		`the file: has no field "specs"; did you mean spec?`,
 		`apiVersion: is "sealift.dev/v2", not "sealift.dev/v1"`,
 		`kind: is "Bundel", not "Bundle"`,
@@ -118,21 +118,84 @@ spec:
 	require.Empty(t, cmp.Diff(want, got))
 }
 
-func TestParseRefusesWhatIsNotCarriedYet(t *testing.T) {
+func TestParseItems(t *testing.T) {
+	b, err := definition.Parse([]byte(head + `spec:
+  kubernetes: {version: 1.34.0, apiVersions: [monitoring.coreos.com/v1]}
+  charts:
+    - {repo: https://charts.example.org, name: prometheus, version: ^25.8, keyring: keys.gpg, values: [a.yaml], variants: [{name: ha, values: [ha.yaml]}]}
+    - ref: oci://registry.example.org/charts/harbor:1.16.0
+    - {path: ./charts/console, namespace: console}
+  packs: [./packs/cni, {ref: oci://registry.example.org/packs/csi:1.0.0, presets: [small]}]
+  manifests: ["./manifests/*.yaml"]
+  files: [./node.ova, {path: a.iso, sha256: ` + strings.Repeat("a", 64) + `, name: installer, version: "2"}]
+  verify: [{match: quay.io/jetstack/*, key: jetstack.pub}, {match: "**", key: none}]
+  allowMissing: [docker.io/library/busybox, {match: quay.io/a/*, reason: never enabled here}]
+`))
+	require.NoError(t, err)
+	require.Len(t, b.Spec.Charts, 3)
+	require.Equal(t, []definition.Pack{{Path: "./packs/cni"}, {Ref: "oci://registry.example.org/packs/csi:1.0.0", Presets: []string{"small"}}}, b.Spec.Packs)
+	require.Equal(t, []definition.Manifests{{Path: "./manifests/*.yaml"}}, b.Spec.Manifests)
+	require.Equal(t, "installer", b.Spec.Files[1].Name)
+	require.Equal(t, []definition.Allowance{{Match: "docker.io/library/busybox"}, {Match: "quay.io/a/*", Reason: "never enabled here"}}, b.Spec.AllowMissing)
+}
+
+func TestParseTellsEveryProblemOfItems(t *testing.T) {
 	got := problems(t, head+`spec:
-  images: [nginx]
-  charts: [{path: ./chart}]
-  packs: []
-  manifests: [{path: "*.yaml"}]
-  files: [{path: a.iso}]
-  verify: [{match: "*", key: k.pub}]
+  charts:
+    - {repo: https://charts.example.org, path: ./a}
+    - {repo: "https://user:secret@charts.example.org", name: "../a"}
+    - {repo: ftp://charts.example.org, name: a, version: "1"}
+    - {path: ./a, version: "1", variants: [{name: A B}, {name: b}, {name: b, presets: [x]}]}
+    - ref: registry.example.org/a:1
+    - {path: ./a, version: "1"}
+  packs: [{}, {ref: oci://registry.example.org/a}]
+  manifests: ["[", {path: a, name: A}]
+  files: [{path: a, sha256: AB, name: "..", version: " "}, "", 5]
+  verify: [{match: "[", key: ""}]
+  allowMissing: [""]
 `)
-	require.Len(t, got, 5)
-	for i, field := range []string{"charts", "files", "manifests", "packs", "verify"} {
-		require.Contains(t, got[i], "spec."+field+": this version of sealift does not carry "+field+" yet")
+	want := []string{
+		`spec.files[2]: is a number, not a string or a mapping with path`,
+		`spec.charts[0]: needs exactly one of repo (with name and version), ref and path`,
+		`spec.charts[1].repo: holds credentials; take them out: a definition travels with its bundle`,
+		`spec.charts[1].name: "../a" is not the name of a chart`,
+		`spec.charts[1].version: is empty; give a version or a range, such as ^25.8`,
+		`spec.charts[2].repo: "ftp://charts.example.org" is not a URL such as https://charts.example.org`,
+		`spec.charts[3]: name and version go with repo only: ref has its tag, path its Chart.yaml`,
+		`spec.charts[3].variants[0].name: "A B" is not a name of lower-case letters, digits, '-' and '.' of at most 63`,
+		`spec.charts[3].variants[2].name: b stands twice`,
+		`spec.charts[3].variants[2].presets: only packs have presets`,
+		`spec.charts[4].ref: "registry.example.org/a:1" is not oci://HOST/PATH/NAME:VERSION`,
+		`spec.charts[5]: name and version go with repo only: ref has its tag, path its Chart.yaml`,
+		`spec.charts[5]: is the same as spec.charts[3]`,
+		`spec.packs[0]: needs exactly one of path and ref`,
+		`spec.packs[1].ref: "oci://registry.example.org/a" is not oci://HOST/PATH/NAME:VERSION`,
+		`spec.manifests[0].path: "[" is not a pattern`,
+		`spec.manifests[1].name: "A" is not a name of lower-case letters, digits, '-' and '.' of at most 63`,
+		`spec.files[0].sha256: "AB" is not 64 hexadecimal digits in lower case`,
+		`spec.files[0].name: ".." is not a name of lower-case letters, digits, '-' and '.' of at most 63`,
+		`spec.files[0].version: " " is not a version such as 1.4.0`,
+		`spec.files[1].path: is empty`,
+		`spec.verify[0].match: "[" is not a pattern such as quay.io/jetstack/*`,
+		`spec.verify[0].key: is empty; give a public key, or "none" to ask for no signature`,
+		`spec.allowMissing[0].match: "" is not a pattern such as quay.io/jetstack/*`,
 	}
+	require.Empty(t, cmp.Diff(want, got))
 	_, err := definition.Parse([]byte(head + "spec: {images: [nginx], charts: null, packs: }\n"))
 	require.NoError(t, err, "an empty field is the same as none")
+}
+
+func TestMatches(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		want          bool
+	}{
+		{"quay.io/a/b", "quay.io/a/b", true}, {"quay.io/a/*", "quay.io/a/b", true}, {"quay.io/a/*", "quay.io/a/b/c", false},
+		{"quay.io/**", "quay.io/a/b/c", true}, {"quay.io/**", "quay.iox/a", false}, {"**", "docker.io/library/a", true},
+		{"quay.io/a/b", "quay.io/a/bc", false}, {"*/a", "docker.io/a", true},
+	} {
+		require.Equal(t, c.want, definition.Matches(c.pattern, c.name), c.pattern+" "+c.name)
+	}
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -140,7 +203,7 @@ func TestParseRefuses(t *testing.T) {
 		"nothing":               {"", "the file is empty, not a mapping"},
 		"a list":                {"[]", "the file is a list, not a mapping"},
 		"text":                  {"hello", "the file is a string, not a mapping"},
-		"no spec":               {head, "spec.images: is empty: there is nothing to carry"},
+		"no spec":               {head, "spec: there is nothing to carry"},
 		"a field twice":         {head + "spec: {images: [a]}\nspec: {images: [b]}\n", `line 5: key "spec" already set in map`},
 		"tabs":                  {"a:\n\t- b", "line 2: found character that cannot start any token"},
 		"two documents":         {example + "---\n" + example, "it holds 2 YAML documents, not one"},
@@ -240,7 +303,6 @@ func FuzzParse(f *testing.F) {
 			require.ErrorIs(t, err, definition.ErrInvalid)
 			return
 		}
-		require.NotEmpty(t, b.Spec.Images)
 		for _, img := range b.Spec.Images {
 			_, err := img.Reference()
 			require.NoError(t, err)

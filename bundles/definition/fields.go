@@ -107,15 +107,30 @@ type shape struct {
 func (s *shape) told(found string) bool {
 	return slices.ContainsFunc(s.broken, func(path string) bool {
 		rest, ok := strings.CutPrefix(found, path)
-		return (ok && rest != "" && strings.Contains(":.[", rest[:1])) || strings.HasPrefix(found, strings.TrimSuffix(path, ".ref")+":")
+		whole := path[:strings.LastIndexAny(path, ".[")+1] // of which the value is a part
+		return (ok && rest != "" && strings.Contains(":.[", rest[:1])) || (strings.HasSuffix(whole, "].") && strings.HasPrefix(found, whole[:len(whole)-1]+":"))
 	})
+}
+
+// shortForm is what may be written as one string instead of a mapping.
+type shortForm interface {
+	// shortField names the field that the string stands for.
+	shortField() string
+}
+
+// shortField returns the field that a string stands for where t is asked, or "".
+func shortField(t reflect.Type) string {
+	if short, ok := reflect.Zero(t).Interface().(shortForm); ok {
+		return short.shortField()
+	}
+	return ""
 }
 
 // fit returns value without what t has no place for, and notes that.
 func (s *shape) fit(path string, value any, t reflect.Type) any {
-	if t == reflect.TypeFor[Image]() {
-		if _, short := value.(string); short {
-			return value
+	if field := shortField(t); field != "" {
+		if text, short := value.(string); short {
+			return map[string]any{field: text}
 		}
 	}
 	switch v := value.(type) {
@@ -124,7 +139,7 @@ func (s *shape) fit(path string, value any, t reflect.Type) any {
 			return s.fields(path, v, t)
 		}
 	case []any:
-		if t.Kind() == reflect.Slice && t != reflect.TypeFor[json.RawMessage]() {
+		if t.Kind() == reflect.Slice {
 			return s.items(path, v, t)
 		}
 	case string:
@@ -135,9 +150,6 @@ func (s *shape) fit(path string, value any, t reflect.Type) any {
 		if _, err := v.Int64(); err == nil && t.Kind() == reflect.Int64 {
 			return v
 		}
-	}
-	if t == reflect.TypeFor[json.RawMessage]() {
-		return value
 	}
 	s.broken = append(s.broken, path)
 	s.problems = append(s.problems, mistyped(path, value, t))
@@ -191,8 +203,8 @@ func sortedKeys(m map[string]any) []string {
 
 func mistyped(path string, value any, t reflect.Type) string {
 	want := map[reflect.Kind]string{reflect.Struct: "a mapping", reflect.Slice: "a list", reflect.String: "a string", reflect.Int64: "a whole number"}[t.Kind()]
-	if t == reflect.TypeFor[Image]() {
-		want = "a reference or a mapping with ref and platforms"
+	if field := shortField(t); field != "" {
+		want = "a string or a mapping with " + field
 	}
 	is := "empty"
 	switch value.(type) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 
 	"github.com/distribution/reference"
@@ -18,6 +19,8 @@ type Lock struct {
 	APIVersion string        `json:"apiVersion"`
 	Kind       string        `json:"kind"`
 	Images     []LockedImage `json:"images"`
+	Charts     []LockedChart `json:"charts,omitempty"`
+	Files      []LockedFile  `json:"files,omitempty"`
 }
 
 // LockedImage is one image of a lock.
@@ -27,6 +30,33 @@ type LockedImage struct {
 	MediaType string   `json:"mediaType"`
 	Size      int64    `json:"size"`                // bytes of the manifest or index
 	Platforms []string `json:"platforms,omitempty"` // asked for, sorted; empty means all
+	// Referrers are the signatures, attestations and other artifacts that travel with it.
+	Referrers []LockedReferrer `json:"referrers,omitempty"`
+}
+
+// LockedReferrer is what refers to an image, or to another referrer.
+type LockedReferrer struct {
+	Subject   string `json:"subject"`       // digest
+	Tag       string `json:"tag,omitempty"` // such as cosign's sha256-....sig
+	Digest    string `json:"digest"`
+	MediaType string `json:"mediaType"`
+	Size      int64  `json:"size"`
+}
+
+// LockedChart is one chart of a classic repository.
+type LockedChart struct {
+	Repo    string `json:"repo"`
+	Name    string `json:"name"`
+	Asked   string `json:"asked"` // the version or range of the definition
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"` // of the archive
+}
+
+// LockedFile is one file of this host.
+type LockedFile struct {
+	Path   string `json:"path"` // as the definition has it
+	SHA256 string `json:"sha256"`
+	Size   int64  `json:"size"`
 }
 
 // NewLock returns a lock of these images.
@@ -44,6 +74,30 @@ func (l *Lock) Find(ref string) (LockedImage, bool) {
 		return LockedImage{}, false
 	}
 	return l.Images[i], true
+}
+
+// FindChart returns the entry of a chart of a classic repository.
+func (l *Lock) FindChart(repo, name, asked string) (LockedChart, bool) {
+	if l == nil {
+		return LockedChart{}, false
+	}
+	i := slices.IndexFunc(l.Charts, func(c LockedChart) bool { return c.Repo == repo && c.Name == name && c.Asked == asked })
+	if i < 0 {
+		return LockedChart{}, false
+	}
+	return l.Charts[i], true
+}
+
+// FindFile returns the entry of a file by its path as the definition has it.
+func (l *Lock) FindFile(path string) (LockedFile, bool) {
+	if l == nil {
+		return LockedFile{}, false
+	}
+	i := slices.IndexFunc(l.Files, func(f LockedFile) bool { return f.Path == path })
+	if i < 0 {
+		return LockedFile{}, false
+	}
+	return l.Files[i], true
 }
 
 // LoadLock reads and checks the lock at path; nil when there is none.
@@ -92,6 +146,16 @@ func (l *Lock) validate() []string {
 		}
 		seen[img.Ref] = true
 	}
+	for i, c := range l.Charts {
+		if c.Repo == "" || c.Name == "" || c.Version == "" || !sha256Pattern.MatchString(c.SHA256) {
+			out = append(out, fmt.Sprintf("charts[%d]: needs repo, name, version and a sha256", i))
+		}
+	}
+	for i, f := range l.Files {
+		if f.Path == "" || f.Size < 0 || !sha256Pattern.MatchString(f.SHA256) {
+			out = append(out, fmt.Sprintf("files[%d]: needs path, size and a sha256", i))
+		}
+	}
 	return out
 }
 
@@ -117,8 +181,16 @@ func (img LockedImage) validate(path string) []string {
 	if img.Size <= 0 || img.Size > content.MaxManifestSize {
 		out = append(out, fmt.Sprintf("%s.size: is %d", path, img.Size))
 	}
+	for i, r := range img.Referrers {
+		if !digestPattern.MatchString(r.Subject) || !digestPattern.MatchString(r.Digest) || !content.IsManifest(r.MediaType) ||
+			r.Size <= 0 || r.Size > content.MaxManifestSize || (r.Tag != "" && !tagPattern.MatchString(r.Tag)) {
+			out = append(out, fmt.Sprintf("%s.referrers[%d]: is not the digest, media type, size and subject of a manifest", path, i))
+		}
+	}
 	return append(out, platformProblems(path+".platforms", img.Platforms)...)
 }
+
+var tagPattern = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_.]{0,127}$`)
 
 const lockComment = "# Written by \"sealift bundle create\": what each reference resolved to. Keep it beside the definition, under version control.\n"
 

@@ -19,10 +19,28 @@ import (
 var update = flag.Bool("update", false, "write golden files")
 
 func lock() *definition.Lock {
-	return definition.NewLock([]definition.LockedImage{
-		{Ref: "docker.io/library/nginx:1.27", Digest: "sha256:" + strings.Repeat("ab", 32), MediaType: "application/vnd.oci.image.index.v1+json", Size: 10229, Platforms: []string{"linux/amd64", "linux/arm64"}},
+	l := definition.NewLock([]definition.LockedImage{
+		{Ref: "docker.io/library/nginx:1.27", Digest: "sha256:" + strings.Repeat("ab", 32), MediaType: "application/vnd.oci.image.index.v1+json", Size: 10229, Platforms: []string{"linux/amd64", "linux/arm64"},
+			Referrers: []definition.LockedReferrer{{Subject: "sha256:" + strings.Repeat("ab", 32), Tag: "sha256-" + strings.Repeat("ab", 32) + ".sig",
+				Digest: "sha256:" + strings.Repeat("ef", 32), MediaType: "application/vnd.oci.image.manifest.v1+json", Size: 558}}},
 		{Ref: "quay.io/a/b:1@sha256:" + strings.Repeat("0c", 32), Digest: "sha256:" + strings.Repeat("0c", 32), MediaType: "application/vnd.docker.distribution.manifest.v2+json", Size: 527},
 	})
+	l.Charts = []definition.LockedChart{{Repo: "https://charts.example.org", Name: "prometheus", Asked: "^25.8", Version: "25.8.2", SHA256: strings.Repeat("12", 32)}}
+	l.Files = []definition.LockedFile{{Path: "./node.ova", SHA256: strings.Repeat("34", 32), Size: 5 << 30}}
+	return l
+}
+
+func TestLockFindsChartsAndFiles(t *testing.T) {
+	c, ok := lock().FindChart("https://charts.example.org", "prometheus", "^25.8")
+	require.True(t, ok)
+	require.Equal(t, "25.8.2", c.Version)
+	_, ok = lock().FindChart("https://charts.example.org", "prometheus", "^25.9")
+	require.False(t, ok, "another range is another question")
+	f, ok := lock().FindFile("./node.ova")
+	require.True(t, ok)
+	require.Equal(t, int64(5<<30), f.Size)
+	_, ok = (*definition.Lock)(nil).FindFile("./node.ova")
+	require.False(t, ok)
 }
 
 func TestLockGolden(t *testing.T) {
@@ -97,13 +115,16 @@ images:
 - {ref: "quay.io/a/b@sha256:` + strings.Repeat("0", 64) + `", digest: "sha256:` + strings.Repeat("1", 64) + `", mediaType: application/vnd.oci.image.index.v1+json, size: 5}
 - {ref: "quay.io/a/b@sha256:` + strings.Repeat("0", 64) + `", digest: "sha256:` + strings.Repeat("0", 64) + `", mediaType: application/vnd.oci.image.index.v1+json, size: 5000000}
 - {ref: "UPPER", digest: 5, mediaType: [], size: 1.5}
+- {ref: "quay.io/a/c:1", digest: "sha256:` + strings.Repeat("0", 64) + `", mediaType: application/vnd.oci.image.index.v1+json, size: 5, referrers: [{subject: x}]}
+charts: [{repo: a}]
+files: [{path: a, sha256: b}]
 `))
 	require.ErrorIs(t, err, definition.ErrInvalid)
 	want := []string{"not valid:",
 		`images[3].digest: is a number, not a string: write it in quotes`,
 		`images[3].mediaType: is a list, not a string`,
 		`images[3].size: is a number, not a whole number`,
-		`the file: has no field "name"; its fields are apiVersion, kind, images`,
+		`the file: has no field "name"; its fields are apiVersion, kind, images, charts, files`,
 		`apiVersion: is "v1", not "sealift.dev/v1"`,
 		`kind: is "Bundle", not "BundleLock"`,
 		`images[0].ref: nginx is not in full: docker.io/library/nginx:latest`,
@@ -115,6 +136,9 @@ images:
 		`images[2].size: is 5000000`,
 		`images[2].ref: quay.io/a/b@sha256:` + strings.Repeat("0", 64) + ` stands twice`,
 		`images[3].ref: "UPPER" is not an image reference: invalid reference format: repository name (library/UPPER) must be lowercase`,
+		`images[4].referrers[0]: is not the digest, media type, size and subject of a manifest`,
+		`charts[0]: needs repo, name, version and a sha256`,
+		`files[0]: needs path, size and a sha256`,
 	}
 	require.Empty(t, cmp.Diff(want, strings.Split(err.Error(), "\n  ")))
 }

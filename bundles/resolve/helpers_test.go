@@ -15,6 +15,8 @@ import (
 	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/inmemory" // the storage of the registry
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
@@ -33,6 +35,7 @@ import (
 
 // registry is a real one, the distribution project's, in this process.
 type registry struct {
+	offline
 	host string
 	wrap func(content.Source) content.Source // nil: as it is
 }
@@ -48,7 +51,7 @@ func startRegistry(t *testing.T) *registry {
 	return &registry{host: server.Listener.Addr().String()}
 }
 
-// Repository implements resolve.Registries.
+// Repository implements resolve.Upstream.
 func (r *registry) Repository(_ context.Context, name string) (content.Source, error) {
 	repo, err := remote.NewRepository(name)
 	if err != nil {
@@ -95,6 +98,22 @@ func descriptorOf(t *testing.T, what partial.Describable) content.Descriptor {
 	return content.Descriptor{MediaType: string(d.MediaType), Digest: digest.Digest(d.Digest.String()), Size: d.Size}
 }
 
+// offline has no web servers.
+type offline struct{}
+
+func (offline) Download(_ context.Context, url string, _ int64) ([]byte, error) {
+	return nil, fmt.Errorf("%s: %w", url, content.ErrNotFound)
+}
+
+// origins returns the names of where a blob can be fetched.
+func origins(b resolve.Blob) []string {
+	var out []string
+	for _, o := range b.Origins {
+		out = append(out, o.Name)
+	}
+	return out
+}
+
 // repository is one repository of the registry.
 type repository struct{ repo *remote.Repository }
 
@@ -116,6 +135,16 @@ func (repository) FetchRange(context.Context, content.Descriptor, int64, int64) 
 	return nil, content.ErrNoRange
 }
 
+// Referrers implements content.ReferrerLister.
+func (r repository) Referrers(ctx context.Context, d content.Descriptor) ([]content.Descriptor, error) {
+	var out []content.Descriptor
+	err := r.repo.Referrers(ctx, d, "", func(page []content.Descriptor) error {
+		out = append(out, page...)
+		return nil
+	})
+	return out, err
+}
+
 func translate(err error) error {
 	if errors.Is(err, errdef.ErrNotFound) {
 		return fmt.Errorf("%w: %w", content.ErrNotFound, err)
@@ -125,6 +154,7 @@ func translate(err error) error {
 
 // shelf is a place that holds what no registry would take, under every name.
 type shelf struct {
+	offline
 	mu      sync.Mutex
 	content map[digest.Digest]string
 	tags    map[string]content.Descriptor
@@ -255,3 +285,6 @@ func blobDigests(r *resolve.Result) []string {
 	}
 	return out
 }
+
+// sameFrom compares origins by their names.
+var sameFrom = cmp.Options{cmpopts.IgnoreFields(resolve.Origin{}, "From"), cmpopts.IgnoreUnexported(resolve.Result{})}

@@ -1,8 +1,10 @@
 // Package resolve turns the names of a definition into descriptors: which
 // manifests and blobs a bundle has to carry, and where each can be fetched.
 //
-// Manifests and indexes are read here, once, and verified; nothing else is
-// fetched but the configurations of plain images, to learn their platform.
+// Charts, packs and manifests are looked through for the images that they
+// need, and what refers to an image travels with it. Manifests and indexes are
+// read here, once, and verified; of other content only what has to be looked
+// into is fetched.
 package resolve
 
 import (
@@ -10,22 +12,28 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
-	"strings"
+	"sync"
 
-	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/charts"
+	"github.com/sealift/sealift/bundles/closure"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/definition"
-	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/bundles/discovery"
+	"github.com/sealift/sealift/bundles/packs"
+	"github.com/sealift/sealift/internal/progress"
 )
 
-// Registries gives access to repositories.
-type Registries interface {
+// Upstream gives access to where content comes from.
+type Upstream interface {
 	// Repository returns the repository of a name in full: HOST/PATH.
 	Repository(ctx context.Context, name string) (content.Source, error)
+	charts.Downloader
 }
 
 // Options is how a definition is resolved. The zero value is a good default.
@@ -36,75 +44,190 @@ type Options struct {
 	UpdateLock bool
 	// Platforms are carried instead of those of the definition's spec.
 	Platforms []string
-	// Jobs is how many images are resolved at once; 0 means 8.
+	// Jobs is how many things are resolved at once; 0 means 8.
 	Jobs int
+	// Progress shows files that have to be read for their digest; nil means none.
+	Progress progress.Reporter
 }
 
 const defaultJobs = 8
 
 // Result is everything that a bundle has to carry.
 type Result struct {
-	Roots []Root           // in the order of the definition
-	Blobs []Blob           // each digest once, sorted by digest
-	Lock  *definition.Lock // complete for this definition
-	Moved []Moved          // what UpdateLock changed
+	// Roots in the order of the definition, then the images that they need,
+	// each followed by what refers to it. Their Size is not known yet.
+	Roots        []archive.Root
+	AllowMissing []archive.Allowance
+	Blobs        []Blob           // each digest once, sorted by digest
+	Lock         *definition.Lock // complete for this definition
+	Moved        []Moved          // what UpdateLock changed, or a file or chart of this host
+	// Found is what charts, packs and manifests name, with all its places.
+	Found discovery.Report
+
+	closers []io.Closer
 }
 
-// Root is one image of the definition.
-type Root struct {
-	Requested  string // as the definition has it
-	Reference  string // in full: docker.io/library/nginx:1.27
-	Resolved   string // docker.io/library/nginx@sha256:...
-	Descriptor content.Descriptor
-	Platforms  []string // that travel, sorted; empty for content that has none
-	// Absent are the manifests of an index that the platforms leave out.
-	Absent []content.Descriptor
+// Close ends the use of the origins.
+func (r *Result) Close() error {
+	var failures []error
+	for _, c := range r.closers {
+		failures = append(failures, c.Close())
+	}
+	return errors.Join(failures...)
 }
 
 // Blob is a blob and where it can be fetched.
 type Blob struct {
-	Descriptor   content.Descriptor
-	Repositories []string // HOST/PATH, in the order of the definition
-	Data         []byte   // of a manifest or index; nil for other content
+	Descriptor content.Descriptor
+	Origins    []Origin // in the order of the definition
+	Data       []byte   // of a manifest or index; nil for other content
 }
 
-// Moved is a tag that names another manifest than the lock says.
+// Origin is a place that holds a blob.
+type Origin struct {
+	Name  string // HOST/PATH of a repository, or what it is on this host
+	From  Fetcher
+	Local bool // a file of this host, whose digest somebody has stated
+}
+
+// Fetcher is where a blob is fetched from.
+type Fetcher interface {
+	content.Fetcher
+	content.RangeFetcher
+}
+
+// Moved is a name that stands for other content than the lock says.
 type Moved struct {
 	Reference string `json:"reference"`
 	Old       string `json:"old"`
 	New       string `json:"new"`
 }
 
-// ErrMoved means: a locked digest is gone upstream.
+// ErrMoved means: what the lock has is gone upstream, or is not the same any more.
 var ErrMoved = errors.New("gone upstream")
 
 // ErrPlatform means: an image lacks a platform that is asked for.
 var ErrPlatform = errors.New("platform not there")
 
-// Resolve resolves every image of a definition, many at once. Its error names
-// every image that failed.
-func Resolve(ctx context.Context, def *definition.Bundle, regs Registries, opts Options) (*Result, error) {
+// Resolve resolves everything in a definition and every image that it needs,
+// many at once. Its error names everything that failed. The caller closes the
+// result when nothing is fetched from it any more.
+func Resolve(ctx context.Context, def *definition.Bundle, up Upstream, opts Options) (*Result, error) {
 	if err := definition.CheckPlatforms(opts.Platforms); err != nil {
 		return nil, err
 	}
-	images := def.Spec.Images
-	found := make([]*image, len(images))
-	failures := make([]error, len(images))
+	s := &session{def: def, up: up, repositories: charts.NewRepositories(up), opts: opts}
+	out, err := s.resolve(ctx)
+	if err != nil {
+		return nil, errors.Join(err, (&Result{closers: s.closers}).Close())
+	}
+	out.closers = s.closers
+	return out, nil
+}
+
+func (s *session) resolve(ctx context.Context) (*Result, error) {
+	var images []func(context.Context) (*item, error)
+	for _, img := range s.def.Spec.Images {
+		images = append(images, func(ctx context.Context) (*item, error) { return s.image(ctx, img, archive.RootImage) })
+	}
+	items, err := s.all(ctx, append(images, s.others()...))
+	if err != nil {
+		return nil, err
+	}
+	if err := solve(items); err != nil {
+		return nil, err
+	}
+	needed, err := s.needed(ctx, items)
+	if err != nil {
+		return nil, err
+	}
+	out, err := collect(append(items, needed...))
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.def.Spec.AllowMissing {
+		out.AllowMissing = append(out.AllowMissing, archive.Allowance{Match: a.Match, Reason: a.Reason})
+	}
+	return out, closure.Missing(out.Roots, out.AllowMissing)
+}
+
+// session is one call of Resolve.
+type session struct {
+	def          *definition.Bundle
+	up           Upstream
+	repositories *charts.Repositories
+	opts         Options
+	keys         verifiers
+
+	mu      sync.Mutex
+	closers []io.Closer
+}
+
+// others returns how to resolve what is no image, in the order of the definition.
+func (s *session) others() []func(context.Context) (*item, error) {
+	var out []func(context.Context) (*item, error)
+	spec := s.def.Spec
+	for _, c := range spec.Charts {
+		out = append(out, func(ctx context.Context) (*item, error) { return s.chart(ctx, c) })
+	}
+	for _, p := range spec.Packs {
+		out = append(out, func(ctx context.Context) (*item, error) { return s.pack(ctx, p) })
+	}
+	for _, m := range spec.Manifests {
+		out = append(out, func(context.Context) (*item, error) { return s.manifests(m) })
+	}
+	for _, f := range spec.Files {
+		out = append(out, func(ctx context.Context) (*item, error) { return s.file(ctx, f) })
+	}
+	return out
+}
+
+// needed resolves the images that items need and the definition does not list.
+func (s *session) needed(ctx context.Context, items []*item) ([]*item, error) {
+	var report discovery.Report
+	for _, it := range items {
+		report = report.Merge(it.found)
+	}
+	var steps []func(context.Context) (*item, error)
+	for _, n := range closure.Unmet(closure.Needs(report), rootsOf(items), s.def.Spec.AllowMissing) {
+		if n.Kind != archive.RootImage {
+			continue // a chart cannot be guessed where to get; closure.Missing tells of it
+		}
+		steps = append(steps, func(ctx context.Context) (*item, error) {
+			it, err := s.image(ctx, definition.Image{Ref: n.Reference}, archive.RootImage)
+			if err != nil {
+				return nil, needFailed(n, err)
+			}
+			return it, nil
+		})
+	}
+	return s.all(ctx, steps)
+}
+
+func rootsOf(items []*item) []archive.Root {
+	var out []archive.Root
+	for _, it := range items {
+		out = append(out, it.roots...)
+	}
+	return out
+}
+
+// all takes steps, many at once; one that fails does not keep the others from being taken.
+func (s *session) all(ctx context.Context, steps []func(context.Context) (*item, error)) ([]*item, error) {
+	found := make([]*item, len(steps))
+	failures := make([]error, len(steps))
 	g, inner := errgroup.WithContext(ctx)
-	g.SetLimit(cmp.Or(opts.Jobs, defaultJobs))
-	for i := range images {
+	g.SetLimit(cmp.Or(s.opts.Jobs, defaultJobs))
+	for i, step := range steps {
 		g.Go(func() error {
-			found[i], failures[i] = resolveImage(inner, def, images[i], regs, opts)
-			return ctx.Err() // one image's failure does not keep the others from being looked at
+			found[i], failures[i] = step(inner)
+			return ctx.Err()
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if err := joinFailures(failures); err != nil {
-		return nil, err
-	}
-	return collect(found)
+	return found, joinFailures(failures)
 }
 
 // maxFailures is how many failures are told one by one.
@@ -122,187 +245,89 @@ func joinFailures(failures []error) error {
 	if total == 1 {
 		return fmt.Errorf("resolving %w", failures[0])
 	}
-	return fmt.Errorf("resolving: %d images failed:\n%w", total, errors.Join(failures...))
+	return fmt.Errorf("resolving: %d failed:\n%w", total, errors.Join(failures...))
 }
 
-// image is one image as it was found.
-type image struct {
-	root   Root
+// item is one thing of the definition as it was found.
+type item struct {
+	roots  []archive.Root // the thing itself, then what belongs to it
 	blobs  []Blob
-	locked definition.LockedImage
-	moved  *Moved
+	images []definition.LockedImage
+	charts []definition.LockedChart
+	files  []definition.LockedFile
+	moved  []Moved
+	found  discovery.Report
+	packs  []*packs.Pack
 }
 
-func resolveImage(ctx context.Context, def *definition.Bundle, asked definition.Image, regs Registries, opts Options) (*image, error) {
-	named, err := asked.Reference()
-	if err != nil {
+// collect puts items together.
+func collect(items []*item) (*Result, error) {
+	out := &Result{Lock: definition.NewLock([]definition.LockedImage{})}
+	at := map[digest.Digest]int{}
+	for _, it := range items {
+		out.Roots = append(out.Roots, it.roots...)
+		out.Lock.Images = append(out.Lock.Images, it.images...)
+		out.Lock.Charts = append(out.Lock.Charts, it.charts...)
+		out.Lock.Files = append(out.Lock.Files, it.files...)
+		out.Moved = append(out.Moved, it.moved...)
+		out.Found = out.Found.Merge(it.found)
+		for _, b := range it.blobs {
+			if err := out.add(at, b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := distinct(out.Roots); err != nil {
 		return nil, err
 	}
-	repo := named.Name()
-	src, err := regs.Repository(ctx, repo)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", asked.Ref, err)
-	}
-	platforms := wanted(def, asked, opts)
-	r := &resolver{src: src, repo: repo, named: named, wanted: platforms}
-	locked, isLocked := opts.Lock.Find(named.String())
-	if isLocked && !opts.UpdateLock {
-		err = r.resolveLocked(ctx, locked)
-	} else {
-		err = r.resolve(ctx, refOf(named))
-	}
-	if err == nil {
-		err = r.walk(ctx)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", asked.Ref, err)
-	}
-	d := r.desc
-	img := &image{blobs: r.blobs, root: Root{Requested: asked.Ref, Reference: named.String(), Resolved: repo + "@" + d.Digest.String(),
-		Descriptor: d, Platforms: r.carried(), Absent: r.absent},
-		locked: definition.LockedImage{Ref: named.String(), Digest: d.Digest.String(), MediaType: d.MediaType, Size: d.Size, Platforms: platforms}}
-	if isLocked && locked.Digest != d.Digest.String() {
-		img.moved = &Moved{Reference: named.String(), Old: locked.Digest, New: d.Digest.String()}
-	}
-	return img, nil
-}
-
-// wanted returns the platforms to carry of an image, sorted; none means all.
-func wanted(def *definition.Bundle, asked definition.Image, opts Options) []string {
-	platforms := def.Spec.Platforms
-	if len(opts.Platforms) > 0 {
-		platforms = opts.Platforms
-	}
-	if len(asked.Platforms) > 0 {
-		platforms = asked.Platforms
-	}
-	platforms = slices.Clone(platforms)
-	slices.Sort(platforms)
-	return platforms
-}
-
-// refOf returns what to ask a registry for: the digest, else the tag.
-func refOf(named reference.Named) string {
-	if d, ok := named.(reference.Digested); ok {
-		return d.Digest().String()
-	}
-	return tagOf(named)
-}
-
-func tagOf(named reference.Named) string {
-	if t, ok := named.(reference.Tagged); ok {
-		return t.Tag()
-	}
-	return ""
-}
-
-// resolver resolves one image.
-type resolver struct {
-	src    content.Source
-	repo   string
-	named  reference.Named
-	wanted []string
-
-	desc      content.Descriptor
-	blobs     []Blob
-	at        map[digest.Digest]int  // where in blobs
-	walked    map[digest.Digest]bool // the manifests that were read; the value tells whether they travel
-	bytes     int64                  // of the manifests that were read
-	platforms []string
-	absent    []content.Descriptor
-}
-
-func (r *resolver) resolve(ctx context.Context, ref string) error {
-	d, err := r.src.Resolve(ctx, ref)
-	if err != nil {
-		return err
-	}
-	if want, err := digest.Parse(ref); err == nil && want != d.Digest {
-		return fmt.Errorf("asked for %s, the registry answered with %s: %w", want, d.Digest, content.ErrMismatch)
-	}
-	r.desc = content.Bare(d)
-	return nil
-}
-
-// resolveLocked takes the digest of the lock. When that is gone it says what
-// its tag names now.
-func (r *resolver) resolveLocked(ctx context.Context, locked definition.LockedImage) error {
-	err := r.resolve(ctx, locked.Digest)
-	if !errors.Is(err, content.ErrNotFound) {
-		return err
-	}
-	now := "has no such manifest any more"
-	if tag := tagOf(r.named); tag != "" {
-		if d, tagErr := r.src.Resolve(ctx, tag); tagErr == nil {
-			now = "now has " + d.Digest.String() + " under this tag"
-		} else if errors.Is(tagErr, content.ErrNotFound) {
-			now = "has neither that nor the tag any more"
-		}
-	}
-	return problem.New(problem.Failed, "accept what is there now with --update-lock, or bring back what was locked",
-		"it was %s in the lock, %s %s: %w", locked.Digest, r.repo, now, errors.Join(ErrMoved, err))
-}
-
-// collect puts what was found of each image together.
-func collect(found []*image) (*Result, error) {
-	out := &Result{}
-	at := map[digest.Digest]int{}
-	var locked []definition.LockedImage
-	for _, img := range found {
-		out.Roots = append(out.Roots, img.root)
-		locked = append(locked, img.locked)
-		if img.moved != nil {
-			out.Moved = append(out.Moved, *img.moved)
-		}
-		for _, b := range img.blobs {
-			i, ok := at[b.Descriptor.Digest]
-			if !ok {
-				at[b.Descriptor.Digest] = len(out.Blobs)
-				out.Blobs = append(out.Blobs, b)
-				continue
-			}
-			have := &out.Blobs[i]
-			if have.Descriptor.Size != b.Descriptor.Size {
-				return nil, fmt.Errorf("%s has %d bytes in %s and %d in %s: %w", b.Descriptor.Digest,
-					have.Descriptor.Size, have.Repositories[0], b.Descriptor.Size, b.Repositories[0], content.ErrMismatch)
-			}
-			if !slices.Contains(have.Repositories, b.Repositories[0]) {
-				have.Repositories = append(have.Repositories, b.Repositories[0])
-			}
-			if have.Data == nil && b.Data != nil {
-				have.Data, have.Descriptor.MediaType = b.Data, b.Descriptor.MediaType
-			}
-		}
-	}
+	out.Lock.Charts = unique(out.Lock.Charts)
 	slices.SortFunc(out.Blobs, func(a, b Blob) int { return cmp.Compare(a.Descriptor.Digest, b.Descriptor.Digest) })
-	out.Lock = definition.NewLock(locked)
 	return out, nil
 }
 
-// carried returns the platforms that travel, sorted, each once.
-func (r *resolver) carried() []string {
-	out := slices.Clone(r.platforms)
-	slices.Sort(out)
-	return slices.Compact(out)
+// add notes a blob, each digest once with all its origins.
+func (r *Result) add(at map[digest.Digest]int, b Blob) error {
+	i, ok := at[b.Descriptor.Digest]
+	if !ok {
+		at[b.Descriptor.Digest] = len(r.Blobs)
+		r.Blobs = append(r.Blobs, b)
+		return nil
+	}
+	have := &r.Blobs[i]
+	if have.Descriptor.Size != b.Descriptor.Size {
+		return fmt.Errorf("%s has %d bytes in %s and %d in %s: %w", b.Descriptor.Digest,
+			have.Descriptor.Size, have.Origins[0].Name, b.Descriptor.Size, b.Origins[0].Name, content.ErrMismatch)
+	}
+	for _, o := range b.Origins {
+		if !slices.ContainsFunc(have.Origins, func(h Origin) bool { return h.Name == o.Name }) {
+			have.Origins = append(have.Origins, o)
+		}
+	}
+	if have.Data == nil && b.Data != nil {
+		have.Data, have.Descriptor.MediaType = b.Data, b.Descriptor.MediaType
+	}
+	return nil
 }
 
-// missing returns the wanted platforms that nothing carried fits.
-func (r *resolver) missing() []string {
-	var out []string
-	for _, w := range r.wanted {
-		if !slices.ContainsFunc(r.platforms, func(p string) bool { return fits(p, w) }) {
-			out = append(out, w)
+// distinct refuses two roots of one reference and different content.
+func distinct(roots []archive.Root) error {
+	seen := map[string]archive.Root{}
+	for _, r := range roots {
+		if other, ok := seen[r.Reference]; ok && other.Descriptor.Digest != r.Descriptor.Digest {
+			return fmt.Errorf("%s (%s) and %s (%s) are both %s: give one of them another name or version: %w",
+				other.Requested, other.Kind, r.Requested, r.Kind, r.Reference, definition.ErrInvalid)
+		}
+		seen[r.Reference] = r
+	}
+	return nil
+}
+
+func unique(charts []definition.LockedChart) []definition.LockedChart {
+	var out []definition.LockedChart
+	for _, c := range charts {
+		if !slices.Contains(out, c) {
+			out = append(out, c)
 		}
 	}
 	return out
-}
-
-func (r *resolver) checkPlatforms(has []string) error {
-	missing := r.missing()
-	if len(missing) == 0 || len(has) == 0 { // what has no platform fits everywhere
-		return nil
-	}
-	slices.Sort(has)
-	return problem.New(problem.Failed, "give this image a platforms: list of what it has and the site needs, or ask its makers for the platform",
-		"%w: %s; it has %s", ErrPlatform, strings.Join(missing, ", "), strings.Join(slices.Compact(has), ", "))
 }

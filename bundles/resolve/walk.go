@@ -29,7 +29,9 @@ const attestedDigest = "vnd.docker.reference.digest"
 
 // walk reads the manifests of the image and lists what has to be carried.
 func (r *resolver) walk(ctx context.Context) error {
-	r.at, r.walked = map[digest.Digest]int{}, map[digest.Digest]bool{}
+	if r.at == nil {
+		r.at, r.walked = map[digest.Digest]int{}, map[digest.Digest]bool{}
+	}
 	m, data, err := r.manifest(ctx, r.desc)
 	if err != nil {
 		return err
@@ -172,7 +174,7 @@ func (r *resolver) add(d content.Descriptor, data []byte) error {
 	i, known := r.at[d.Digest]
 	if !known {
 		r.at[d.Digest] = len(r.blobs)
-		r.blobs = append(r.blobs, Blob{Descriptor: content.Bare(d), Repositories: []string{r.repo}, Data: data})
+		r.blobs = append(r.blobs, Blob{Descriptor: content.Bare(d), Origins: []Origin{{Name: r.repo, From: r.src}}, Data: data})
 		return nil
 	}
 	have := &r.blobs[i]

@@ -16,7 +16,12 @@ import (
 const pkcs11Scheme = "pkcs11:"
 
 func isPKCS11(ref string) bool { return strings.HasPrefix(ref, pkcs11Scheme) }
-func isURI(ref string) bool    { return strings.Contains(ref, "://") && !isPKCS11(ref) }
+
+// IsFile tells whether a key is named as a file, and not by a URI of a key
+// service or a token.
+func IsFile(ref string) bool { return !isURI(ref) && !isPKCS11(ref) }
+
+func isURI(ref string) bool { return strings.Contains(ref, "://") && !isPKCS11(ref) }
 
 // tokenKey is a key of a PKCS#11 token, in a session that Close ends.
 type tokenKey interface {

@@ -207,14 +207,39 @@ func (c *Client) Repository(name string) (*Repository, error) {
 	}
 	host := reference.Domain(named)
 	ref := orasregistry.Reference{Registry: host, Repository: reference.Path(named)}
-	plain := slices.Contains(c.opts.PlainHTTP, host)
-	if h, _, err := net.SplitHostPort(host); err == nil && slices.Contains(c.opts.PlainHTTP, h) {
-		plain = true
-	}
+	plain := c.plainHTTP(host)
 	oras := &remote.Repository{Client: c.http, Reference: ref, PlainHTTP: plain, SkipReferrersGC: true}
 	scheme := "https"
 	if plain {
 		scheme = "http"
 	}
 	return &Repository{client: c, oras: oras, base: scheme + "://" + ref.Host() + "/v2/" + ref.Repository}, nil
+}
+
+// plainHTTP tells whether a host is spoken to without TLS.
+func (c *Client) plainHTTP(host string) bool {
+	h, _, err := net.SplitHostPort(host)
+	return slices.Contains(c.opts.PlainHTTP, host) || (err == nil && slices.Contains(c.opts.PlainHTTP, h))
+}
+
+// errEnough ends a listing early.
+var errEnough = errors.New("enough")
+
+// Repositories returns the names of at most limit repositories of a registry,
+// in its order. Many registries refuse this to all but administrators.
+func (c *Client) Repositories(ctx context.Context, host string, limit int) ([]string, error) {
+	r := &remote.Registry{RepositoryOptions: remote.RepositoryOptions{Client: c.http, PlainHTTP: c.plainHTTP(host), Reference: orasregistry.Reference{Registry: host}}}
+	var names []string
+	err := r.Repositories(ctx, "", func(page []string) error {
+		names = append(names, page...)
+		if len(names) >= limit {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		at := &Repository{client: c, oras: &remote.Repository{Reference: orasregistry.Reference{Registry: host, Repository: "_catalog"}}}
+		return nil, at.explain("listing the repositories of", err)
+	}
+	return names[:min(len(names), limit)], nil
 }

@@ -26,24 +26,23 @@ import (
 // Bundles returns a read-only registry of everything in the bundles. Manifests
 // are read and verified now; blobs go from the file to the client by offset,
 // and clients verify them, as they do with any registry. Where two bundles
-// disagree on a tag, it fails.
+// disagree on a tag, it fails, unless one is a delta over the other. What a
+// delta leaves out must be in another of the bundles: else it fails with
+// mirror.ErrBaseMissing.
 func Bundles(ctx context.Context, bundles []*archive.Reader, m *mirror.Mapping) (http.Handler, error) {
-	b := &backend{Funcs: &ociregistry.Funcs{}, repositories: map[string]*repository{}}
-	var roots []archive.Root
-	var from []*archive.Reader
-	for _, bundle := range bundles {
-		for _, root := range bundle.Statement().Roots {
-			roots, from = append(roots, root), append(from, bundle)
-		}
-	}
-	placements, err := m.Place(roots)
+	union := mirror.Join(bundles)
+	b := &backend{Funcs: &ociregistry.Funcs{}, union: union, repositories: map[string]*repository{}}
+	placements, err := union.Place(m)
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range placements {
-		if err := b.add(ctx, from[i], p); err != nil {
+	for _, p := range placements {
+		if err := b.add(ctx, p); err != nil {
 			return nil, fmt.Errorf("serving %s: %w", p.Root.Reference, err)
 		}
+	}
+	if err := b.lacking.Err("name the file of the base beside the delta: sealift mirror serve DELTA BASE"); err != nil {
+		return nil, err
 	}
 	return &handler{backend: b, protocol: ociserver.New(b, nil)}, nil
 }
@@ -107,7 +106,9 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 // it is made.
 type backend struct {
 	*ociregistry.Funcs // refuses everything that writes
+	union              *mirror.Union
 	repositories       map[string]*repository
+	lacking            mirror.Lacking
 }
 
 type repository struct {
@@ -128,7 +129,7 @@ type blob struct {
 	bundle *archive.Reader
 }
 
-func (b *backend) add(ctx context.Context, bundle *archive.Reader, p mirror.Placement) error {
+func (b *backend) add(ctx context.Context, p mirror.Placement) error {
 	r := b.repositories[p.Repository]
 	if r == nil {
 		r = &repository{tags: map[string]content.Descriptor{}, manifests: map[digest.Digest]manifest{}, blobs: map[digest.Digest]blob{},
@@ -142,12 +143,19 @@ func (b *backend) add(ctx context.Context, bundle *archive.Reader, p mirror.Plac
 		r.absent[d.Digest] = true
 	}
 	read := func(d content.Descriptor) ([]byte, error) {
-		_, data, err := bundle.Document(ctx, d.Digest)
+		_, data, err := p.Bundle.Document(ctx, d.Digest)
 		return data, err
 	}
 	return archive.Walk(p.Root, read, func(d content.Descriptor, m *content.Manifest, data []byte) error {
 		desc := content.Bare(d)
-		r.blobs[d.Digest] = blob{desc: desc, bundle: bundle}
+		holder := b.union.Holder(d.Digest)
+		if holder == nil && !p.Bundle.FromBase(d) {
+			return fmt.Errorf("%s (%s): %w", d.Digest, d.MediaType, archive.ErrNotClosed)
+		}
+		if holder == nil {
+			b.lacking.Add(desc, p.Root.Reference)
+		}
+		r.blobs[d.Digest] = blob{desc: desc, bundle: holder}
 		if m == nil {
 			return nil
 		}

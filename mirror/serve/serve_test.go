@@ -203,3 +203,26 @@ func TestRegistryRefuses(t *testing.T) {
 	require.Error(t, err)
 	require.NoFileExists(t, filepath.Join(dir, "nothere"))
 }
+
+func TestServeDelta(t *testing.T) {
+	b := archivetest.New(t)
+	b.Root("docker.io/team/a:latest", b.Image("amd64", "shared layer", "old"))
+	base := archivetest.Open(t, b.Write())
+	b = archivetest.New(t)
+	b.Root("docker.io/team/a:latest", b.Image("amd64", "shared layer", "new"))
+	b.Over(base)
+	delta := archivetest.Open(t, b.Write())
+
+	m, err := mirror.ParseMapping("", nil)
+	require.NoError(t, err)
+	_, err = serve.Bundles(t.Context(), []*archive.Reader{delta}, m)
+	require.ErrorIs(t, err, mirror.ErrBaseMissing)
+	require.ErrorContains(t, err, "2 blobs, ")
+	require.Contains(t, problem.Remedies(err)[0], "serve DELTA BASE")
+
+	for _, readers := range [][]*archive.Reader{{delta, base}, {base, delta}} {
+		got, err := images.Pull(start(t, readers...) + "/team/a:latest")
+		require.NoError(t, err)
+		require.Equal(t, delta.Statement().Roots[0].Descriptor.Digest.String(), got, "of a delta and its base, the delta counts")
+	}
+}

@@ -1,7 +1,8 @@
 // Command demo goes the whole way of a bundle on one machine, by the commands
-// that a person would type: an "upstream" registry with real images, a signed
-// bundle, a damaged copy that is refused, and a "dark" registry that is filled
-// when upstream is gone. It ends with a table of what was done, and fails as
+// that a person would type: an "upstream" registry with real, signed images, a
+// bundle of a chart, packs and a file that finds these images by itself, a
+// damaged copy that is refused, a "dark" registry that is filled when upstream
+// is gone, and a delta for what changed since. It ends with a table of what was done, and fails as
 // soon as a step does not do what it should.
 package main
 
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,6 +25,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"golang.org/x/term"
 
+	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/test/images"
 )
 
@@ -96,8 +99,10 @@ const (
 
 func (d *demo) steps() []step {
 	return []step{
-		{"An upstream registry, with images of the suite's own programs", d.fillUpstream},
 		{"A key pair to sign with", d.key},
+		{"An upstream registry, with signed images of the suite's own programs", d.fillUpstream},
+		{"What a bundle shall carry: a chart, two packs, a file", d.define},
+		{"The images that the chart needs are found", d.discover},
 		{"Everything into one signed file", d.create},
 		{"What is in it", d.inspect},
 		{"A copy with one bit changed is refused", d.damage},
@@ -107,6 +112,8 @@ func (d *demo) steps() []step {
 		{"Once more: nothing has to be sent", d.pushAgain},
 		{"Images pulled from the dark registry are the same", d.pull},
 		{"Images pulled straight from the file are the same", d.serve},
+		{"The chart and the file are taken out again", d.extract},
+		{"Next time only what changed: a delta from the site's receipt", d.delta},
 	}
 }
 
@@ -140,10 +147,23 @@ func (d *demo) fillUpstream() (string, error) {
 		return "", err
 	}
 	d.digests[multi] = digest
-	for _, name := range []string{suite, multi} {
-		fmt.Printf("%s/%s is %s\n", d.upstream.host, name, d.digests[name])
+	return "2 images, one of them for two platforms", d.signImages()
+}
+
+// signImages signs the images as their makers would, with cosign.
+func (d *demo) signImages() error {
+	signer, err := sign.NewSigner(d.ctx, filepath.Join(d.dir, "cosign.key"), sign.Options{Passphrase: func() ([]byte, error) { return []byte("demo"), nil }})
+	if err != nil {
+		return err
 	}
-	return "2 images, one of them for two platforms", d.define()
+	defer signer.Close()
+	for _, name := range []string{suite, multi} {
+		if err := images.Sign(d.ctx, d.upstream.host+"/"+name, signer); err != nil {
+			return err
+		}
+		fmt.Printf("%s/%s is %s, signed\n", d.upstream.host, name, d.digests[name])
+	}
+	return nil
 }
 
 // buildHello builds the little program for two platforms.
@@ -161,17 +181,64 @@ func (d *demo) buildHello() (map[string]string, error) {
 	return builds, nil
 }
 
-func (d *demo) define() error {
-	text := fmt.Sprintf(`apiVersion: sealift.dev/v1
+// define writes the definition and what it names: the suite's own chart, two
+// packs of which one needs the other, and a file.
+func (d *demo) define() (string, error) {
+	for from, to := range map[string]string{"manifests/charts/sealift-registry": "registry-chart", "test/demo/testdata/packs/hello": "hello", "test/demo/testdata/packs/hello-base": "hello-base"} {
+		if err := d.copyFolder(from, to); err != nil {
+			return "", err
+		}
+	}
+	files := map[string]string{"disk.ova": strings.Repeat("a machine image, or any other file\n", 100_000),
+		"registry.values.yaml": fmt.Sprintf("image: {repository: %s/sealift/cli, tag: demo}\n", d.upstream.host),
+		"bundle.yaml": fmt.Sprintf(`apiVersion: sealift.dev/v1
 kind: Bundle
 metadata: {name: demo, version: 1.0.0}
 spec:
-  images:
-    - %s/%s
-    - %s/%s
-`, d.upstream.host, suite, d.upstream.host, multi)
-	fmt.Printf("$ cat bundle.yaml\n%s", text)
-	return os.WriteFile(filepath.Join(d.dir, "bundle.yaml"), []byte(text), 0o600)
+  charts:
+    - {path: ./registry-chart, values: [registry.values.yaml]}
+  packs:
+    - ./hello-base
+    - {path: ./hello, presets: [high-availability, spread]}
+  files: [./disk.ova]
+  verify:
+    - {match: %s/sealift/*, key: cosign.pub}
+`, d.upstream.host)}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(d.dir, name), []byte(text), 0o600); err != nil {
+			return "", err
+		}
+	}
+	fmt.Printf("$ cat bundle.yaml\n%s", files["bundle.yaml"])
+	return "no image is listed: they are found", nil
+}
+
+// copyFolder copies a folder of the source tree; UPSTREAM in its files becomes
+// the address of the registry.
+func (d *demo) copyFolder(from, to string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(d.dir, to, rel)
+		return errors.Join(os.MkdirAll(filepath.Dir(target), 0o700), os.WriteFile(target, bytes.ReplaceAll(data, []byte("UPSTREAM"), []byte(d.upstream.host)), 0o600))
+	})
+}
+
+func (d *demo) discover() (string, error) {
+	out, err := d.sh("bundle", "discover", "registry-chart", "-f", "registry.values.yaml")
+	if err == nil && !strings.Contains(out, suite) {
+		err = errors.New("the image of the chart was not found")
+	}
+	return "1 image, certain", err
 }
 
 func (d *demo) key() (string, error) {
@@ -195,7 +262,7 @@ func (d *demo) inspect() (string, error) {
 	if err == nil && !strings.Contains(out, suite) {
 		err = errors.New("the bundle does not list " + suite)
 	}
-	return "2 images", err
+	return "2 images, a chart, 2 packs, a file", err
 }
 
 func (d *demo) damage() (string, error) {
@@ -232,8 +299,9 @@ func (d *demo) cross() (string, error) {
 }
 
 func (d *demo) push() (string, error) {
-	_, err := d.sh("mirror", "push", "demo.tar", d.dark.host+"/site", "--key", "cosign.pub", "--plain-http", d.dark.host)
-	return d.dark.host + "/site", err
+	_, err := d.sh("mirror", "push", "demo.tar", d.dark.host+"/site", "--key", "cosign.pub", "--plain-http", d.dark.host,
+		"--receipt", "receipt.json", "--receipt-key", "cosign.key")
+	return d.dark.host + "/site, with a receipt", err
 }
 
 func (d *demo) pushAgain() (string, error) {
@@ -253,6 +321,43 @@ func (d *demo) serve() (string, error) {
 		return "", err
 	}
 	return d.compare(s.host)
+}
+
+func (d *demo) extract() (string, error) {
+	if _, err := d.sh("bundle", "extract", "demo.tar", "sealift-registry", "disk.ova", "--key", "cosign.pub", "-o", "out"); err != nil {
+		return "", err
+	}
+	want, err := os.ReadFile(filepath.Join(d.dir, "disk.ova"))
+	if err != nil {
+		return "", err
+	}
+	got, err := os.ReadFile(filepath.Join(d.dir, "out", "disk.ova"))
+	if err == nil && !bytes.Equal(want, got) {
+		err = errors.New("the file is another one")
+	}
+	return "sealift-registry-0.1.0.tgz, disk.ova", err
+}
+
+// delta changes the file and carries that alone.
+func (d *demo) delta() (string, error) {
+	if err := os.WriteFile(filepath.Join(d.dir, "disk.ova"), []byte("a new machine image\n"), 0o600); err != nil {
+		return "", err
+	}
+	if err := d.start(&d.upstream, "registry", "serve", "--data", "upstream", "--addr", d.upstream.host); err != nil {
+		return "", err
+	}
+	if _, err := d.sh("bundle", "create", "-f", "bundle.yaml", "-o", "delta.tar", "--key", "cosign.key", "--plain-http", d.upstream.host,
+		"--base", "receipt.json", "--base-key", "cosign.pub"); err != nil {
+		return "", err
+	}
+	if _, err := d.sh("mirror", "push", "delta.tar", d.dark.host+"/site", "--key", "cosign.pub", "--plain-http", d.dark.host); err != nil {
+		return "", err
+	}
+	info, err := os.Stat(filepath.Join(d.dir, "delta.tar"))
+	if err != nil {
+		return "", err
+	}
+	return "delta.tar, " + humanize.IBytes(uint64(info.Size())), nil
 }
 
 // compare pulls every image whole and compares its digest with upstream's.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -18,7 +19,9 @@ type server struct {
 // start runs sealift as a server on a free port and waits for its address,
 // which is the first line that it prints.
 func (d *demo) start(s *server, args ...string) error {
-	args = append(args, "--addr", "127.0.0.1:0")
+	if !slices.Contains(args, "--addr") {
+		args = append(args, "--addr", "127.0.0.1:0")
+	}
 	fmt.Printf("$ sealift %s &\n", strings.Join(args, " "))
 	s.cmd = exec.CommandContext(d.ctx, d.sealift, args...)
 	s.cmd.Dir, s.cmd.Stderr = d.dir, os.Stderr

@@ -117,10 +117,20 @@ func checkThrough(e Edge) string {
 	default:
 		return ""
 	}
+	if e.Through && rendersCharts(e.From) {
+		return "" // Helm itself depends on them
+	}
 	if strings.HasPrefix(e.To, "k8s.io/") || strings.HasPrefix(e.To, "sigs.k8s.io/controller-runtime") {
 		return "bundles and mirror work without Kubernetes' libraries"
 	}
 	return ""
+}
+
+// rendersCharts tells whether a package may depend on Helm: charts does, and
+// so does what stands above it within bundles. Reading, verifying and pushing a
+// bundle need none of it.
+func rendersCharts(importPath string) bool {
+	return slices.Contains([]string{"bundles", "bundles/charts", "bundles/closure", "bundles/resolve"}, strings.TrimPrefix(importPath, Module+"/"))
 }
 
 // layer returns the top-level folder of a package of the module, or nothing.

@@ -4,20 +4,26 @@ package script_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"helm.sh/helm/v3/pkg/repo"
 
+	"github.com/sealift/sealift/bundles/charts"
 	"github.com/sealift/sealift/cmd/sealift/cli"
 	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/images"
@@ -38,17 +44,23 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cosign, err := filepath.Abs("../../.tools/bin/cosign")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("COSIGN_PASSWORD", "a passphrase")
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, ".docker"))
 			env.Setenv("VECTORS", vectors)
+			env.Setenv("COSIGN", cosign)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"agekey": agekey, "join": join, "s3": s3, "web": web,
+			"agekey": agekey, "join": join, "s3": s3, "files": files,
 			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
+			"chart": chart, "web": web, "timeless": timeless,
 		},
 		RequireExplicitExec: true,
 	})
@@ -117,4 +129,48 @@ func subst(ts *testscript.TestScript, _ bool, args []string) {
 	data, err := os.ReadFile(path)
 	ts.Check(err)
 	ts.Check(os.WriteFile(path, []byte(os.Expand(string(data), ts.Getenv)), 0o600))
+}
+
+// chart FILE NAME VERSION IMAGE makes a packed chart whose values name an image.
+func chart(ts *testscript.TestScript, _ bool, args []string) {
+	c, err := charts.LoadFS(fstest.MapFS{
+		"Chart.yaml": {Data: fmt.Appendf(nil, "apiVersion: v2\nname: %s\nversion: %s\n", args[1], args[2])},
+		"templates/pod.yaml": {Data: fmt.Appendf(nil,
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: %q}]}\n", args[3])}})
+	ts.Check(err)
+	path := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+	ts.Check(os.WriteFile(path, c.Archive, 0o600))
+}
+
+// web NAME serves a folder over HTTP, with an index of the charts in it, and
+// puts its URL into $NAME.
+func web(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	files := http.FileServer(http.Dir(dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/index.yaml" {
+			files.ServeHTTP(w, r)
+			return
+		}
+		index, err := repo.IndexDirectory(dir, "")
+		if err == nil {
+			err = json.NewEncoder(w).Encode(index)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
+}
+
+// timeless FILE... puts one time into receipts, so that they can be compared.
+func timeless(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		path := ts.MkAbs(name)
+		data, err := os.ReadFile(path)
+		ts.Check(err)
+		ts.Check(os.WriteFile(path, regexp.MustCompile(`"time":"[^"]*"`).ReplaceAll(data, []byte(`"time":""`)), 0o600))
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,6 +96,40 @@ func (b *Builder) Root(reference string, d content.Descriptor, absent ...content
 	b.Contents.Roots = append(b.Contents.Roots, archive.Root{Kind: archive.RootImage, Requested: reference, Reference: reference,
 		Resolved: reference + "@" + d.Digest.String(), Descriptor: content.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size},
 		Platforms: []string{}, Absent: absent})
+}
+
+// Artifact adds an artifact of one layer. With a subject it is a referrer.
+func (b *Builder) Artifact(artifactType, layer string, subject *content.Descriptor) content.Descriptor {
+	config := ocispec.DescriptorEmptyJSON
+	config.Data = nil
+	b.Blob(config.MediaType, []byte("{}"))
+	if subject != nil {
+		bare := content.Bare(*subject)
+		subject = &bare
+	}
+	return b.Document(ocispec.MediaTypeImageManifest, ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		ArtifactType: artifactType, Config: config, Layers: []content.Descriptor{b.Blob("application/octet-stream", []byte(layer))}, Subject: subject})
+}
+
+// Referrer asks for a referrer under a full reference.
+func (b *Builder) Referrer(reference string, d, subject content.Descriptor) {
+	b.Root(reference, d)
+	root := &b.Contents.Roots[len(b.Contents.Roots)-1]
+	root.Kind, root.Subject = archive.RootReferrer, subject.Digest
+}
+
+// Over makes the bundle a delta over these.
+func (b *Builder) Over(bases ...*archive.Reader) {
+	for _, base := range bases {
+		s := base.Statement()
+		b.Contents.Bases = append(b.Contents.Bases, archive.Base{Name: s.Name, Version: s.Version, Statement: base.StatementDigest()})
+	}
+	b.Contents.Has = func(d content.Descriptor) bool {
+		return slices.ContainsFunc(bases, func(base *archive.Reader) bool {
+			have, ok := base.Blob(d.Digest)
+			return ok && have.Size == d.Size
+		})
+	}
 }
 
 // Layout plans the bundle.

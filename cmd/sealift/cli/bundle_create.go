@@ -1,19 +1,24 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
 )
 
 type createFlags struct {
 	definition, output, lock, key string
+	bases, baseKeys               []string
 	opts                          bundles.CreateOptions
 	registry                      registryFlags
 	target                        targetFlags
@@ -25,14 +30,16 @@ func (a *app) bundleCreate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create -f bundle.yaml -o FILE --key KEY",
 		Short: "Make a signed bundle out of a definition",
-		Long: `Resolves every image of the definition, writes what it found to the lock file, and streams everything into one signed
-file. A run that was interrupted goes on where it was when the same command is run again. With the lock file the same bytes
-come out again; if an image of the lock is gone upstream, the command says what moved.
+		Long: `Resolves everything in the definition, looks through its charts, packs and manifests for the images that they need, writes
+what it found to the lock file, and streams everything into one signed file. Signatures, attestations and whatever else refers to an image
+travel with it. If something needed is not there, nothing is made. A run that was interrupted goes on where it was when the same command
+is run again. With the lock file the same bytes come out again; if something of the lock is gone upstream, the command says what moved.
 
 What is encrypted (--recipient) or goes to s3:// is written from beginning to end, without a copy in the clear on this disk:
 such a run, interrupted, begins again.`,
 		Example: `  sealift bundle create -f bundle.yaml -o management-plane.tar --key cosign.key
   sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64
+  sealift bundle create -f bundle.yaml -o delta.tar --key cosign.key --base management-plane.tar --base-key cosign.pub
   sealift bundle create -f bundle.yaml -o plane.tar --key cosign.key --volume-size 4GiB
   sealift bundle create -f bundle.yaml -o s3://bundles/plane.tar.age --key cosign.key --recipient age1...`,
 		Args: cobra.NoArgs,
@@ -45,6 +52,8 @@ such a run, interrupted, begins again.`,
 	fl.StringVar(&f.lock, "lock", "", "the lock `file` (default: bundle.lock.yaml beside the definition)")
 	fl.BoolVar(&f.opts.UpdateLock, "update-lock", false, "resolve every tag again and write a new lock")
 	fl.StringSliceVar(&f.opts.Platforms, "platform", nil, "carry only these `platforms`, such as linux/amd64,linux/arm64 (default: those of the definition, else all)")
+	fl.StringArrayVar(&f.bases, "base", nil, "leave out what this older bundle, or this receipt of a registry, has: a `FILE`; may be repeated")
+	fl.StringArrayVar(&f.baseKeys, "base-key", nil, "public `key` that a base is signed with; may be repeated")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
 	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to fetch at once (default 6)")
@@ -68,6 +77,9 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	if f.opts.Target, err = f.target.options(); err != nil {
 		return err
 	}
+	if f.opts.Bases, err = f.openBases(ctx); err != nil {
+		return err
+	}
 	client, err := f.registry.client("")
 	if err != nil {
 		return err
@@ -78,7 +90,7 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 			return err
 		}
 	}
-	a.note("resolving %s", plural(len(def.Spec.Images), "image"))
+	a.note("resolving %s", asked(def.Spec))
 	reporter, wait := a.progress()
 	f.opts.Progress = reporter
 	created, err := bundles.Create(ctx, def, sources{client}, signer, f.output, f.opts)
@@ -87,6 +99,50 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 		return err
 	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
+}
+
+// openBases reads what a delta leaves out.
+func (f *createFlags) openBases(ctx context.Context) ([]*bundles.Base, error) {
+	var keys []archive.Verifier
+	for _, ref := range f.baseKeys {
+		v, err := sign.NewVerifier(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, v)
+	}
+	var out []*bundles.Base
+	for _, path := range f.bases {
+		b, err := bundles.OpenBase(ctx, path, f.opts.Target.Options, keys...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// asked says what a definition lists.
+func asked(s definition.Spec) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{len(s.Images), "image"}, {len(s.Charts), "chart"}, {len(s.Packs), "pack"}, {len(s.Manifests), "manifest set"}, {len(s.Files), "file"}} {
+		if p.n > 0 {
+			parts = append(parts, plural(p.n, p.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// contents says what a bundle carries.
+func contents(counts []bundles.Count) string {
+	var parts []string
+	for _, c := range counts {
+		parts = append(parts, plural(c.Count, c.Kind))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // load checks the flags and reads the definition and its lock.
@@ -114,7 +170,7 @@ func createdTable(w io.Writer, c *bundles.Created, lock string) {
 	for _, m := range c.Moved {
 		fmt.Fprintf(w, "moved: %s was %s, is %s\n", m.Reference, m.Old, m.New)
 	}
-	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, plural(c.Images, "image"), plural(c.Blobs, "blob"), size(c.Size))
+	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, contents(c.Contents), plural(c.Blobs, "blob"), size(c.Size))
 	switch {
 	case c.DryRun:
 		fmt.Fprintf(w, "would make %s: %s\n", c.File, what)
@@ -125,6 +181,9 @@ func createdTable(w io.Writer, c *bundles.Created, lock string) {
 		if c.Resumed > 0 {
 			fmt.Fprintf(w, "  of it %s were left by an interrupted run\n", size(c.Resumed))
 		}
+	}
+	if c.FromBase > 0 {
+		fmt.Fprintf(w, "  delta: %s are left to its base\n", size(c.FromBase))
 	}
 	fmt.Fprintf(w, "  statement %s\n  lock      %s\n", c.Statement, lock)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,10 +17,10 @@ func (a *app) bundleInspect() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what is inside a bundle",
-		Long: `Shows the images of a bundle, their platforms, sizes and where they came from. Only the head of the file is
+		Long: `Shows what a bundle carries: images, charts, packs, manifests and files, with platforms, sizes and where they came from. Only the head of the file is
 read, whatever its size. Without --key the signature is not checked, and the output says so.`,
 		Example: `  sealift bundle inspect management-plane.tar
-  sealift bundle inspect management-plane.tar -o json | jq -r '.images[].reference'`,
+  sealift bundle inspect management-plane.tar -o json | jq -r '.contents[] | select(.kind == "image") | .reference'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
@@ -50,13 +51,37 @@ func inspectionTable(w io.Writer, i *bundles.Inspection) {
 	}
 	table(w, [][]string{{"bundle:", i.Name + " " + i.Version}, {"size:", size(i.Size) + " in " + plural(i.Blobs, "blob")},
 		{"statement:", i.Statement}, {"signature:", signature}})
+	for _, b := range i.Bases {
+		fmt.Fprintf(w, "delta of:    %s %s (statement %s)\n", b.Name, b.Version, b.Statement)
+	}
+	if n := i.FromBase.Blobs; n > 0 {
+		fmt.Fprintf(w, "left out:    %s, %s, which the site must have\n", plural(n, "blob"), size(i.FromBase.Bytes))
+	}
 	fmt.Fprintln(w)
-	rows := [][]string{{"IMAGE", "PLATFORMS", "SIZE", "DIGEST"}}
-	for _, img := range i.Images {
-		rows = append(rows, []string{img.Reference, platforms(img.Platforms, img.Absent), size(img.Size), shortName(img.Digest)})
+	belongs := map[string]int{} // how many referrers and values belong to a digest
+	for _, root := range i.Contents {
+		if root.Subject != "" {
+			belongs[root.Subject]++
+		}
+	}
+	rows := [][]string{{"KIND", "REFERENCE", "PLATFORMS", "SIZE", "WITH IT", "DIGEST"}}
+	for _, root := range i.Contents {
+		if root.Subject == "" {
+			rows = append(rows, []string{root.Kind, root.Reference, platforms(root.Platforms, root.Absent), size(root.Size), dash(belongs[root.Digest]), shortName(root.Digest)})
+		}
 	}
 	table(w, rows)
-	fmt.Fprintln(w, "\nSizes count layers that images share once for each of them. Full digests and sources: -o json")
+	for _, a := range i.AllowMissing {
+		fmt.Fprintf(w, "may be missing: %s %s\n", a.Match, a.Reason)
+	}
+	fmt.Fprintln(w, "\nSizes count layers that images share once for each of them. WITH IT counts signatures, attestations, values and the like. All of it: -o json")
+}
+
+func dash(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.Itoa(n)
 }
 
 func platforms(here, absent []string) string {

@@ -58,8 +58,9 @@ func (a *app) bundleVerify() *cobra.Command {
 		Use:   "verify FILE --key PUB",
 		Short: "Check signature, every byte and completeness of a bundle",
 		Long: `Checks the signature before anything else is believed, then every byte of the file, many blobs at once,
-then that nothing is missing that an image needs. All faults are listed, not only the first. Volumes (FILE.001, ...) are
-read in place, as are https:// and s3:// addresses and what is encrypted with age.`,
+then that nothing is missing: every part of every image, and every image that the charts, packs and manifests in the bundle name
+at the values that travel with them. All faults are listed, not only the first. Volumes (FILE.001, ...)
+are read in place, as are https:// and s3:// addresses and what is encrypted with age; nothing else asks the network.`,
 		Example: `  sealift bundle verify management-plane.tar --key cosign.pub
   sealift bundle verify https://files.site/management-plane.tar --key cosign.pub`,
 		Args: cobra.ExactArgs(1),
@@ -88,7 +89,7 @@ read in place, as are https:// and s3:// addresses and what is encrypted with ag
 
 func verificationTable(w io.Writer, v *bundles.Verification) {
 	if v.Valid {
-		fmt.Fprintf(w, "%s %s is whole: signature, %s, %s, %s\n", v.Name, v.Version, plural(v.Blobs, "blob"), plural(v.Roots, "image"), size(v.Bytes))
+		fmt.Fprintf(w, "%s %s is whole: signature, %s, %s, %s\n", v.Name, v.Version, plural(v.Blobs, "blob"), contents(v.Contents), size(v.Bytes))
 		return
 	}
 	fmt.Fprintf(w, "%s %s has %s:\n", v.Name, v.Version, plural(len(v.Faults), "fault"))

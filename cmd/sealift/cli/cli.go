@@ -65,8 +65,8 @@ func (a *app) root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sealift",
 		Short: "Carry everything a Kubernetes management plane needs across an air gap",
-		Long: `sealift packs images into one signed file on a connected host, and in the dark site
-verifies that file, fills a private registry from it or serves it as one.
+		Long: `sealift packs images, Helm charts, packs, manifests and files into one signed file on a connected host, and in the
+dark site verifies that file, fills a private registry from it or serves it as one.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 preflight failed,
 5 partly done (run the same command again to go on), 130 interrupted.
@@ -90,7 +90,7 @@ COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are
 	cmd.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	cmd.PersistentFlags().StringVar(&a.logFormat, "log-format", "text", "progress and logs as `text` or json")
 	complete(cmd, "log-format", "text", "json")
-	cmd.AddCommand(a.key(), a.bundle(), a.mirror(), a.registry(), a.man())
+	cmd.AddCommand(a.key(), a.bundle(), a.pack(), a.mirror(), a.registry(), a.man())
 	usageErrors(cmd)
 	return cmd
 }

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/distribution/reference"
 	"github.com/spf13/cobra"
@@ -45,9 +48,14 @@ func (f *registryFlags) client(host string) (*registry.Client, error) {
 // sources gives a definition's resolver the repositories of a client.
 type sources struct{ client *registry.Client }
 
-// Repository implements resolve.Registries.
+// Repository implements resolve.Upstream.
 func (s sources) Repository(_ context.Context, name string) (content.Source, error) {
 	return s.client.Repository(name)
+}
+
+// Download implements charts.Downloader.
+func (s sources) Download(ctx context.Context, url string, limit int64) ([]byte, error) {
+	return s.client.Download(ctx, url, limit)
 }
 
 // openAll opens bundles; close ends them all.
@@ -68,12 +76,17 @@ func openAll(ctx context.Context, paths []string, open bundles.OpenOptions) (rea
 	return readers, closeAll, nil
 }
 
+type pushFlags struct {
+	trust                      trust
+	out                        output
+	registry                   registryFlags
+	prefixes                   []string
+	shard, receipt, receiptKey string
+	opts                       mirror.PushOptions
+}
+
 func (a *app) mirrorPush() *cobra.Command {
-	var t trust
-	var out output
-	var opts mirror.PushOptions
-	var prefixes []string
-	var reg registryFlags
+	var f pushFlags
 	cmd := &cobra.Command{
 		Use:   "push FILE... REGISTRY[/PREFIX] --key PUB",
 		Short: "Fill a registry from bundles",
@@ -82,52 +95,140 @@ a repository that has them or sent once, then manifests, then tags. Nothing that
 interrupted push is simply repeated.
 
 docker.io/library/nginx:1.27 becomes REGISTRY/PREFIX/library/nginx:1.27: the host of the source is left out. Give
---prefix to put a source elsewhere.`,
+--prefix to put a source elsewhere.
+
+Before a delta is pushed, all that it leaves out must be in the registry, or in a base named beside it. What is missing
+is listed, and nothing is pushed.
+
+--receipt writes a signed statement of what the registry holds now, for bundle create --base on the other side.
+
+--shard I/N divides the blobs among N runs of this command, on as many machines as you like; N/N waits for the others'
+blobs and sends manifests and tags. job/N takes the place of this pod in an Indexed Job of Kubernetes for I.`,
 		Example: `  sealift mirror push management-plane.tar registry.site:5000 --key cosign.pub
-  sealift mirror push plane.tar harbor.site/mirror --key cosign.pub --prefix quay.io=quay --registry-ca ca.crt`,
+  sealift mirror push plane.tar harbor.site/mirror --key cosign.pub --prefix quay.io=quay --registry-ca ca.crt
+  sealift mirror push delta.tar base.tar registry.site:5000 --key cosign.pub --receipt receipt.json --receipt-key site.key`,
 		Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			host, base, err := splitTarget(args[len(args)-1])
-			if err != nil {
-				return err
-			}
-			m, err := mirror.ParseMapping(base, prefixes)
-			if err != nil {
-				return err
-			}
-			open, err := t.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			readers, closeAll, err := openAll(cmd.Context(), args[:len(args)-1], open)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			client, err := reg.client(host)
-			if err != nil {
-				return err
-			}
-			reporter, wait := a.progress()
-			opts.Progress = reporter
-			result, err := mirror.Push(cmd.Context(), readers, client, host, m, opts)
-			wait()
-			if err != nil {
-				return err
-			}
-			return out.print(a.Out, result, func(w io.Writer) { pushTable(w, result) })
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.runPush(cmd.Context(), args, &f) },
 	}
-	reg.addTo(cmd)
-	t.addTo(cmd)
-	out.addTo(cmd, "table", "json", "yaml")
-	cmd.Flags().StringArrayVar(&prefixes, "prefix", nil, "put images of a source elsewhere: `SOURCE=TARGET`, such as quay.io=quay; may be repeated")
-	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "only show what would be sent")
-	cmd.Flags().IntVar(&opts.Jobs, "jobs", 0, "blobs to send at once (default 8)")
+	f.registry.addTo(cmd)
+	f.trust.addTo(cmd)
+	f.out.addTo(cmd, "table", "json", "yaml")
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.prefixes, "prefix", nil, "put images of a source elsewhere: `SOURCE=TARGET`, such as quay.io=quay; may be repeated")
+	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "only show what would be sent")
+	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to send at once (default 8)")
+	fl.StringVar(&f.shard, "shard", "", "send only part `I/N` of the blobs, such as 2/4, or job/4 in an Indexed Job")
+	fl.DurationVar(&f.opts.ShardTimeout, "shard-timeout", 0, "`how long` the last shard waits without a blob of the others arriving (default 2h)")
+	fl.StringVar(&f.receipt, "receipt", "", "write what the registry holds then to `FILE`, its signature to FILE.sig")
+	fl.StringVar(&f.receiptKey, "receipt-key", "", "the site's own private `key` to sign the receipt with: a file, a KMS or a PKCS#11 URI")
 	return cmd
+}
+
+func (a *app) runPush(ctx context.Context, args []string, f *pushFlags) error {
+	host, m, err := f.check(args[len(args)-1])
+	if err != nil {
+		return err
+	}
+	open, err := f.trust.open(ctx)
+	if err != nil {
+		return err
+	}
+	readers, closeAll, err := openAll(ctx, args[:len(args)-1], open)
+	if err != nil {
+		return err
+	}
+	defer closeAll()
+	client, err := f.registry.client(host)
+	if err != nil {
+		return err
+	}
+	signer, err := a.receiptSigner(ctx, f)
+	if err != nil {
+		return err
+	}
+	reporter, wait := a.progress()
+	f.opts.Progress = reporter
+	result, err := mirror.Push(ctx, readers, client, host, m, f.opts)
+	wait()
+	if err != nil {
+		return err
+	}
+	if err := a.saveReceipt(ctx, f, result, signer); err != nil {
+		return err
+	}
+	return f.out.print(a.Out, result, func(w io.Writer) { pushTable(w, result) })
+}
+
+// check checks the flags and the target before anything is opened.
+func (f *pushFlags) check(target string) (host string, m *mirror.Mapping, err error) {
+	if err := f.out.check(); err != nil {
+		return "", nil, err
+	}
+	if (f.receipt == "") != (f.receiptKey == "") {
+		return "", nil, problem.New(problem.Usage, "give both; sealift key generate makes a key for this site", "--receipt needs --receipt-key, and the reverse")
+	}
+	if f.receipt != "" && f.opts.DryRun {
+		return "", nil, problem.New(problem.Usage, "leave out one of them", "--receipt says what was pushed, and --dry-run pushes nothing")
+	}
+	if f.shard != "" {
+		if f.opts.Shard, err = parseShard(f.shard); err != nil {
+			return "", nil, err
+		}
+	}
+	host, base, err := splitTarget(target)
+	if err != nil {
+		return "", nil, err
+	}
+	m, err = mirror.ParseMapping(base, f.prefixes)
+	return host, m, err
+}
+
+// jobIndex is what Kubernetes tells a pod of an Indexed Job: its place, from 0 on.
+const jobIndex = "JOB_COMPLETION_INDEX"
+
+// parseShard reads I/N or job/N.
+func parseShard(text string) (mirror.Shard, error) {
+	of, ok := strings.CutPrefix(text, "job/")
+	if !ok {
+		return mirror.ParseShard(text)
+	}
+	i, err := strconv.Atoi(os.Getenv(jobIndex))
+	if err != nil {
+		return mirror.Shard{}, problem.New(problem.Usage, "give --shard I/N outside of an Indexed Job of Kubernetes", "--shard %s: %s is %q and not the place of a pod", text, jobIndex, os.Getenv(jobIndex))
+	}
+	return mirror.ParseShard(fmt.Sprintf("%d/%s", i+1, of))
+}
+
+// receiptSigner opens the key of the receipt, if there is to be one. A key that
+// does not open shows before anything is sent.
+func (a *app) receiptSigner(ctx context.Context, f *pushFlags) (bundles.Signer, error) {
+	if f.receipt == "" || !f.opts.Shard.Last() {
+		return nil, nil // no receipt is to be written
+	}
+	if info, err := os.Stat(filepath.Dir(f.receipt)); err != nil || !info.IsDir() {
+		return nil, problem.New(problem.Usage, "choose a folder that exists", "writing the receipt: no folder %s", filepath.Dir(f.receipt))
+	}
+	signer, err := a.startSigner(ctx, f.receiptKey)
+	if process, ok := signer.(*signerProcess); ok && err == nil {
+		err = process.open(ctx)
+	}
+	return signer, err
+}
+
+func (a *app) saveReceipt(ctx context.Context, f *pushFlags, result *mirror.PushResult, signer bundles.Signer) error {
+	if f.receipt == "" {
+		return nil
+	}
+	r := result.Receipt(time.Now())
+	if r == nil {
+		a.note("no receipt from shard %s: the last one writes it", result.Shard)
+		return nil
+	}
+	if err := r.Save(ctx, f.receipt, signer); err != nil {
+		return problem.WithRemedy(fmt.Errorf("everything was pushed, but not the receipt written: %w", err), "then run the same command again: it only looks, and writes the receipt")
+	}
+	a.note("receipt: %s and %s.sig", f.receipt, f.receipt)
+	return nil
 }
 
 // splitTarget divides HOST[:PORT][/PREFIX].
@@ -150,15 +251,34 @@ func pushTable(w io.Writer, r *mirror.PushResult) {
 	if r.DryRun {
 		sent = "would be sent"
 	}
-	rows := [][]string{{"IMAGE", "DIGEST", "STATE"}}
+	if len(r.Images) == 0 { // a shard that was not the last
+		pushTotals(w, r, sent)
+		return
+	}
+	rows, belonging := [][]string{{"KIND", "REFERENCE", "DIGEST", "STATE"}}, 0
 	for _, img := range r.Images {
+		if img.Kind == archive.RootReferrer || img.Kind == archive.RootValues {
+			belonging++
+			continue
+		}
 		state := there
 		if img.Sent {
 			state = sent
 		}
-		rows = append(rows, []string{img.Target, shortName(img.Digest), state})
+		rows = append(rows, []string{img.Kind, img.Target, shortName(img.Digest), state})
 	}
 	table(w, rows)
-	fmt.Fprintf(w, "\nblobs: %d %s (%s), %d mounted, %d there already; manifests: %d %s, %d there already\n",
+	if belonging > 0 {
+		fmt.Fprintf(w, "with them: %s, signatures, attestations, values and the like (-o json lists them)\n", plural(belonging, "artifact"))
+	}
+	fmt.Fprintln(w)
+	pushTotals(w, r, sent)
+}
+
+func pushTotals(w io.Writer, r *mirror.PushResult, sent string) {
+	if r.Shard != "" {
+		fmt.Fprintf(w, "shard %s: ", r.Shard)
+	}
+	fmt.Fprintf(w, "blobs: %d %s (%s), %d mounted, %d there already; manifests: %d %s, %d there already\n",
 		r.Blobs.Sent, sent, size(r.Bytes), r.Blobs.Mounted, r.Blobs.There, r.Manifests.Sent, sent, r.Manifests.There)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -54,19 +55,31 @@ func (o *output) print(w io.Writer, v any, table func(io.Writer)) error {
 	}
 }
 
-// table prints rows in columns; the first row is the heading.
+// table prints rows in columns; the first row is the heading. Cells may hold
+// what strangers wrote: nothing in one ends its line or moves the cursor.
 func table(w io.Writer, rows [][]string) {
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	for _, r := range rows {
-		fmt.Fprintln(tw, strings.Join(r, "\t"))
+		cells := make([]string, len(r))
+		for i, cell := range r {
+			cells[i] = strings.Map(printable, cell)
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	_ = tw.Flush() // w is standard output; what it cannot take, nobody can be told there
 }
 
-// plural returns "1 blob", "2 blobs".
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}
+
+// plural returns "1 blob", "2 blobs"; what ends in s already stays as it is.
 func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+	if n == 1 || strings.HasSuffix(what, "s") {
+		return fmt.Sprintf("%d %s", n, what)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -158,6 +158,9 @@ const lineEvery = 5 * time.Second
 
 // Start implements progress.Reporter.
 func (l *lines) Start(name string, total int64) progress.Phase {
+	if total == 0 {
+		return progress.None{}
+	}
 	p := &linePhase{name: name, total: total, print: l.print, start: time.Now(), stop: make(chan struct{})}
 	p.stopped.Add(1)
 	go p.run()

@@ -39,11 +39,15 @@ func (a *app) startSigner(ctx context.Context, key string) (bundles.Signer, erro
 		return nil, fmt.Errorf("starting the signer: %w", err)
 	}
 	s := &signerProcess{cmd: exec.CommandContext(ctx, program, "key", "sign", "--key", key, "--log-format", "json")}
-	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.err
-	if s.in, err = s.cmd.StdinPipe(); err != nil {
-		return nil, fmt.Errorf("starting the signer: %w", err)
+	s.cmd.Stderr = &s.err
+	s.in, err = s.cmd.StdinPipe()
+	if err == nil {
+		s.out, err = s.cmd.StdoutPipe()
 	}
-	if err := s.cmd.Start(); err != nil {
+	if err == nil {
+		err = s.cmd.Start()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("starting the signer: %w", err)
 	}
 	_ = writeField(s.in, passphrase) // a signer that is gone is told of by Sign
@@ -51,23 +55,55 @@ func (a *app) startSigner(ctx context.Context, key string) (bundles.Signer, erro
 }
 
 // signerProcess is a signer in a process of its own. It gets the passphrase
-// and the payload on its standard input and writes the signature.
+// and the payload on its standard input; it writes keyOpened once it has the
+// key, then the signature.
 type signerProcess struct {
-	cmd      *exec.Cmd
-	in       io.WriteCloser
-	out, err bytes.Buffer
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    io.ReadCloser
+	err    bytes.Buffer
+	opened bool
+}
+
+const keyOpened = '+'
+
+// open waits until the key is open, for those who want to know before they
+// have a payload.
+func (s *signerProcess) open(ctx context.Context) error {
+	if s.opened {
+		return nil
+	}
+	var mark [1]byte
+	if _, err := io.ReadFull(s.out, mark[:]); err != nil || mark[0] != keyOpened {
+		return s.wait(ctx)
+	}
+	s.opened = true
+	return nil
 }
 
 // Sign implements bundles.Signer. It can be called once.
 func (s *signerProcess) Sign(ctx context.Context, payload []byte) ([]byte, error) {
-	_ = errors.Join(writeField(s.in, payload), s.in.Close()) // shows in how it ends
-	if err := s.cmd.Wait(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, s.failure(err)
+	if err := s.open(ctx); err != nil {
+		return nil, err
 	}
-	return s.out.Bytes(), nil
+	_ = errors.Join(writeField(s.in, payload), s.in.Close()) // shows in how it ends
+	signature, _ := io.ReadAll(io.LimitReader(s.out, maxField))
+	return signature, s.wait(ctx)
+}
+
+// wait returns how the process ended.
+func (s *signerProcess) wait(ctx context.Context) error {
+	err := s.cmd.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return s.failure(err)
+	case !s.opened:
+		return errors.New("signing: the signer ended without a word")
+	default:
+		return nil
+	}
 }
 
 // failure turns what the process wrote back into an error with its remedies.
@@ -101,6 +137,9 @@ func (a *app) keySign() *cobra.Command {
 				return err
 			}
 			defer signer.Close()
+			if _, err := a.Out.Write([]byte{keyOpened}); err != nil {
+				return err
+			}
 			payload, err := readField(a.In)
 			if err != nil {
 				return err

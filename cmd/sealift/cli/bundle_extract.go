@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/bundles"
+)
+
+func (a *app) bundleExtract() *cobra.Command {
+	var t trust
+	var out output
+	var dir string
+	var opts bundles.ExtractOptions
+	cmd := &cobra.Command{
+		Use:   "extract FILE [NAME...] --key PUB",
+		Short: "Take files, charts, packs and manifests out of a bundle",
+		Long: `Writes what a bundle carries to a folder: without names every file (machine images, installers, programs), else the files,
+charts, packs, manifests and values that are named, by their reference or its last part. The signature is checked first, and every byte while
+it is written; a file has its name only when it is whole.`,
+		Example: `  sealift bundle extract management-plane.tar --key cosign.pub -o files
+  sealift bundle extract management-plane.tar console cni-calico:3.29.1 --key cosign.pub`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			open, err := t.open(cmd.Context())
+			if err != nil {
+				return err
+			}
+			r, err := bundles.Open(cmd.Context(), args[0], open)
+			if err != nil {
+				return err
+			}
+			defer r.Close() //nolint:errcheck // opened for reading
+			reporter, wait := a.progress()
+			opts.Progress = reporter
+			files, err := bundles.Extract(cmd.Context(), r, args[1:], dir, opts)
+			wait()
+			if err != nil {
+				return err
+			}
+			return out.print(a.Out, files, func(w io.Writer) { extractedTable(w, files) })
+		},
+	}
+	t.addTo(cmd)
+	cmd.Flags().StringVarP(&dir, "output", "o", ".", "the `folder` to write to")
+	cmd.Flags().BoolVar(&opts.Overwrite, "overwrite", false, "replace files that are there")
+	cmd.Flags().StringVar(&out.format, "result", "table", "`format` of the result: table, json, yaml")
+	out.formats = []string{"table", "json", "yaml"}
+	complete(cmd, "result", out.formats...)
+	return cmd
+}
+
+func extractedTable(w io.Writer, files []bundles.Extracted) {
+	rows := [][]string{{"FILE", "SIZE", "OF"}}
+	for _, f := range files {
+		rows = append(rows, []string{f.Path, size(f.Size), f.Reference})
+	}
+	table(w, rows)
+}
