@@ -32,6 +32,7 @@ type CreateOptions struct {
 	UpdateLock bool             // resolve again what the lock holds
 	DryRun     bool             // stop after planning: nothing is fetched or written
 	Overwrite  bool             // replace a finished file of other content
+	Jobs       int              // blobs fetched at once; 0 means 6
 	// Target is how the file is written: cut into volumes, encrypted, to S3.
 	Target   location.CreateOptions
 	Jobs     int               // blobs fetched at once; 0 means 6

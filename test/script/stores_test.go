@@ -11,9 +11,9 @@ import (
 	"github.com/sealift/sealift/test/stores"
 )
 
-// web NAME DIR serves the files of a folder, with TLS at $NAME, whose authority
+// files NAME DIR serves the files of a folder, with TLS at $NAME, whose authority
 // is in NAME.crt, and without at $NAME_plain.
-func web(ts *testscript.TestScript, _ bool, args []string) {
+func files(ts *testscript.TestScript, _ bool, args []string) {
 	h := stores.WebHandler(ts.MkAbs(args[1]))
 	secure, plain := httptest.NewTLSServer(h), httptest.NewServer(h)
 	ts.Defer(secure.Close)
