@@ -35,9 +35,11 @@ type CreateOptions struct {
 	Jobs       int              // blobs fetched at once; 0 means 6
 	// Target is how the file is written: cut into volumes, encrypted, to S3.
 	Target   location.CreateOptions
-	Jobs     int               // blobs fetched at once; 0 means 6
 	Bases    []*Base           // what the site has: it is left out
 	Progress progress.Reporter // nil means none
+	// SBOM makes a bill of materials of the bundle and carries it too. The disk
+	// holds the content twice meanwhile.
+	SBOM bool
 	// SaveLock is called with the complete lock before anything is fetched.
 	SaveLock func(*definition.Lock) error
 }
@@ -58,6 +60,8 @@ type Created struct {
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
 	Moved     []resolve.Moved `json:"moved,omitempty"`
+	// Warnings name what the bill of materials lacks.
+	Warnings []string `json:"warnings,omitempty"`
 	// FromBase are the bytes that a delta leaves to its bases.
 	FromBase int64 `json:"fromBase,omitempty"`
 }
@@ -76,6 +80,18 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, found.Close()) }()
+	var warnings []string
+	if opts.SBOM && !opts.DryRun {
+		var done func() error
+		if warnings, done, err = describe(ctx, def, found, path, opts); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err == nil {
+				err = done()
+			}
+		}()
+	}
 	planned := contents(def, found)
 	deltaOf(&planned, opts.Bases)
 	layout, err := archive.Plan(planned)
@@ -89,7 +105,7 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	}
 	s := layout.Statement
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
-		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved, Warnings: warnings}
 	out.FromBase = sizeOf(s.FromBase)
 	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || out.Unchanged || opts.DryRun {
 		return out, err

@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"agekey": agekey, "join": join, "s3": s3, "web": web,
+			"agekey": agekey, "join": join, "s3": s3, "files": files,
 			"registry": registry, "image": image, "imagefiles": imageFiles, "pull": pull, "flip": flip, "code": code, "subst": subst,
 			"chart": chart, "chartrepo": chartRepo, "timeless": timeless,
 		},

@@ -53,6 +53,7 @@ such a run, interrupted, begins again.`,
 	fl.StringSliceVar(&f.opts.Platforms, "platform", nil, "carry only these `platforms`, such as linux/amd64,linux/arm64 (default: those of the definition, else all)")
 	fl.StringArrayVar(&f.bases, "base", nil, "leave out what this older bundle, or this receipt of a registry, has: a `FILE`; may be repeated")
 	fl.StringArrayVar(&f.baseKeys, "base-key", nil, "public `key` that a base is signed with; may be repeated")
+	fl.BoolVar(&f.opts.SBOM, "sbom", false, "carry a bill of materials of the bundle too: SPDX, CycloneDX, licenses; the disk holds the content twice meanwhile")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
 	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to fetch at once (default 6)")
@@ -96,6 +97,9 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	wait()
 	if err != nil {
 		return err
+	}
+	for _, w := range created.Warnings {
+		a.note("warning: the bill of materials: %s", w)
 	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
 }
