@@ -159,6 +159,7 @@ func reader(t testing.TB, b *archivetest.Builder) *archive.Reader {
 type atFirstByte func()
 
 func (f atFirstByte) Start(string, int64) progress.Phase   { return atFirstByteTask{f: f} }
+func (f atFirstByte) Count(string, int) progress.Phase     { return progress.None{} }
 func (f atFirstByteTask) Task(string, int64) progress.Task { return f }
 func (f atFirstByteTask) Add(int64)                        { f.f() }
 

@@ -100,6 +100,40 @@ func TestDarkSite(t *testing.T) {
 	}
 }
 
+// TestThingsOfARegistry carries a chart that stock helm pushed and a pack that
+// was pushed: they keep their place, their digest and their signature.
+func TestThingsOfARegistry(t *testing.T) {
+	dir, _, upstream := bundle(t)
+	files := everything()
+	files["bundle.yaml"] = `apiVersion: sealift.dev/v1
+kind: Bundle
+metadata: {name: registry, version: 1.0.0}
+spec:
+  charts: [{ref: oci://UPSTREAM/library/web:1.2.3, values: [prod.yaml]}]
+  packs: [{ref: oci://UPSTREAM/packs/spectro-packs/archive/cache:2.0.0, presets: [large]}]
+  verify: [{match: UPSTREAM/library/*, key: makers.pub}]
+`
+	write(t, dir, upstream, files)
+	run(t, dir, "helm", "package", "web")
+	run(t, dir, "helm", "push", "web-1.2.3.tgz", "oci://"+upstream+"/library", "--plain-http")
+	sealift(t, "pack", "push", filepath.Join(dir, "cache"), upstream+"/packs", "--plain-http", upstream, "--quiet")
+	run(t, dir, "cosign", "generate-key-pair", "--output-key-prefix", "makers")
+	insecure := []string{"--allow-http-registry", "--allow-insecure-registry"}
+	digest := strings.TrimSpace(run(t, dir, "crane", "digest", "--insecure", upstream+"/library/web:1.2.3"))
+	run(t, dir, "cosign", append([]string{"sign", "--yes", "--key", "makers.key", "--tlog-upload=false", upstream + "/library/web@" + digest}, insecure...)...)
+
+	path, dark := filepath.Join(dir, "registry.tar"), registries.Host(registries.Distribution(t, registries.Options{}))
+	sealift(t, "bundle", "create", "-f", filepath.Join(dir, "bundle.yaml"), "-o", path, "--key", filepath.Join(dir, "cosign.key"), "--plain-http", upstream, "--quiet", "--update-lock")
+	sealift(t, "bundle", "verify", path, "--key", filepath.Join(dir, "cosign.pub"), "--quiet")
+	sealift(t, "mirror", "push", path, dark, "--key", filepath.Join(dir, "cosign.pub"), "--plain-http", dark, "--quiet")
+	require.Equal(t, digest, strings.TrimSpace(run(t, dir, "crane", "digest", "--insecure", dark+"/library/web:1.2.3")))
+	run(t, dir, "cosign", append([]string{"verify", "--key", "makers.pub", "--insecure-ignore-tlog", dark + "/library/web@" + digest}, insecure...)...)
+	run(t, t.TempDir(), "helm", "pull", "oci://"+dark+"/library/web", "--version", "1.2.3", "--plain-http")
+	run(t, dir, "oras", "pull", "--plain-http", "-o", "pulledpack", dark+"/packs/spectro-packs/archive/cache:2.0.0")
+	same(t, filepath.Join(dir, "cache"), filepath.Join(dir, "pulledpack"), "pack.json", "manifests/cache.yaml")
+	digestOf(t, dark+"/team/app:1")
+}
+
 // same compares files of two folders.
 func same(t *testing.T, want, got string, names ...string) {
 	for _, name := range names {
