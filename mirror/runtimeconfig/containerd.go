@@ -71,7 +71,7 @@ func writeContainerd(p *plan) (*Config, error) {
 		h := hosts{comment: "the mirror itself, for images that are named by its host.", url: p.url(), server: true, ca: ca}
 		files = append(files, File{hostsFile(p.Dir, p.registry), 0o644, h.file()})
 	}
-	return &Config{Files: files, Notes: []string{"containerd reads these files, without a restart, if config.toml has one of these, after a restart:\n" + ContainerdPatch(1, p.Dir) + ContainerdPatch(2, p.Dir)}}, nil
+	return &Config{Files: files, Notes: []string{"containerd reads these files, and every change to them, when its config.toml has these lines; restart it once for them:\n" + ContainerdPatch(1, p.Dir) + ContainerdPatch(2, p.Dir)}}, nil
 }
 
 func comment(host string, fallback bool) string {
@@ -101,9 +101,9 @@ func hostFolder(host string) string {
 // major version reads the files in dir. They belong into config.toml itself:
 // containerd 1.7 replaces a plugin's whole section by that of an imported file.
 func ContainerdPatch(major int, dir string) string {
-	plugin := "io.containerd.cri.v1.images"
+	which, plugin := "containerd 2, config.toml of version 3", "io.containerd.cri.v1.images"
 	if major < 2 {
-		plugin = "io.containerd.grpc.v1.cri"
+		which, plugin = "containerd 1.6 and 1.7, or config.toml of version 2", "io.containerd.grpc.v1.cri"
 	}
-	return fmt.Sprintf("[plugins.\"%s\".registry]\n  config_path = \"%s\"\n", plugin, dir)
+	return fmt.Sprintf("# %s\n[plugins.\"%s\".registry]\n  config_path = \"%s\"\n", which, plugin, dir)
 }

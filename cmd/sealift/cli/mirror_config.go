@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -101,7 +102,7 @@ func (a *app) runConfig(ctx context.Context, runtime runtimeconfig.Runtime, targ
 		a.note("warning: %s", w)
 	}
 	for _, n := range config.Notes {
-		a.note("%s", n)
+		a.note("%s", strings.TrimSpace(n))
 	}
 	return nil
 }
