@@ -24,7 +24,7 @@ const (
 	CRIO       Runtime = "crio"       // CRI-O, podman, skopeo and buildah
 )
 
-// EveryHost, among Options.Hosts, is every source that is not named. CRI-O
+// EveryHost among Options.Hosts stands for all that are not named. CRI-O
 // knows no such thing.
 const EveryHost = "_default"
 
