@@ -38,7 +38,7 @@ build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens an
 
 .PHONY: test
 test: needs-go build tools-test ## every test that needs no Docker
-	.ci/packages docker-registry skopeo softhsm2 opensc gcc libc6-dev
+	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev
 	$(GO) vet ./...
 	$(GO) test ./...
 	CGO_ENABLED=1 $(GO) test -tags pkcs11key ./bundles/sign/...
@@ -69,6 +69,10 @@ fuzz: needs-go ## each fuzz test for FUZZTIME (30s)
 bench: needs-go build tools-bench ## times beside other tools, written to docs/benchmarks.md
 	.ci/packages skopeo
 	$(GO) run -buildvcs=false ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
+
+.PHONY: discovery
+discovery: needs-go ## precision and recall of discovery, as in docs/discovery.md
+	$(GO) run -buildvcs=false ./test/discovery $(DISCOVERYFLAGS)
 
 ##@ Work on it
 

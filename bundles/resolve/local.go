@@ -62,6 +62,38 @@ func (it *item) place(kind, requested, ref string, a *artifact.Artifact, origin 
 	return nil
 }
 
+// Add adds an artifact that was made here as a further root, with the
+// reference sealift.local/PATH:VERSION.
+func (r *Result) Add(kind, path, version string, a *artifact.Artifact) error {
+	ref, err := tagged(localHost, path, version)
+	if err != nil {
+		return err
+	}
+	it := &item{}
+	if err := it.place(kind, path, ref, a, Origin{Name: path, From: a}); err != nil {
+		return err
+	}
+	r.Roots = append(r.Roots, it.roots...)
+	at := map[digest.Digest]int{}
+	for i, b := range r.Blobs {
+		at[b.Descriptor.Digest] = i
+	}
+	for _, b := range it.blobs {
+		if err := r.add(at, b); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(r.Blobs, func(a, b Blob) int { return cmp.Compare(a.Descriptor.Digest, b.Descriptor.Digest) })
+	return nil
+}
+
+// FetchFrom makes one place the origin of all content.
+func (r *Result) FetchFrom(o Origin) {
+	for i := range r.Blobs {
+		r.Blobs[i].Origins = []Origin{o}
+	}
+}
+
 // attachSettings adds the settings of a root as an artifact that refers to it.
 func (it *item) attachSettings(s closure.Settings) error {
 	if s.Empty() {

@@ -11,6 +11,7 @@ import (
 
 func (a *app) bundleDiff() *cobra.Command {
 	var out output
+	var source sourceFlags
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Show what changed from one bundle to another",
@@ -18,16 +19,21 @@ func (a *app) bundleDiff() *cobra.Command {
 bundle lacks of the new one. Signatures are not checked: use "sealift bundle verify" for that.`,
 		Example: `  sealift bundle diff plane-1.3.0.tar plane-1.4.0.tar`,
 		Args:    cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
 				return err
 			}
-			older, err := bundles.Open(args[0], bundles.OpenOptions{Unsigned: true})
+			opts, err := source.options()
+			if err != nil {
+				return err
+			}
+			open := bundles.OpenOptions{Unsigned: true, Location: opts}
+			older, err := bundles.Open(cmd.Context(), args[0], open)
 			if err != nil {
 				return err
 			}
 			defer older.Close() //nolint:errcheck // opened for reading
-			newer, err := bundles.Open(args[1], bundles.OpenOptions{Unsigned: true})
+			newer, err := bundles.Open(cmd.Context(), args[1], open)
 			if err != nil {
 				return err
 			}
@@ -37,6 +43,7 @@ bundle lacks of the new one. Signatures are not checked: use "sealift bundle ver
 		},
 	}
 	out.addTo(cmd, "table", "json", "yaml")
+	source.addTo(cmd)
 	return cmd
 }
 

@@ -28,11 +28,12 @@ func (a *app) mirrorConfig() *cobra.Command {
 	containerd := a.configFor(runtimeconfig.Containerd, "Write hosts.toml files for containerd", `Writes certs.d/HOST/hosts.toml for each host, and the authority's certificate, for containerd 1.6 and later. containerd reads
 them when config_path in its config.toml names their folder; the command prints the lines. A mapping of a part of a host,
 such as quay.io/jetstack=cert-manager, is refused: containerd can only send a whole host elsewhere.`)
-	k3s := a.configFor(runtimeconfig.K3s, "Write registries.yaml for k3s and RKE2", `Writes registries.yaml, the authority's certificate and, without --fallback, a file in config.yaml.d that turns the default
-registries off (k3s and RKE2 1.26.13, 1.27.10, 1.28.6, 1.29.1 and later). For RKE2 give --node-dir /etc/rancher/rke2. With
---username, the password is taken from SEALIFT_REGISTRY_PASSWORD and written into registries.yaml, which only root can read.`)
+	k3s := a.configFor(runtimeconfig.K3s, "Write registries.yaml for k3s and RKE2", `Writes registries.yaml, the authority's certificate and, without --fallback, a file in config.yaml.d that keeps nodes from
+asking the hosts themselves (k3s and RKE2 1.26.13, 1.27.10, 1.28.6, 1.29.1 and later). For RKE2 give --node-dir
+/etc/rancher/rke2. With --username, the password is taken from SEALIFT_REGISTRY_PASSWORD and written into registries.yaml,
+which only root can read.`)
 	crio := a.configFor(runtimeconfig.CRIO, "Write registries.conf for CRI-O, podman and skopeo", `Writes a file for /etc/containers/registries.conf.d and the authority's certificate. Every host has to be named, by --bundle,
---host or --prefix, or is one of the best known: there is no setting for all others.`)
+--host or --prefix, or be one of the best known: there is no setting for all others.`)
 	return group("config", "Write the configuration by which nodes pull from the mirror", containerd, k3s, crio)
 }
 
@@ -44,23 +45,24 @@ func (a *app) configFor(runtime runtimeconfig.Runtime, short, long string) *cobr
 		Long: long + `
 
 Nodes go on naming images as ever; docker.io/library/nginx is asked for in the mirror, where mirror push with the same REGISTRY,
-PREFIX and --prefix put it. With --bundle, exactly the hosts of the images in it are configured, and each image is checked
-to be found. Unless --fallback is given, the hosts themselves are never asked.
+PREFIX and --prefix put it. With --bundle, exactly the hosts of the images in it are configured, and those of --host besides;
+without both, the best known ones. What the runtime cannot express is refused. Unless --fallback is given, the hosts
+themselves are never asked.
 
-DIR stands for the root of a node: cp -a DIR/. / there. -o - prints a tar archive for it, with --cloud-init a write_files
-section.`,
+DIR stands for the root of a node: copy what is in it to / there. -o - prints a tar archive to be unpacked at /, with
+--cloud-init a write_files section. Nothing is asked of the registry.`,
 		Example: fmt.Sprintf(`  sealift mirror config %[1]s registry.site:5000/mirror --bundle plane.tar --key cosign.pub --registry-ca ca.crt -o node
   sealift mirror config %[1]s registry.site:5000/mirror --host docker.io,quay.io --registry-ca ca.crt -o - --cloud-init`, runtime),
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.runConfig(cmd.Context(), runtime, args[0], &f) },
 	}
-	f.trust.addTo(cmd)
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.bundles, "bundle", nil, "`file` of a bundle whose images the nodes will pull; may be repeated")
+	fl.StringSliceVar(&f.plainHTTP, "plain-http", nil, "`HOST[:PORT]` of the registry, or of a web server with the bundle, that has no TLS; may be repeated")
+	f.trust.addTo(cmd)
+	fl.StringArrayVar(&f.bundles, "bundle", nil, "`file` or address of a bundle whose images the nodes will pull; may be repeated")
 	fl.StringSliceVar(&f.opts.Hosts, "host", nil, "`HOST` of images, such as docker.io,quay.io; may be repeated")
 	fl.StringArrayVar(&f.prefixes, "prefix", nil, "as for mirror push: images of a source are elsewhere, `SOURCE=TARGET`; may be repeated")
 	fl.StringVar(&f.ca, "registry-ca", "", "PEM `file` of the authority that signed the registry's certificate")
-	fl.StringSliceVar(&f.plainHTTP, "plain-http", nil, "`HOST[:PORT]` of the registry, if it has no TLS")
 	fl.BoolVar(&f.opts.Fallback, "fallback", false, "let nodes ask the hosts themselves for what the mirror lacks")
 	fl.StringVar(&f.opts.Dir, "node-dir", "", "`folder` of the runtime's configuration on the node (default "+runtimeconfig.DefaultDir(runtime)+")")
 	fl.StringVarP(&f.output, "output", "o", "", "`folder` to write to, or - for standard output")
@@ -113,6 +115,7 @@ func (f *configFlags) check(a *app, target string) (host string, m *mirror.Mappi
 	if err != nil {
 		return "", nil, err
 	}
+	f.opts.PlainHTTP = slices.Contains(f.plainHTTP, host)
 	switch {
 	case f.output == "":
 		err = problem.New(problem.Usage, "-o DIR writes a folder, -o - prints a tar archive", "--output is required")
@@ -122,13 +125,12 @@ func (f *configFlags) check(a *app, target string) (host string, m *mirror.Mappi
 		err = problem.New(problem.Usage, "send it to a file or to tar -C / -x, or give --cloud-init", "a tar archive is nothing for a terminal")
 	case f.trust.key != "" && len(f.bundles) == 0:
 		err = problem.New(problem.Usage, "name the bundle: --bundle FILE", "--key without --bundle")
-	case len(f.plainHTTP) > 0 && !slices.Equal(f.plainHTTP, []string{host}):
-		err = problem.New(problem.Usage, "write --plain-http "+host, "--plain-http is for the registry of the mirror only")
+	case len(f.plainHTTP) > 0 && !f.opts.PlainHTTP && len(f.bundles) == 0:
+		err = problem.New(problem.Usage, "write --plain-http "+host, "--plain-http names another registry than that of the mirror")
 	}
 	if err != nil {
 		return "", nil, err
 	}
-	f.opts.PlainHTTP = len(f.plainHTTP) > 0
 	m, err = mirror.ParseMapping(base, f.prefixes)
 	return host, m, err
 }
@@ -142,7 +144,7 @@ func (f *configFlags) images(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	readers, closeAll, err := openAll(f.bundles, open)
+	readers, closeAll, err := openAll(ctx, f.bundles, open)
 	if err != nil {
 		return nil, err
 	}
