@@ -74,11 +74,6 @@ func (m *Mapping) Prefix() string { return m.base }
 // Rules returns the rules, the longest source first.
 func (m *Mapping) Rules() []Rule { return slices.Clone(m.rules) }
 
-// Fits tells whether r is about a repository, given by its full name.
-func (r Rule) Fits(name string) bool {
-	return name == r.Source || strings.HasPrefix(name, r.Source+"/")
-}
-
 // Placement is where a root goes.
 type Placement struct {
 	Root       archive.Root

@@ -87,7 +87,7 @@ func New(runtime Runtime, registry string, mapping *mirror.Mapping, opts Options
 	if err := opts.check(runtime); err != nil {
 		return nil, err
 	}
-	p := &plan{Options: opts, registry: registry, base: mapping.Prefix()}
+	p := &plan{Options: opts, registry: registry}
 	var err error
 	if p.sources, err = findSources(runtime, mapping, opts); err != nil {
 		return nil, err
@@ -176,7 +176,6 @@ func checkAuthority(data []byte) error {
 type plan struct {
 	Options
 	registry string // HOST[:PORT]
-	base     string // of every repository in it, or ""
 	sources  []source
 }
 

@@ -46,9 +46,8 @@ func findSources(runtime Runtime, m *mirror.Mapping, opts Options) ([]source, er
 	var out []source
 	var faults []error
 	for _, host := range hosts {
-		faults = append(faults, checkHost(runtime, host))
-		s := newSource(m, host)
-		faults = append(faults, s.use(m, names))
+		s, err := newSource(m, host)
+		faults = append(faults, checkHost(runtime, host), err, s.use(m, names))
 		out = append(out, s)
 	}
 	return out, errors.Join(faults...)
@@ -82,20 +81,33 @@ func checkHost(runtime Runtime, host string) error {
 }
 
 // newSource makes the routes of a host out of the rules that concern it.
-func newSource(m *mirror.Mapping, host string) source {
+func newSource(m *mirror.Mapping, host string) (source, error) {
 	s := source{host: host, routes: []route{{target: m.Prefix()}}}
 	if host == EveryHost {
-		return s
+		return s, nil
 	}
-	for _, r := range slices.Backward(m.Rules()) { // the shortest first
+	var faults []error
+	for _, r := range slices.Backward(m.Rules()) { // the shortest first, and of two for one source the one that counts last
 		target := join(m.Prefix(), r.Target)
 		if r.Source == host {
 			s.routes[0].target = target
-		} else if path, ok := strings.CutPrefix(r.Source, host+"/"); ok && s.place(path) != target {
+			continue
+		}
+		path, ok := strings.CutPrefix(r.Source, host+"/")
+		if !ok {
+			continue
+		}
+		if _, err := reference.WithName(r.Source); err != nil {
+			// No image has such a name, but the files would hold it.
+			faults = append(faults, problem.New(problem.Usage, "write the source as at the beginning of an image's full name", "the source of the mapping %q: %w", r.Source+"="+r.Target, err))
+			continue
+		}
+		s.routes = slices.DeleteFunc(s.routes, func(other route) bool { return other.path == path })
+		if s.place(path) != target {
 			s.routes = append(s.routes, route{path: path, target: target})
 		}
 	}
-	return s
+	return s, errors.Join(faults...)
 }
 
 // place returns the repository of the mirror that a path of the source leads to.
