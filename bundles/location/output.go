@@ -227,7 +227,7 @@ func CheckSpace(name string, need int64) error {
 		return err
 	}
 	return problem.WithRemedy(
-		fmt.Errorf("creating bundle %s: %w: %s needed, %s free in %s", name, ErrNoSpace,
+		fmt.Errorf("writing %s: %w: %s needed, %s free in %s", name, ErrNoSpace,
 			humanize.IBytes(uint64(need)), humanize.IBytes(uint64(max(free, 0))), dir),
 		"free "+humanize.IBytes(uint64(need-free))+" there, or choose an output on another disk")
 }
