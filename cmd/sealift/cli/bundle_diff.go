@@ -15,7 +15,7 @@ func (a *app) bundleDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Show what changed from one bundle to another",
-		Long: `Compares the heads of two bundles: images that came, went or changed, and how much a site that has the old
+		Long: `Compares the heads of two bundles: what came, went or changed, and how much a site that has the old
 bundle lacks of the new one. Signatures are not checked: use "sealift bundle verify" for that.`,
 		Example: `  sealift bundle diff plane-1.3.0.tar plane-1.4.0.tar`,
 		Args:    cobra.ExactArgs(2),
@@ -49,7 +49,7 @@ bundle lacks of the new one. Signatures are not checked: use "sealift bundle ver
 
 func differenceTable(w io.Writer, d *bundles.Difference) {
 	fmt.Fprintf(w, "%s %s -> %s %s\n\n", d.Old.Name, d.Old.Version, d.New.Name, d.New.Version)
-	rows := [][]string{{"CHANGE", "IMAGE", "OLD", "NEW"}}
+	rows := [][]string{{"CHANGE", "REFERENCE", "OLD", "NEW"}}
 	for _, c := range d.Added {
 		rows = append(rows, []string{"added", c.Reference, "-", shortName(c.NewDigest)})
 	}
@@ -63,7 +63,7 @@ func differenceTable(w io.Writer, d *bundles.Difference) {
 	if len(rows) > 1 {
 		table(w, rows)
 	} else {
-		fmt.Fprintln(w, "Both hold the same images.")
+		fmt.Fprintln(w, "Both hold the same.")
 	}
 	fmt.Fprintf(w, "\nTo carry: %s in %s. Both hold: %s.\n", size(d.Carry.Bytes), plural(d.Carry.Blobs, "blob"), size(d.Carry.Shared))
 }
