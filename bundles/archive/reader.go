@@ -277,7 +277,7 @@ func (r *Reader) FetchRange(ctx context.Context, d content.Descriptor, offset, l
 	if offset < 0 || length < 0 || offset > s.Size()-length {
 		return nil, fmt.Errorf("bytes %d to %d of %s, which has %d", offset, offset+length, d.Digest, s.Size())
 	}
-	return &ctxReader{ctx: ctx, r: io.NewSectionReader(s, offset, length)}, nil
+	return io.NopCloser(content.Until(ctx, io.NewSectionReader(s, offset, length))), nil
 }
 
 // Document reads a manifest, an index or the definition and verifies it.
@@ -295,21 +295,6 @@ func (r *Reader) Document(ctx context.Context, d digest.Digest) (content.Descrip
 	}
 	return b.Descriptor(), data, nil
 }
-
-// ctxReader ends with the error of its context once that is done.
-type ctxReader struct {
-	ctx context.Context //nolint:containedctx // a reader has no other way to learn of cancellation
-	r   io.Reader
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-func (c *ctxReader) Close() error { return nil }
 
 // readAt fills p from offset of a file of size bytes.
 func readAt(r io.ReaderAt, p []byte, offset, size int64) error {

@@ -15,7 +15,7 @@ import (
 // a version that must not change.
 type ranged struct {
 	ctx   context.Context //nolint:containedctx // of the source; io.ReaderAt has none
-	retry retry
+	retry attempts
 	// get reads p from offset in one request. It learns or checks the version.
 	get func(ctx context.Context, p []byte, off int64) (int, error)
 

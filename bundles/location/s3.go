@@ -17,6 +17,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 const s3Scheme = "s3://"
@@ -27,12 +28,12 @@ const s3Scheme = "s3://"
 type s3 struct {
 	ctx    context.Context //nolint:containedctx // of the source; io.ReaderAt has none
 	client *minio.Core
-	retry  retry
+	retry  attempts
 }
 
 // newS3 returns what opens objects of S3.
 func newS3(ctx context.Context, opts Options) (openFunc, error) {
-	r := newRetry(opts)
+	r := newAttempts(opts)
 	client, err := s3Client(opts, r, 1) // tried again here, from where the connection was cut
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func newS3(ctx context.Context, opts Options) (openFunc, error) {
 }
 
 // s3Client makes a client that tries each request so often.
-func s3Client(opts Options, r retry, attempts int) (*minio.Core, error) {
+func s3Client(opts Options, r attempts, attempts int) (*minio.Core, error) {
 	host, secure, err := s3Endpoint(cmp.Or(os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL")))
 	if err != nil {
 		return nil, err
@@ -99,8 +100,8 @@ func (s *s3) open(ctx context.Context, name string) (object, error) {
 
 // get reads p from offset of an object in one request.
 func (s *s3) get(ctx context.Context, o *ranged, bucket, key string, p []byte, off int64) (int, error) {
-	watch := watch(ctx, s.retry.stall)
-	defer watch.stop()
+	watch := retry.Watch(ctx, s.retry.stall, s.retry.stall)
+	defer watch.Stop()
 	var opts minio.GetObjectOptions
 	if err := opts.SetRange(off, off+int64(len(p))-1); err != nil {
 		return 0, err
@@ -110,9 +111,9 @@ func (s *s3) get(ctx context.Context, o *ranged, bucket, key string, p []byte, o
 			return 0, err
 		}
 	}
-	body, _, header, err := s.client.GetObject(watch.ctx, bucket, key, opts)
+	body, _, header, err := s.client.GetObject(watch.Context, bucket, key, opts)
 	if err != nil {
-		return 0, o.s3Error(watch.cause(err))
+		return 0, o.s3Error(watch.Cause(err))
 	}
 	defer body.Close() //nolint:errcheck // read to its end, or not worth it
 	if header.Get("Content-Range") == "" {
@@ -121,7 +122,7 @@ func (s *s3) get(ctx context.Context, o *ranged, bucket, key string, p []byte, o
 	if err := o.checkRange(header, p, off); err != nil {
 		return 0, err
 	}
-	n, err := watch.fill(body, p)
+	n, err := fill(watch, body, p)
 	return n, asTransient(err)
 }
 
@@ -148,7 +149,7 @@ func (o *ranged) s3Error(err error) error {
 	case code == http.StatusForbidden, code == http.StatusUnauthorized:
 		return problem.New(problem.Failed, "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, and what that key may do in the bucket",
 			"%w: %w", ErrUnreadable, text)
-	case retryableStatus(code):
+	case retry.Status(code):
 		return &transient{err: text}
 	default:
 		return fmt.Errorf("%w: %w", ErrUnreadable, text)
@@ -182,8 +183,8 @@ func newS3Upload(ctx context.Context, name string, size int64, opts Options) (*s
 	if err != nil {
 		return nil, err
 	}
-	r := newRetry(opts)
-	client, err := s3Client(opts, r, r.attempts)
+	r := newAttempts(opts)
+	client, err := s3Client(opts, r, r.Attempts)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // maxRedirects is how often a server may send a request elsewhere.
@@ -23,7 +24,7 @@ const maxRedirects = 5
 type web struct {
 	ctx    context.Context //nolint:containedctx // of the source; io.ReaderAt has none
 	client *http.Client
-	retry  retry
+	retry  attempts
 }
 
 // newWeb returns what opens objects at the host of a URL.
@@ -32,7 +33,7 @@ func newWeb(ctx context.Context, name string, opts Options) (openFunc, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := newRetry(opts)
+	r := newAttempts(opts)
 	transport, err := newTransport(opts, r.stall)
 	if err != nil {
 		return nil, err
@@ -125,9 +126,9 @@ func (w *web) open(ctx context.Context, name string) (object, error) {
 
 // get reads p from offset of an object in one request.
 func (w *web) get(ctx context.Context, o *ranged, name string, p []byte, off int64) (int, error) {
-	watch := watch(ctx, w.retry.stall)
-	defer watch.stop()
-	req, err := http.NewRequestWithContext(watch.ctx, http.MethodGet, name, nil)
+	watch := retry.Watch(ctx, w.retry.stall, w.retry.stall)
+	defer watch.Stop()
+	req, err := http.NewRequestWithContext(watch.Context, http.MethodGet, name, nil)
 	if err != nil {
 		return 0, problem.New(problem.Usage, "write it as https://HOST[:PORT]/PATH", "not an address")
 	}
@@ -141,7 +142,7 @@ func (w *web) get(ctx context.Context, o *ranged, name string, p []byte, off int
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return 0, withoutURL(watch.cause(err))
+		return 0, withoutURL(watch.Cause(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // read to its end, or not worth it
 	if resp.StatusCode != http.StatusPartialContent {
@@ -153,7 +154,7 @@ func (w *web) get(ctx context.Context, o *ranged, name string, p []byte, off int
 	if err := o.checkRange(resp.Header, p, off); err != nil {
 		return 0, err
 	}
-	n, err := watch.fill(resp.Body, p)
+	n, err := fill(watch, resp.Body, p)
 	return n, asTransient(err)
 }
 
@@ -187,8 +188,8 @@ func (o *ranged) refused(resp *http.Response) error {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return problem.New(problem.Failed, "set SEALIFT_SOURCE_USERNAME and SEALIFT_SOURCE_PASSWORD, or use an address that needs none",
 			"%w: the server answers %s", ErrUnreadable, resp.Status)
-	case retryableStatus(code):
-		return &transient{err: fmt.Errorf("the server answers %s", resp.Status), after: retryAfter(resp.Header)}
+	case retry.Status(code):
+		return &transient{err: fmt.Errorf("the server answers %s", resp.Status), answer: resp.Header}
 	default:
 		return fmt.Errorf("%w: the server answers %s", ErrUnreadable, resp.Status)
 	}
