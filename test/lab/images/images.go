@@ -5,14 +5,12 @@ package images
 
 import (
 	"context"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,18 +127,6 @@ func paths() []string {
 }
 
 func runs(program string) v1.Config { return v1.Config{Env: paths(), Entrypoint: []string{program}} }
-
-// Extensions returns the paths of the extensions that iptables loads.
-func (r *Rootfs) Extensions() []string {
-	var out []string
-	for name, data := range r.files {
-		if path.Base(path.Dir(name)) == "xtables" && len(data) > len(elf.ELFMAG) {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
 
 // WriteLayout makes the images into an OCI image layout in a new folder, each
 // as an index of one platform under its name.

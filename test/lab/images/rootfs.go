@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -157,4 +158,19 @@ func (r *Rootfs) find(library string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("library %s is not in the root file system", library)
+}
+
+// Extensions returns the paths of the extensions that iptables loads, of which
+// some are links to others.
+func (r *Rootfs) Extensions() []string {
+	var out []string
+	for name := range r.files {
+		out = append(out, name)
+	}
+	for name := range r.links {
+		out = append(out, name)
+	}
+	out = slices.DeleteFunc(out, func(name string) bool { return path.Base(path.Dir(name)) != "xtables" })
+	slices.Sort(out)
+	return out
 }
