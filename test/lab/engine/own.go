@@ -53,13 +53,23 @@ func (o *Own) engine() *Engine {
 	return &Engine{Own: true, env: []string{"PATH=" + path, "DOCKER_HOST=unix://" + o.socket()}}
 }
 
+// Running returns the engine if it answers, and ErrNone if it does not.
+func (o *Own) Running(ctx context.Context) (*Engine, error) {
+	e := o.engine()
+	version, err := e.Run(ctx, "version", "--format", "{{.Server.Version}}")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	e.Version = version
+	return e, nil
+}
+
 // Start starts the engine, unless it runs.
 func (o *Own) Start(ctx context.Context) (*Engine, error) {
-	e := o.engine()
-	if version, err := e.Run(ctx, "version", "--format", "{{.Server.Version}}"); err == nil {
-		e.Version = version
+	if e, err := o.Running(ctx); err == nil {
 		return e, nil
 	}
+	e := o.engine()
 	if err := Possible(); err != nil {
 		return nil, err
 	}
@@ -68,6 +78,9 @@ func (o *Own) Start(ctx context.Context) (*Engine, error) {
 			return nil, fmt.Errorf("starting an engine: %w", err)
 		}
 	}
+	if err := o.keepNetwork(ctx); err != nil {
+		return nil, fmt.Errorf("starting an engine: %w", err)
+	}
 	ended, err := o.launch(e)
 	if err != nil {
 		return nil, err
@@ -75,9 +88,9 @@ func (o *Own) Start(ctx context.Context) (*Engine, error) {
 	return e, o.await(ctx, e, ended)
 }
 
-// launch starts dockerd as a process that outlives this one. The channel says
-// when it ended.
-func (o *Own) launch(e *Engine) (<-chan error, error) {
+// launch starts dockerd as a process that outlives this one. The channel is
+// closed when it ended.
+func (o *Own) launch(e *Engine) (<-chan struct{}, error) {
 	log, err := os.Create(o.log())
 	if err != nil {
 		return nil, err
@@ -91,21 +104,24 @@ func (o *Own) launch(e *Engine) (<-chan error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting an engine: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its log says why
+		close(ended)
+	}()
 	return ended, nil
 }
 
 // startTime is how long an engine may take until it answers.
 const startTime = 60 * time.Second
 
-func (o *Own) await(ctx context.Context, e *Engine, ended <-chan error) error {
+func (o *Own) await(ctx context.Context, e *Engine, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	for {
-		version, err := e.Run(ctx, "version", "--format", "{{.Server.Version}}")
+		running, err := o.Running(ctx)
 		if err == nil {
-			e.Version = version
+			*e = *running
 			return nil
 		}
 		select {
@@ -143,10 +159,8 @@ func Possible() error {
 		return problem.New(problem.Preflight, "run this on the machine itself or in a privileged container",
 			"no Docker engine answers, and none can be started: this process lacks %s", strings.Join(missing, " and "))
 	}
-	for _, dir := range append(strings.Split(os.Getenv("PATH"), ":"), "/usr/sbin", "/sbin") {
-		if isProgram(filepath.Join(dir, "iptables")) {
-			return nil
-		}
+	if firewallProgram() != "" {
+		return nil
 	}
 	return problem.New(problem.Preflight, "apt-get install iptables", "an engine cannot be started: iptables is not installed")
 }
@@ -182,6 +196,9 @@ func (o *Own) Stop(ctx context.Context) error {
 		if err := end(ctx, daemon.name, daemon.pidfile); err != nil {
 			return fmt.Errorf("stopping the engine: %w", err)
 		}
+	}
+	if err := o.restoreNetwork(ctx); err != nil {
+		return fmt.Errorf("stopping the engine: %w", err)
 	}
 	return errors.Join(remove(o.Data), remove(o.Run))
 }

@@ -31,7 +31,7 @@ const ArchiveFile = "node.tar"
 const Label = "test.sealift.lab"
 
 //go:embed manifests
-var manifests embed.FS //nolint:gochecknoglobals // embedded
+var manifests embed.FS
 
 // Sources is what a node image is made of.
 type Sources struct {

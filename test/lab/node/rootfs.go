@@ -24,7 +24,7 @@ const Suite = "trixie"
 const RootfsFile = "rootfs.tar"
 
 //go:embed customize.sh
-var customize string //nolint:gochecknoglobals // embedded
+var customize string
 
 // packages are what kind's base image has, Debian's containerd and runc, and
 // what the lab's images take from here.

@@ -146,12 +146,12 @@ func clean(ctx context.Context, e *engine.Engine, kubeconfig string) error {
 }
 
 func (l *Lab) whatIsUp(ctx context.Context) []string {
-	e, err := l.engineToClean(ctx)
+	e, err := l.findEngine(ctx)
+	if l.own().Exists() {
+		e, err = l.own().Running(ctx)
+	}
 	if err != nil {
 		return []string{"engine: " + err.Error()}
-	}
-	if e == nil {
-		return []string{"no engine runs"}
 	}
 	out := []string{"engine: Docker " + e.Version}
 	names, err := l.NodeImages()
