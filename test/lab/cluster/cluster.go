@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,9 +135,12 @@ func (o Options) config() *v1alpha4.Cluster {
 	return config
 }
 
-// nodes returns the identifiers of the containers of a cluster's nodes.
-func nodes(ctx context.Context, e *engine.Engine, name string) ([]string, error) {
-	out, err := e.Run(ctx, "ps", "--all", "--quiet", "--no-trunc", "--filter", "label=io.x-k8s.kind.cluster="+name)
+// ofCluster is the label that kind gives a cluster's nodes.
+func ofCluster(name string) string { return "io.x-k8s.kind.cluster=" + name }
+
+// containers returns the identifiers of the containers with a label.
+func containers(ctx context.Context, e *engine.Engine, label string) ([]string, error) {
+	out, err := e.Run(ctx, "ps", "--all", "--quiet", "--no-trunc", "--filter", "label="+label)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +149,7 @@ func nodes(ctx context.Context, e *engine.Engine, name string) ([]string, error)
 
 // Running tells whether a cluster's nodes are there, all run, and are of an image.
 func Running(ctx context.Context, e *engine.Engine, name, image string) bool {
-	ids, err := nodes(ctx, e, name)
+	ids, err := containers(ctx, e, ofCluster(name))
 	if err != nil || len(ids) == 0 {
 		return false
 	}
@@ -164,23 +168,50 @@ func Running(ctx context.Context, e *engine.Engine, name, image string) bool {
 // Delete removes the nodes of a cluster and its entry in a kubeconfig. It does
 // nothing where there is none.
 func Delete(ctx context.Context, e *engine.Engine, name, kubeconfig string) error {
-	ids, err := nodes(ctx, e, name)
-	if err != nil {
+	if err := Remove(ctx, e, ofCluster(name)); err != nil {
 		return fmt.Errorf("deleting cluster %s: %w", name, err)
-	}
-	thawing, stop := context.WithCancel(ctx)
-	defer stop()
-	go thawUntil(thawing, freezer, ids)
-	if len(ids) > 0 {
-		if _, err := e.Run(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...); err != nil {
-			return fmt.Errorf("deleting cluster %s: %w", name, err)
-		}
 	}
 	provider, err := prepare(e, Options{})
 	if err != nil {
 		return err
 	}
 	return provider.Delete(name, kubeconfig) // what is left is the kubeconfig's entry
+}
+
+// Remove removes all containers with a label, and their volumes, even those
+// that hold something frozen.
+func Remove(ctx context.Context, e *engine.Engine, label string) error {
+	ids, err := containers(ctx, e, label)
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	thawing, stop := context.WithCancel(ctx)
+	defer stop()
+	go thawUntil(thawing, freezer, ids)
+	_, err = e.Run(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
+	return err
+}
+
+// Network makes the network that clusters are on by default, unless it is
+// there, and returns this machine's address on it: a registry that listens
+// there is reached by nodes before a cluster is made.
+func Network(ctx context.Context, e *engine.Engine) (address string, err error) {
+	const gateways = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+	out, err := e.Run(ctx, "network", "inspect", "--format", gateways, network)
+	if err != nil {
+		if _, err := e.Run(ctx, "network", "create", network); err != nil {
+			return "", err
+		}
+		if out, err = e.Run(ctx, "network", "inspect", "--format", gateways, network); err != nil {
+			return "", err
+		}
+	}
+	for _, gateway := range strings.Fields(out) {
+		if net.ParseIP(gateway).To4() != nil {
+			return gateway, nil
+		}
+	}
+	return "", fmt.Errorf("network %s of the engine has no IPv4 address", network)
 }
 
 // DeleteNetwork removes the network that clusters are on by default, if it is there.

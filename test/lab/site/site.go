@@ -121,8 +121,8 @@ func (l *Lab) Kubernetes() (string, error) {
 	return programs.Modules()[0].Version(l.programsDir(), "k8s.io/kubernetes")
 }
 
-// programs returns the path of each compiled program.
-func (l *Lab) programs() (map[string]string, error) {
+// Programs returns the path of each compiled program.
+func (l *Lab) Programs() (map[string]string, error) {
 	var dirs []string
 	for _, s := range l.steps.modules {
 		dirs = append(dirs, l.cache.Path(s))
@@ -137,7 +137,7 @@ func (l *Lab) makeImages(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	compiled, err := l.programs()
+	compiled, err := l.Programs()
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (l *Lab) makeNode(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	compiled, err := l.programs()
+	compiled, err := l.Programs()
 	if err != nil {
 		return err
 	}

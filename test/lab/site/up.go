@@ -90,9 +90,9 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// Down removes all that Up made and nothing else: the cluster, the network and
-// the node images of any key, and the engine if the lab started it. It also
-// removes what an Up left that was killed.
+// Down removes all that Up made and nothing else: all containers of the lab's
+// node images, the network, these images, and the engine if the lab started
+// it. It also removes what was left by an Up, or a test, that was killed.
 func (l *Lab) Down(ctx context.Context) error {
 	release, err := l.cache.Lock()
 	if err != nil {
@@ -107,7 +107,7 @@ func (l *Lab) down(ctx context.Context) error {
 		return err
 	}
 	if e != nil {
-		if err := clean(ctx, e, l.Kubeconfig()); err != nil {
+		if err := clean(ctx, e); err != nil {
 			return err
 		}
 	}
@@ -130,9 +130,11 @@ func (l *Lab) engineToClean(ctx context.Context) (*engine.Engine, error) {
 	return e, err
 }
 
-func clean(ctx context.Context, e *engine.Engine, kubeconfig string) error {
-	if err := cluster.Delete(ctx, e, ClusterName, kubeconfig); err != nil {
-		return err
+// clean removes the nodes of all clusters, which have the label of the image
+// that they were made of, then what they used.
+func clean(ctx context.Context, e *engine.Engine) error {
+	if err := cluster.Remove(ctx, e, node.Label); err != nil {
+		return fmt.Errorf("removing nodes: %w", err)
 	}
 	if err := cluster.DeleteNetwork(ctx, e); err != nil {
 		return err
