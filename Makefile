@@ -73,6 +73,24 @@ bench: needs-go build tools-bench ## times beside other tools, written to docs/b
 .PHONY: discovery
 discovery: needs-go ## precision and recall of discovery, as in docs/discovery.md
 	$(GO) run -buildvcs=false ./test/discovery $(DISCOVERYFLAGS)
+##@ The lab: a dark site on this machine (docs/lab.md)
+
+.PHONY: lab-build
+lab-build: needs-go ## Kubernetes and all that the lab needs, from source: an hour at most, then kept
+	.ci/packages mmdebstrap iptables
+	$(GO) run -buildvcs=false ./test/lab build
+
+.PHONY: lab-ready
+lab-ready: needs-go ## says whether the lab can be brought up
+	@$(GO) run -buildvcs=false ./test/lab ready
+
+.PHONY: lab-up
+lab-up: needs-go ## an engine if none runs, and a cluster
+	@$(GO) run -buildvcs=false ./test/lab up
+
+.PHONY: lab-down
+lab-down: needs-go ## removes all that lab-up made
+	@$(GO) run -buildvcs=false ./test/lab down
 
 ##@ Work on it
 
@@ -97,6 +115,7 @@ tools-bench: $(filter .tools/bin/crane .tools/bin/regctl .tools/bin/oras,$(TOOLS
 
 .PHONY: clean
 clean: ## what make built, except for Go's own caches
+	[ ! -e .cache/lab ] || $(MAKE) lab-down
 	rm -rf bin .tools .cache
 
 .PHONY: needs-go
