@@ -88,6 +88,13 @@ lab-ready: needs-go ## says whether the lab can be brought up
 lab-up: needs-go ## an engine if none runs, and a cluster
 	@$(GO) run -buildvcs=false ./test/lab up
 
+.PHONY: e2e
+e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from bundles; twice, about three minutes
+	.ci/packages iptables iproute2
+	$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
+	trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
+	$(GO) test -count=1 -tags e2e -timeout 20m ./test/e2e
+
 .PHONY: lab-down
 lab-down: needs-go ## removes all that lab-up made
 	@$(GO) run -buildvcs=false ./test/lab down

@@ -243,7 +243,7 @@ func PushFiles(ref, platform, dir string) (string, error) {
 	return digest.String(), remote.Write(to, img)
 }
 
-// programLayer returns a compressed layer with the program at /NAME.
+// programLayer returns a compressed layer with the program at /usr/bin/NAME.
 func programLayer(path string) (v1.Layer, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -251,7 +251,7 @@ func programLayer(path string) (v1.Layer, error) {
 	}
 	var buf bytes.Buffer
 	tw := tar.NewWriter(&buf)
-	err = tw.WriteHeader(&tar.Header{Name: filepath.Base(path), Mode: 0o755, Size: int64(len(data)), Format: tar.FormatUSTAR})
+	err = tw.WriteHeader(&tar.Header{Name: "usr/bin/" + filepath.Base(path), Mode: 0o755, Size: int64(len(data)), Format: tar.FormatUSTAR})
 	if err != nil {
 		return nil, err
 	}

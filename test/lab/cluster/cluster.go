@@ -36,8 +36,11 @@ type Options struct {
 	Log    log.Logger    // kind's own words; nil drops them
 }
 
-// Mount is a folder of this machine in a node.
-type Mount struct{ Host, Node string }
+// Mount is a folder, or a file, of this machine in a node.
+type Mount struct {
+	Host, Node string
+	Writable   bool // by the node
+}
 
 // network is the engine's network that clusters are on.
 const network = "sealift-lab"
@@ -120,7 +123,7 @@ func (o Options) create() []cluster.CreateOption {
 func (o Options) config() *v1alpha4.Cluster {
 	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole}
 	for _, m := range o.Mounts {
-		node.ExtraMounts = append(node.ExtraMounts, v1alpha4.Mount{HostPath: m.Host, ContainerPath: m.Node, Readonly: true})
+		node.ExtraMounts = append(node.ExtraMounts, v1alpha4.Mount{HostPath: m.Host, ContainerPath: m.Node, Readonly: !m.Writable})
 	}
 	config := &v1alpha4.Cluster{
 		TypeMeta:                v1alpha4.TypeMeta{Kind: "Cluster", APIVersion: "kind.x-k8s.io/v1alpha4"},

@@ -1,0 +1,236 @@
+//go:build e2e
+
+// Package e2e_test goes the whole way with a real Kubernetes: nodes without
+// images pull everything through what sealift filled and configured, on a
+// network that lets nothing out.
+package e2e_test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/sealift/sealift/test/lab/images"
+	"github.com/sealift/sealift/test/stores"
+)
+
+// TestDarkSite makes a bundle of all images of a Kubernetes and of the suite's
+// own chart, fills a registry from it, and brings up a cluster whose nodes know
+// that registry alone; then the chart, and with it the Indexed Job.
+func TestDarkSite(t *testing.T) {
+	s := openSite(t)
+	s.bundle(t)
+	dark := s.serve(t, "registry", "serve", "--data", "dark")
+	s.run(t, "sealift", "mirror", "push", "plane.tar", dark+"/site", "--key", "cosign.pub", "--registry-ca", s.authority.File, "--quiet")
+	s.live(t, "sealift-e2e", dark+"/site")
+}
+
+// TestServedSite does the same without a registry: the file itself is served.
+func TestServedSite(t *testing.T) {
+	s := openSite(t)
+	s.bundle(t)
+	served := s.serve(t, "mirror", "serve", "plane.tar", "--key", "cosign.pub")
+	s.live(t, "sealift-e2e", served)
+}
+
+// bundle makes plane.tar on the connected side.
+func (s *darkSite) bundle(t *testing.T) {
+	names, err := images.Names(s.lab.Images())
+	require.NoError(t, err)
+	chart, err := filepath.Abs("../../manifests/charts/sealift-registry")
+	require.NoError(t, err)
+	s.write(t, "bundle.yaml", "apiVersion: sealift.dev/v1\nkind: Bundle\nmetadata: {name: plane, version: 1.0.0}\nspec:\n  charts: [{path: "+chart+"}]\n  images:\n    - "+
+		strings.Join(names, "\n    - ")+"\n")
+	s.run(t, "sealift", "key", "generate")
+	s.runWith(t, []string{"HTTPS_PROXY=" + s.proxy}, "sealift", "bundle", "create", "-f", "bundle.yaml", "-o", "plane.tar", "--key", "cosign.key", "--registry-ca", s.authority.File, "--quiet")
+	s.run(t, "sealift", "bundle", "verify", "plane.tar", "--key", "cosign.pub", "--quiet")
+	require.Contains(t, s.run(t, "sealift", "bundle", "inspect", "plane.tar"), suiteImage, "the chart's image was found")
+}
+
+// live brings a cluster up that pulls from mirror, and uses it.
+func (s *darkSite) live(t *testing.T, name, mirror string) {
+	s.run(t, "sealift", "mirror", "config", "containerd", mirror, "--bundle", "plane.tar", "--key", "cosign.pub", "--registry-ca", s.authority.File, "-o", "node", "--quiet")
+	leaving, asked := s.watchLeaving(t), s.nameServer(t)
+	kubectl := s.cluster(t, name, filepath.Join(s.dir, "node", "etc", "containerd", "certs.d"))
+	kubectl("wait", "--for=condition=Ready", "--all", "--all-namespaces", "--timeout=180s", "pods")
+
+	// A workload with a Service and a volume: the suite's own registry, by its chart.
+	s.run(t, "helm", "install", "registry", "oci://"+mirror+"/charts/sealift-registry", "--version", "0.1.0", "--ca-file", s.authority.File,
+		"--set", "storage.size=2Gi", "--wait", "--timeout", "180s")
+	require.Contains(t, kubectl("get", "pvc"), "Bound")
+	s.indexedJob(t, kubectl)
+	require.Zero(t, leaving(), "packets that tried to leave the dark network")
+	require.Empty(t, asked(), "names of the world outside that somebody asked for")
+}
+
+// indexedJob fills the registry in the cluster from object storage, four pods
+// at once, one of which is killed.
+func (s *darkSite) indexedJob(t *testing.T, kubectl func(...string) string) {
+	s.fillStorage(t)
+	const service = "registry.default.svc.cluster.local:5000"
+	job := s.run(t, "sealift", "mirror", "job", "s3://bundles/big.tar", service+"/mirror", "--key", "cosign.pub", "--image", suiteImage, "--shards", "4",
+		"--storage-secret", "s3", "--storage-endpoint", os.Getenv("AWS_ENDPOINT_URL"), "--plain-http", service)
+	s.write(t, "job.yaml", job)
+	kubectl("create", "secret", "generic", "s3", "--from-literal=AWS_ACCESS_KEY_ID="+os.Getenv("AWS_ACCESS_KEY_ID"), "--from-literal=AWS_SECRET_ACCESS_KEY="+os.Getenv("AWS_SECRET_ACCESS_KEY"))
+	kubectl("apply", "-f", "job.yaml")
+	s.killOne(t, kubectl)
+	kubectl("wait", "--for=condition=complete", "--timeout=300s", "job/sealift-mirror")
+	t.Log(kubectl("get", "pods", "-o", "wide"))
+
+	forward := exec.CommandContext(t.Context(), s.programs["kubectl"], "port-forward", "service/registry", ":5000")
+	out, err := forward.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, forward.Start())
+	defer func() { _ = forward.Process.Kill() }()
+	line := make([]byte, 200)
+	n, err := out.Read(line)
+	require.NoError(t, err)
+	host := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(string(line[:n]))
+	var result struct {
+		Blobs struct{ Sent, There int }
+	}
+	require.NoError(t, json.Unmarshal([]byte(s.run(t, "sealift", "mirror", "push", "big.tar", host+"/mirror", "--key", "cosign.pub", "--plain-http", host, "--quiet", "-o", "json")), &result))
+	require.Zero(t, result.Blobs.Sent, "the Job left nothing out")
+	require.Positive(t, result.Blobs.There)
+}
+
+// fillStorage puts a bundle of some hundred megabytes into an S3 that the pods reach.
+func (s *darkSite) fillStorage(t *testing.T) {
+	h, err := stores.S3Handler("bundles")
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", net.JoinHostPort(s.address, "0"))
+	require.NoError(t, err)
+	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}}
+	server.Start()
+	t.Cleanup(server.Close)
+	for name, value := range stores.S3Environment(server.URL) {
+		t.Setenv(name, value)
+	}
+	definition := "apiVersion: sealift.dev/v1\nkind: Bundle\nmetadata: {name: big, version: 1.0.0}\nspec:\n  files:\n"
+	for i := range 10 {
+		name := "part" + string(rune('0'+i))
+		data := make([]byte, 60<<20)
+		_, err := rand.Read(data)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), data, 0o600))
+		definition += "    - " + name + "\n"
+	}
+	s.write(t, "big.yaml", definition)
+	s.run(t, "sealift", "bundle", "create", "-f", "big.yaml", "-o", "big.tar", "--key", "cosign.key", "--lock", "big.lock", "--quiet")
+	s.run(t, "sealift", "bundle", "split", "big.tar", "--volume-size", "0", "-o", "s3://bundles/big.tar", "--quiet")
+}
+
+// killOne kills the first pod of the Job that is seen to run.
+func (s *darkSite) killOne(t *testing.T, kubectl func(...string) string) {
+	const states = "jsonpath={range .items[*]}{.metadata.name} {.status.phase}{'\\n'}{end}"
+	require.Eventually(t, func() bool {
+		for line := range strings.Lines(kubectl("get", "pods", "-l", "job-name=sealift-mirror", "-o", states)) {
+			if pod, ok := strings.CutSuffix(strings.TrimSpace(line), " Running"); ok {
+				kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+				return true
+			}
+		}
+		return false
+	}, 2*time.Minute, 50*time.Millisecond)
+}
+
+// watchLeaving drops what tries to leave the nodes' network, and returns what
+// counts it. Each attempt is in the kernel's log.
+func (s *darkSite) watchLeaving(t *testing.T) func() int {
+	const mark = "sealift-e2e"
+	bridge := s.bridge(t)
+	out := []string{"-i", bridge, "!", "-o", bridge, "-m", "comment", "--comment", mark}
+	for _, target := range [][]string{{"-j", "DROP"}, {"-j", "LOG", "--log-prefix", mark + ": "}} { // the second comes to stand first
+		rule := slices.Concat(out, target)
+		s.run(t, "iptables", append([]string{"-w", "-I", "FORWARD", "1"}, rule...)...)
+		t.Cleanup(func() { _ = exec.Command("iptables", append([]string{"-w", "-D", "FORWARD"}, rule...)...).Run() })
+	}
+	return func() int {
+		for line := range strings.Lines(s.run(t, "iptables", "-w", "-L", "FORWARD", "-v", "-x", "-n")) {
+			if fields := strings.Fields(line); strings.Contains(line, mark) && fields[2] == "DROP" {
+				packets, err := strconv.Atoi(fields[0])
+				require.NoError(t, err)
+				if log, err := exec.Command("dmesg").Output(); err == nil && packets > 0 {
+					t.Log(lastLines(string(log), mark, 20))
+				}
+				return packets
+			}
+		}
+		require.Fail(t, "the rule that counts is gone")
+		return -1
+	}
+}
+
+// nameServer is the site's: it knows nothing of the world outside, and returns
+// what was asked of it. (CoreDNS asks for the root, and for a name of numbers,
+// to see whether the server lives and whether it is itself; a node of kind asks
+// for the engine's host.)
+func (s *darkSite) nameServer(t *testing.T) func() []string {
+	address, bridge := s.nameServerAddress(), s.bridge(t)
+	s.run(t, "ip", "address", "replace", address+"/32", "dev", bridge)
+	t.Cleanup(func() { _ = exec.Command("ip", "address", "del", address+"/32", "dev", bridge).Run() })
+	conn, err := net.ListenPacket("udp", net.JoinHostPort(address, "53"))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	var mu sync.Mutex
+	var asked []string
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, from, err := conn.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			name, answer := nothing(buf[:n])
+			if name != "" {
+				mu.Lock()
+				asked = append(asked, name)
+				mu.Unlock()
+			}
+			_, _ = conn.WriteTo(answer, from)
+		}
+	}()
+	return func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		slices.Sort(asked)
+		return slices.Compact(asked)
+	}
+}
+
+// nothing answers a question with "there is no such name", and returns the
+// name unless it is one of those.
+func nothing(question []byte) (name string, answer []byte) {
+	var m dnsmessage.Message
+	if m.Unpack(question) != nil || len(m.Questions) != 1 {
+		return "", nil
+	}
+	q := m.Questions[0]
+	if q.Type != dnsmessage.TypeHINFO && q.Name.String() != "." && q.Name.String() != "host.docker.internal." {
+		name = q.Name.String()
+	}
+	m.Response, m.RCode, m.Additionals = true, dnsmessage.RCodeNameError, nil
+	answer, _ = m.Pack()
+	return name, answer
+}
+
+// lastLines returns the last lines of a text that hold a word.
+func lastLines(text, word string, most int) string {
+	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return !strings.Contains(line, word) })
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}

@@ -1,0 +1,213 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/mirror/serve"
+	"github.com/sealift/sealift/test/images"
+	"github.com/sealift/sealift/test/lab/cluster"
+	"github.com/sealift/sealift/test/lab/engine"
+	"github.com/sealift/sealift/test/lab/node"
+	"github.com/sealift/sealift/test/lab/site"
+	"github.com/sealift/sealift/test/registries"
+)
+
+// suiteImage is the image of sealift that its own chart asks for.
+const suiteImage = "docker.io/sealift/sealift:0.1.0"
+
+// darkSite is the lab, and what of the connected side the tests need.
+type darkSite struct {
+	lab       *site.Lab
+	engine    *engine.Engine
+	nodes     node.Names
+	address   string // of this machine on the nodes' network
+	dir       string
+	authority *registries.Authority
+	proxy     string // by which the connected side reaches "the internet"
+	programs  map[string]string
+}
+
+// openSite readies the lab: an engine with node images, and an upstream that
+// answers under the names that images really have.
+func openSite(t *testing.T) *darkSite {
+	lab, err := site.Open(t.Context(), ".", site.Options{Log: t.Logf, OwnEngine: os.Getenv("LAB_ENGINE") == "own"})
+	require.NoError(t, err)
+	require.NoError(t, lab.Ready(t.Context()), "make lab-build")
+	s := &darkSite{lab: lab, dir: t.TempDir(), authority: registries.NewAuthority(t)}
+	s.engine, err = lab.Engine(t.Context())
+	require.NoError(t, err)
+	s.nodes, err = lab.LoadNodes(t.Context(), s.engine)
+	require.NoError(t, err)
+	s.address, err = cluster.Network(t.Context(), s.engine)
+	require.NoError(t, err)
+	s.programs, err = lab.Programs()
+	require.NoError(t, err)
+	s.programs["sealift"], s.programs["helm"] = built(t, "bin/sealift"), built(t, ".tools/bin/helm")
+	s.proxy = s.upstream(t)
+	t.Setenv("COSIGN_PASSWORD", "x")
+	t.Setenv("DOCKER_CONFIG", s.dir)
+	t.Setenv("HOME", s.dir)
+	return s
+}
+
+func built(t *testing.T, path string) string {
+	path, err := filepath.Abs(filepath.Join("..", "..", path))
+	require.NoError(t, err)
+	require.FileExists(t, path, "make e2e builds it")
+	return path
+}
+
+// upstream serves the lab's images, and the suite's own, as registry.k8s.io,
+// docker.io and so on, and returns the proxy by which these are reached.
+func (s *darkSite) upstream(t *testing.T) string {
+	lab := registry(t, s.lab.Upstream())
+	own := registry(t, t.TempDir())
+	ownServer := httptest.NewServer(own)
+	t.Cleanup(ownServer.Close)
+	_, err := images.PushProgram(strings.Replace(suiteImage, "docker.io", ownServer.Listener.Addr().String(), 1), map[string]string{"linux/amd64": s.programs["sealift"]})
+	require.NoError(t, err)
+
+	hosts := []string{"registry.k8s.io", "docker.io", "registry-1.docker.io", "lab.sealift.test"}
+	certFile, keyFile := s.authority.Issue("upstream", time.Now().Add(time.Hour), hosts...)
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, "/v2/"); ok && rest != "" && !strings.HasPrefix(rest, "sealift/") {
+			r.URL.Path = "/v2/" + strings.Replace(r.Host, "registry-1.docker.io", "docker.io", 1) + "/" + rest
+			lab.ServeHTTP(w, r)
+			return
+		}
+		own.ServeHTTP(w, r)
+	}))
+	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	proxy := httptest.NewServer(tunnel(server.Listener.Addr().String()))
+	t.Cleanup(proxy.Close)
+	return proxy.URL
+}
+
+func registry(t *testing.T, data string) http.Handler {
+	h, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: data})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = closeRegistry() })
+	return h
+}
+
+// tunnel is a proxy that leads every CONNECT to one address.
+func tunnel(to string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect {
+			http.Error(w, "only CONNECT", http.StatusMethodNotAllowed)
+			return
+		}
+		there, err := net.Dial("tcp", to)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		here, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(there, buffered)
+			_ = there.Close()
+		}()
+		_, _ = io.Copy(here, there)
+		_ = here.Close()
+	})
+}
+
+// run runs a program in the site's folder and returns what it prints to standard output.
+func (s *darkSite) run(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	return s.runWith(t, nil, program, args...)
+}
+
+func (s *darkSite) runWith(t *testing.T, env []string, program string, args ...string) string {
+	t.Helper()
+	t.Logf("$ %s %s", program, strings.Join(args, " "))
+	path := s.programs[program]
+	if path == "" {
+		path = program
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Dir, cmd.Env = s.dir, append(os.Environ(), env...)
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	require.NoError(t, cmd.Run(), "%s\n%s", out.String(), problems.String())
+	return out.String()
+}
+
+// serve starts sealift as a server on the nodes' network and returns its HOST:PORT.
+func (s *darkSite) serve(t *testing.T, args ...string) string {
+	t.Helper()
+	certFile, keyFile := s.authority.Issue("dark", time.Now().Add(time.Hour), s.address)
+	cmd := exec.CommandContext(t.Context(), s.programs["sealift"], append(args, "--addr", net.JoinHostPort(s.address, "0"), "--tls-cert", certFile, "--tls-key", keyFile)...)
+	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimPrefix(strings.TrimSpace(line), "https://")
+}
+
+// write writes a file of the site's folder.
+func (s *darkSite) write(t *testing.T, name, text string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
+}
+
+// bridge returns the interface of this machine that the nodes' network is on.
+func (s *darkSite) bridge(t *testing.T) string {
+	t.Helper()
+	id, err := s.engine.Run(t.Context(), "network", "inspect", "--format", "{{.Id}}", "sealift-lab")
+	require.NoError(t, err)
+	return "br-" + strings.TrimSpace(id)[:12]
+}
+
+// nameServerAddress is an address of its own: kind's nodes lead what goes to
+// their gateway's port 53 to the engine's name server.
+func (s *darkSite) nameServerAddress() string {
+	parts := strings.Split(s.address, ".")
+	return strings.Join(append(parts[:2:2], "255", "53"), ".")
+}
+
+// cluster makes a cluster whose nodes have no images and pull as the folder of
+// hosts.toml files says.
+func (s *darkSite) cluster(t *testing.T, name, certs string) (kubectl func(args ...string) string) {
+	t.Helper()
+	kubeconfig := filepath.Join(s.dir, name+".kubeconfig")
+	t.Cleanup(func() { require.NoError(t, cluster.Delete(context.Background(), s.engine, name, kubeconfig)) })
+	s.write(t, "resolv.conf", "nameserver "+s.nameServerAddress()+"\n")
+	_, err := cluster.Create(t.Context(), s.engine, name, cluster.Options{Image: s.nodes.Bare, Kubeconfig: kubeconfig,
+		Mounts: []cluster.Mount{{Host: certs, Node: "/etc/containerd/certs.d"}, {Host: filepath.Join(s.dir, "resolv.conf"), Node: "/etc/resolv.conf", Writable: true}}})
+	require.NoError(t, err)
+	t.Setenv("KUBECONFIG", kubeconfig)
+	return func(args ...string) string { return s.run(t, "kubectl", args...) }
+}
