@@ -141,3 +141,20 @@ func TestUndoFirewall(t *testing.T) {
 	}, undo(rules))
 	require.Empty(t, undo("-P INPUT ACCEPT\n"))
 }
+
+func TestPidfileOfAKilledEngineIsForgotten(t *testing.T) {
+	o := own(t, "")
+	require.NoError(t, os.MkdirAll(o.Run, 0o755))
+	for _, pid := range []string{fmt.Sprint(os.Getpid()), "1", "x"} {
+		require.NoError(t, os.WriteFile(o.pidfile(), []byte(pid), 0o644))
+		require.NoError(t, o.forget())
+		require.NoFileExists(t, o.pidfile())
+	}
+	require.NoError(t, o.forget())
+}
+
+func TestMountPoints(t *testing.T) {
+	const mounts = "/dev/vda / ext4 rw 0 0\n/dev/vda /lab/data ext4 rw 0 0\noverlay /lab/data/a/merged overlay rw 0 0\ntmpfs /lab/data2 tmpfs rw 0 0\n"
+	require.Equal(t, []string{"/lab/data/a/merged", "/lab/data"}, mountPoints(mounts, "/lab/data"))
+	require.Empty(t, mountPoints(mounts, "/other"))
+}
