@@ -61,10 +61,15 @@ func Create(ctx context.Context, e *engine.Engine, name string, opts Options) (*
 	if err != nil {
 		return nil, err
 	}
-	made := make(chan error, 1)
-	go func() { made <- provider.Create(name, opts.create()...) }()
+	var failed error
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		failed = provider.Create(name, opts.create()...)
+	}()
 	select {
-	case err = <-made:
+	case <-made:
+		err = failed
 	case <-ctx.Done():
 		err = errors.Join(ctx.Err(), stop(context.WithoutCancel(ctx), e, name, made))
 	}
@@ -77,7 +82,7 @@ func Create(ctx context.Context, e *engine.Engine, name string, opts Options) (*
 // stop takes away the nodes of a cluster that is being made until kind, which
 // cannot be told to stop, has noticed. Kind may wait long for what will never
 // be, but a node comes only in the first seconds.
-func stop(ctx context.Context, e *engine.Engine, name string, made <-chan error) error {
+func stop(ctx context.Context, e *engine.Engine, name string, made <-chan struct{}) error {
 	for range 8 {
 		if err := Remove(ctx, e, ofCluster(name)); err != nil {
 			return err
