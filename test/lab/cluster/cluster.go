@@ -64,17 +64,39 @@ func Create(ctx context.Context, e *engine.Engine, name string, opts Options) (*
 	if err != nil {
 		return nil, err
 	}
-	made := make(chan error, 1)
-	go func() { made <- provider.Create(name, opts.create()...) }()
+	var failed error
+	made := make(chan struct{})
+	go func() {
+		defer close(made)
+		failed = provider.Create(name, opts.create()...)
+	}()
 	select {
-	case err = <-made:
+	case <-made:
+		err = failed
 	case <-ctx.Done():
-		err = ctx.Err()
+		err = errors.Join(ctx.Err(), stop(context.WithoutCancel(ctx), e, name, made))
 	}
 	if err == nil {
 		return &Cluster{Name: name, Kubeconfig: opts.Kubeconfig}, nil
 	}
 	return nil, giveUp(ctx, e, provider, name, opts, fmt.Errorf("creating cluster %s: %w", name, err))
+}
+
+// stop takes away the nodes of a cluster that is being made until kind, which
+// cannot be told to stop, has noticed. Kind may wait long for what will never
+// be, but a node comes only in the first seconds.
+func stop(ctx context.Context, e *engine.Engine, name string, made <-chan struct{}) error {
+	for range 8 {
+		if err := Remove(ctx, e, ofCluster(name)); err != nil {
+			return err
+		}
+		select {
+		case <-made:
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
 }
 
 // giveUp keeps the logs of a cluster that did not come up, and removes it.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -78,7 +79,7 @@ func (o *Own) Start(ctx context.Context) (*Engine, error) {
 			return nil, fmt.Errorf("starting an engine: %w", err)
 		}
 	}
-	if err := o.keepNetwork(ctx); err != nil {
+	if err := errors.Join(o.keepNetwork(ctx), o.forget()); err != nil {
 		return nil, fmt.Errorf("starting an engine: %w", err)
 	}
 	ended, err := o.launch(e)
@@ -86,6 +87,16 @@ func (o *Own) Start(ctx context.Context) (*Engine, error) {
 		return nil, err
 	}
 	return e, o.await(ctx, e, ended)
+}
+
+// forget removes the pidfile of a dockerd that was killed: another process may
+// have its number now, and dockerd would take that one for itself.
+func (o *Own) forget() error {
+	pid, ok := readPid(o.pidfile())
+	if ok && runs("dockerd", pid) {
+		return nil
+	}
+	return os.RemoveAll(o.pidfile())
 }
 
 // launch starts dockerd as a process that outlives this one. The channel is
@@ -205,13 +216,9 @@ func (o *Own) Stop(ctx context.Context) error {
 
 // end ends the process of a pidfile, if it still is the program of this name.
 func end(ctx context.Context, program, pidfile string) error {
-	data, err := os.ReadFile(pidfile)
-	if err != nil {
-		return nil //nolint:nilerr // it does not run
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || pid < 2 {
-		return nil //nolint:nilerr // a pidfile that was not finished
+	pid, ok := readPid(pidfile)
+	if !ok {
+		return nil
 	}
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} { // dockerd forces its end at a third one
 		if !runs(program, pid) {
@@ -225,6 +232,17 @@ func end(ctx context.Context, program, pidfile string) error {
 		}
 	}
 	return fmt.Errorf("process %d (%s) does not end", pid, program)
+}
+
+// readPid returns the number in a pidfile, and false where there is none or it
+// was not finished.
+func readPid(pidfile string) (int, bool) {
+	data, err := os.ReadFile(pidfile)
+	if err != nil {
+		return 0, false
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	return pid, err == nil && pid > 1
 }
 
 // awaitEnd tells whether a process ended in stopTime.
@@ -251,19 +269,29 @@ func runs(program string, pid int) bool {
 	return err == nil && !strings.Contains(string(status), "State:\tZ")
 }
 
-// remove removes a folder and what is mounted below it.
+// remove removes a folder with what is mounted on it and below it: an engine
+// that was killed leaves mounts.
 func remove(dir string) error {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(string(mounts)) {
-		fields := strings.Fields(line)
-		if len(fields) > 1 && strings.HasPrefix(fields[1], dir+"/") {
-			if err := unix.Unmount(fields[1], unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
-				return fmt.Errorf("unmounting %s: %w", fields[1], err)
-			}
+	for _, point := range mountPoints(string(mounts), dir) {
+		if err := unix.Unmount(point, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("unmounting %s: %w", point, err)
 		}
 	}
 	return os.RemoveAll(dir)
+}
+
+// mountPoints returns those at and below a folder, the last mounted first.
+func mountPoints(mounts, dir string) []string {
+	var out []string
+	for line := range strings.Lines(mounts) {
+		if f := strings.Fields(line); len(f) > 1 && (f[1] == dir || strings.HasPrefix(f[1], dir+"/")) {
+			out = append(out, f[1])
+		}
+	}
+	slices.Reverse(out)
+	return out
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/sealift/sealift/test/lab/cluster"
 	"github.com/sealift/sealift/test/lab/engine"
@@ -69,20 +70,34 @@ func (l *Lab) up(ctx context.Context) (*cluster.Cluster, error) {
 	if err := l.Ready(ctx); err != nil {
 		return nil, err
 	}
+	start := time.Now()
 	e, err := l.Engine(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.opts.Log("engine: Docker %s", e.Version)
+	l.opts.Log("engine: Docker %s, %s", e.Version, since(&start))
 	names, err := l.LoadNodes(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	l.opts.Log("node image: %s", names.Full)
+	l.opts.Log("node images: %s, %s", names.Full, since(&start))
 	if cluster.Running(ctx, e, ClusterName, names.Full) && exists(l.Kubeconfig()) {
+		l.opts.Log("cluster: %s is up already", ClusterName)
 		return &cluster.Cluster{Name: ClusterName, Kubeconfig: l.Kubeconfig()}, nil
 	}
-	return cluster.Create(ctx, e, ClusterName, cluster.Options{Image: names.Full, Kubeconfig: l.Kubeconfig(), Logs: filepath.Join(l.dir, "logs")})
+	c, err := cluster.Create(ctx, e, ClusterName, cluster.Options{Image: names.Full, Kubeconfig: l.Kubeconfig(), Logs: filepath.Join(l.dir, "logs")})
+	if err != nil {
+		return nil, err
+	}
+	l.opts.Log("cluster: %s, %s", ClusterName, since(&start))
+	return c, nil
+}
+
+// since returns the time since start, and starts anew.
+func since(start *time.Time) time.Duration {
+	took := time.Since(*start).Round(100 * time.Millisecond)
+	*start = time.Now()
+	return took
 }
 
 func exists(path string) bool {
