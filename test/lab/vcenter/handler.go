@@ -27,6 +27,9 @@ func (v *VCenter) handle(ctx *simulator.Context, m *simulator.Method) (mo.Refere
 	if missing := v.permitted(ctx, m); missing != nil {
 		return nil, missing
 	}
+	if fault != nil && m.Name == "ImportVApp" {
+		time.Sleep(fault.Delay) // here no lock is held
+	}
 	switch m.Name {
 	case "RetrieveProperties", "RetrievePropertiesEx", "CreateFilter", "WaitForUpdatesEx", "CheckForUpdates", "WaitForUpdates":
 		v.refreshSpace(ctx)
@@ -114,6 +117,8 @@ func (v *VCenter) replace(ctx *simulator.Context, m *simulator.Method, fault *Fa
 		with = &lease{HttpNfcLease: o, v: v}
 	case *simulator.Datastore:
 		with = &datastore{Datastore: o, v: v}
+	case *simulator.OvfManager:
+		with = &ovfManager{OvfManager: o}
 	case *simulator.AuthorizationManager:
 		with = &authorization{AuthorizationManager: o, v: v}
 	default:

@@ -57,6 +57,37 @@ func (p *pool) refuse(ctx *simulator.Context, req *types.ImportVApp) types.BaseM
 	return p.v.newDisksFit(&spec.ConfigSpec)
 }
 
+// ovfManager heeds how disks are to be provisioned; the simulator makes every
+// disk thin.
+type ovfManager struct {
+	*simulator.OvfManager
+}
+
+// CreateImportSpec turns a descriptor into a specification.
+func (o *ovfManager) CreateImportSpec(ctx *simulator.Context, req *types.CreateImportSpec) soap.HasFault {
+	body := o.OvfManager.CreateImportSpec(ctx, req)
+	res, ok := body.(*methods.CreateImportSpecBody)
+	if !ok || res.Res == nil {
+		return body
+	}
+	spec, ok := res.Res.Returnval.ImportSpec.(*types.VirtualMachineImportSpec)
+	kind := types.OvfCreateImportSpecParamsDiskProvisioningType(req.Cisp.GetOvfCreateImportSpecParams().DiskProvisioning)
+	if !ok || kind == "" || kind == types.OvfCreateImportSpecParamsDiskProvisioningTypeThin {
+		return body
+	}
+	for _, change := range spec.ConfigSpec.DeviceChange {
+		disk, ok := change.GetVirtualDeviceConfigSpec().Device.(*types.VirtualDisk)
+		if !ok {
+			continue
+		}
+		if b, ok := disk.Backing.(*types.VirtualDiskFlatVer2BackingInfo); ok {
+			b.ThinProvisioned = types.NewBool(false)
+			b.EagerlyScrub = types.NewBool(kind == types.OvfCreateImportSpecParamsDiskProvisioningTypeEagerZeroedThick)
+		}
+	}
+	return body
+}
+
 // message says a fault as a vCenter does, where a reader needs to see it.
 func message(fault types.BaseMethodFault) string {
 	switch f := fault.(type) {

@@ -152,14 +152,28 @@ type authorization struct {
 	v *VCenter
 }
 
+// privilegesAnswer is an answer whose list keeps what is false: the client
+// library's own leaves it out.
+type privilegesAnswer struct {
+	Res    *privilegesList `xml:"urn:vim25 HasPrivilegeOnEntityResponse,omitempty"`
+	Fault_ *soap.Fault     `xml:"http://schemas.xmlsoap.org/soap/envelope/ Fault,omitempty"` //nolint:revive // as the others name it
+}
+
+type privilegesList struct {
+	Returnval []bool `xml:"returnval"`
+}
+
+// Fault returns the fault of the answer.
+func (a *privilegesAnswer) Fault() *soap.Fault { return a.Fault_ }
+
 // HasPrivilegeOnEntity answers for the user of a session.
 func (a *authorization) HasPrivilegeOnEntity(ctx *simulator.Context, req *types.HasPrivilegeOnEntity) soap.HasFault {
 	granted := a.v.granted(ctx, a.sessionUser(ctx, req.SessionId), req.Entity)
-	res := &types.HasPrivilegeOnEntityResponse{}
+	res := &privilegesList{}
 	for _, id := range req.PrivId {
 		res.Returnval = append(res.Returnval, granted[id])
 	}
-	return &methods.HasPrivilegeOnEntityBody{Res: res}
+	return &privilegesAnswer{Res: res}
 }
 
 // HasPrivilegeOnEntities answers for the user of a session.

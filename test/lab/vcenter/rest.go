@@ -133,7 +133,7 @@ func (v *VCenter) tagNeeds(r *http.Request, body []byte) []need {
 }
 
 func (v *VCenter) attachNeeds(action string, body []byte) []need {
-	if !strings.Contains(action, "attach") || strings.HasPrefix(action, "list") {
+	if strings.HasPrefix(action, "list") || (!strings.HasPrefix(action, "attach") && !strings.HasPrefix(action, "detach")) {
 		return nil
 	}
 	type object struct {

@@ -116,6 +116,9 @@ func (v *VCenter) serveLease(w http.ResponseWriter, r *http.Request, next http.H
 		noRoom(w)
 		return
 	}
+	if r.ContentLength < 0 {
+		w.Header().Set("Connection", "close") // what is left of it when the space ends is no next request
+	}
 	r.Body = readCloser{io.TeeReader(&bounded{r: r.Body, left: room}, io.MultiWriter(file, sum)), r.Body}
 	next.ServeHTTP(w, r)
 	v.uploads.note(parts[0], parts[1], hex.EncodeToString(sum.Sum(nil)))
