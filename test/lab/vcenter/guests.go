@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 )
 
 const (
-	pollInterval  = 500 * time.Millisecond // how often a guest is asked for its addresses
+	pollInterval  = 500 * time.Millisecond // how often a guest without addresses is asked for them
+	calmPolls     = 8                      // of so many polls one is done once it has some
 	shutdownGrace = 30 * time.Second       // how long a guest has to end
 )
 
@@ -126,7 +128,8 @@ type guest struct {
 	queue   chan event
 	running bool
 	spec    Spec
-	last    []Address
+	last    []Address // as reported
+	polls   int
 }
 
 func (g *guest) run() {
@@ -140,6 +143,9 @@ func (g *guest) run() {
 				return
 			}
 		case <-tick.C:
+			if g.polls++; len(g.last) > 0 && g.polls%calmPolls != 0 {
+				continue
+			}
 		}
 		if g.running {
 			g.report()
@@ -213,6 +219,11 @@ func (g *guest) describe() bool {
 // have changed.
 func (g *guest) report() {
 	addresses, err := g.v.options.Runtime.Addresses(g.ctx, g.ref.Value)
+	if errors.Is(err, ErrEnded) {
+		g.running = false
+		g.powerWentOff()
+		return
+	}
 	if err != nil || len(addresses) == 0 {
 		return // the guest does not answer yet
 	}

@@ -264,3 +264,13 @@ func TestAVCenterWithoutARuntimeHasPowerOnly(t *testing.T) {
 	require.Equal(t, types.VirtualMachinePowerStatePoweredOn, bare.properties(vm).Runtime.PowerState)
 	require.NoError(t, bare.wait(vm.PowerOff(s.ctx)))
 }
+
+func TestAGuestThatEndsByItselfIsPoweredOff(t *testing.T) {
+	s := newSite(t)
+	vm := s.booted("cp-0")
+	s.recorder.End("cp-0")
+	eventually(t, func() bool {
+		p := s.properties(vm)
+		return p.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOff && p.Guest.IpAddress == ""
+	})
+}

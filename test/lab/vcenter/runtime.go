@@ -2,8 +2,13 @@ package vcenter
 
 import (
 	"context"
+	"errors"
 	"time"
 )
+
+// ErrEnded is what a runtime returns for the addresses of a guest that has
+// ended by itself. Its machine's power goes off.
+var ErrEnded = errors.New("the guest has ended")
 
 // Runtime is what machines boot in. Calls for one machine come one after the
 // other; calls for several come at the same time.
@@ -20,7 +25,7 @@ type Runtime interface {
 	// succeeds.
 	Destroy(ctx context.Context, id string) error
 	// Addresses returns the addresses that the guest of a running machine has
-	// now, by card.
+	// now, by card, or ErrEnded.
 	Addresses(ctx context.Context, id string) ([]Address, error)
 }
 

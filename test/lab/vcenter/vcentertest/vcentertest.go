@@ -95,11 +95,12 @@ func (r *Recorder) Destroy(_ context.Context, id string) error {
 func (r *Recorder) Addresses(_ context.Context, id string) ([]vcenter.Address, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.running[id] {
+		return nil, vcenter.ErrEnded
+	}
 	var list []vcenter.Address
-	if r.running[id] {
-		for _, card := range r.specs[id].Cards {
-			list = append(list, vcenter.Address{MAC: card.MAC, IPs: []string{r.given[card.MAC]}})
-		}
+	for _, card := range r.specs[id].Cards {
+		list = append(list, vcenter.Address{MAC: card.MAC, IPs: []string{r.given[card.MAC]}})
 	}
 	return list, nil
 }
@@ -133,6 +134,17 @@ func (r *Recorder) Running() (n int) {
 		}
 	}
 	return n
+}
+
+// End lets the guest of a machine end by itself.
+func (r *Recorder) End(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, s := range r.specs {
+		if s.Name == name {
+			r.running[id] = false
+		}
+	}
 }
 
 // FailWith lets machines fail to boot with an error, or boot again with nil.
