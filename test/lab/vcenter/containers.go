@@ -19,7 +19,8 @@ import (
 )
 
 // guestInfoDir is where a container finds its guestinfo values: one file a
-// key, named guestinfo.userdata and so on, with the value as it was set.
+// key, named guestinfo.userdata and so on, with the value as it was set. The
+// file product_uuid beside them holds the machine's UUID.
 const guestInfoDir = "/guestinfo"
 
 // machineLabel is what the containers of a vCenter are found by.
@@ -48,7 +49,7 @@ func (c *Containers) Start(ctx context.Context, spec Spec) error {
 			return err
 		}
 	}
-	files, err := guestInfo(spec.GuestInfo)
+	files, err := guestInfo(spec)
 	if err != nil {
 		return fmt.Errorf("packing guestinfo of %s: %w", spec.Name, err)
 	}
@@ -87,8 +88,14 @@ func (c *Containers) create(ctx context.Context, spec Spec) error {
 	return nil
 }
 
-// guestInfo packs the values as files, in an archive for docker cp.
-func guestInfo(values map[string]string) (io.Reader, error) {
+// guestInfo packs the values as files, in an archive for docker cp. It takes
+// nothing away: a value that is unset between two starts stays for the guest.
+func guestInfo(spec Spec) (io.Reader, error) {
+	values := maps.Clone(spec.GuestInfo)
+	if values == nil {
+		values = map[string]string{}
+	}
+	values["product_uuid"] = spec.UUID + "\n"
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
 	dir := strings.TrimPrefix(guestInfoDir, "/")

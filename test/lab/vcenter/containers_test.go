@@ -105,6 +105,13 @@ func TestMachinesAreContainers(t *testing.T) {
 	require.Equal(t, "#cloud-config\nruncmd: ['echo \"$(id)\" `x`']\n", file(t, container, "/guestinfo/guestinfo.userdata"), "no shell saw it")
 	require.Equal(t, "cp-0", docker(t, nil, "inspect", "--format", "{{.Config.Hostname}}", container))
 
+	require.Equal(t, s.properties(vm).Config.Uuid+"\n", file(t, container, "/guestinfo/product_uuid"))
+}
+
+func TestPowerActsOnTheContainer(t *testing.T) {
+	s, c := containerSite(t)
+	vm := s.booted("cp-0")
+	container := c.Name + "-" + vm.Reference().Value
 	state := func() string { return docker(t, nil, "inspect", "--format", "{{.State.Status}}", container) }
 	started := docker(t, nil, "inspect", "--format", "{{.State.StartedAt}}", container)
 	require.NoError(t, s.wait(vm.Reset(s.ctx)))

@@ -199,7 +199,7 @@ func (g *guest) describe() bool {
 	}
 	g.v.own(g.ctx).WithLock(vm, func() {
 		g.spec = Spec{
-			ID: g.ref.Value, Name: vm.Name, CPUs: vm.Config.Hardware.NumCPU, MemoryMiB: vm.Config.Hardware.MemoryMB,
+			ID: g.ref.Value, UUID: vm.Config.Uuid, Name: vm.Name, CPUs: vm.Config.Hardware.NumCPU, MemoryMiB: vm.Config.Hardware.MemoryMB,
 			GuestInfo: map[string]string{}, Cards: g.v.cardsOf(vm),
 		}
 		for _, o := range vm.Config.ExtraConfig {

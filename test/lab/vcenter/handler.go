@@ -71,9 +71,9 @@ func (v *VCenter) subjects(object mo.Reference, m *simulator.Method) []string {
 func nameOf(object mo.Reference) string {
 	switch o := object.(type) {
 	case *simulator.DistributedVirtualPortgroup:
-		return o.DistributedVirtualPortgroup.Name
+		return o.Name
 	case *simulator.DistributedVirtualSwitch:
-		return o.DistributedVirtualSwitch.Name
+		return o.Name
 	case *mo.Network:
 		return o.Name
 	case mo.Entity:

@@ -180,7 +180,7 @@ type lease struct {
 }
 
 // HttpNfcLeaseComplete settles the machine that was imported.
-func (l *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNfcLeaseComplete) soap.HasFault {
+func (l *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNfcLeaseComplete) soap.HasFault { //nolint:revive // the simulator finds it by this name
 	if vm := l.machine(); vm != nil {
 		l.v.provision.Lock()
 		l.v.settle(ctx, vm)
@@ -191,7 +191,7 @@ func (l *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNfcL
 }
 
 // HttpNfcLeaseAbort removes what was imported so far.
-func (l *lease) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeaseAbort) soap.HasFault {
+func (l *lease) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeaseAbort) soap.HasFault { //nolint:revive // the simulator finds it by this name
 	if vm := l.machine(); vm != nil {
 		_ = l.v.destroy(ctx, vm, &types.Destroy_Task{This: vm.Self})
 	}
@@ -200,7 +200,7 @@ func (l *lease) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeas
 }
 
 // HttpNfcLeaseGetManifest adds SHA-256 sums to the simulator's SHA-1 sums.
-func (l *lease) HttpNfcLeaseGetManifest(ctx *simulator.Context, req *types.HttpNfcLeaseGetManifest) soap.HasFault {
+func (l *lease) HttpNfcLeaseGetManifest(ctx *simulator.Context, req *types.HttpNfcLeaseGetManifest) soap.HasFault { //nolint:revive // the simulator finds it by this name
 	body := l.HttpNfcLease.HttpNfcLeaseGetManifest(ctx, req)
 	entries := body.(*methods.HttpNfcLeaseGetManifestBody).Res.Returnval
 	sums := l.v.uploads.sums(l.Self)

@@ -159,7 +159,7 @@ func (s *site) beginImport(t *testing.T, name string) (*nfc.LeaseInfo, *nfc.Leas
 func (s *site) put(item nfc.FileItem, body io.Reader) (status int) {
 	req, err := http.NewRequestWithContext(s.ctx, http.MethodPut, item.URL.String(), body)
 	require.NoError(s.t, err)
-	require.NoError(s.t, s.client.Client.Client.Do(s.ctx, req, func(res *http.Response) error {
+	require.NoError(s.t, s.client.Do(s.ctx, req, func(res *http.Response) error {
 		status = res.StatusCode
 		return nil
 	}))

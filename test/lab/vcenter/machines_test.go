@@ -3,6 +3,7 @@ package vcenter_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -273,4 +274,39 @@ func TestAGuestThatEndsByItselfIsPoweredOff(t *testing.T) {
 		p := s.properties(vm)
 		return p.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOff && p.Guest.IpAddress == ""
 	})
+}
+
+func TestClonesAtTheSameTime(t *testing.T) {
+	s := newSite(t)
+	template := s.template("debian", false)
+	require.NoError(t, s.FillDatastore(s.ctx, "vmfs-ssd", 70*gib))
+	spec := s.cloneSpec()
+	spec.PowerOn = true
+	var tasks []*object.Task
+	for i := range 6 {
+		task, err := template.Clone(s.ctx, s.folder("/north/vm/sealift"), fmt.Sprintf("cp-%d", i), spec)
+		require.NoError(t, err)
+		tasks = append(tasks, task)
+	}
+	made := 0
+	for _, task := range tasks {
+		if err := task.Wait(s.ctx); err == nil {
+			made++
+		} else {
+			requireFault[*types.NoDiskSpace](t, err)
+		}
+	}
+	require.Equal(t, 3, made, "as many as fit")
+	eventually(t, func() bool { return s.recorder.Running() == 3 })
+}
+
+func TestTheSameStepsGiveTheSame(t *testing.T) {
+	var seen []string
+	for range 2 {
+		s := newSite(t)
+		vm := s.booted("cp-0")
+		p := s.properties(vm)
+		seen = append(seen, fmt.Sprint(vm.Reference(), p.Runtime.Host, p.Config.Uuid, macs(p.Config), p.Guest.IpAddress, fileOf(s.disk(vm))))
+	}
+	require.Equal(t, seen[0], seen[1])
 }

@@ -15,7 +15,7 @@ func (v *VCenter) needs(ctx *simulator.Context, m *simulator.Method) []need {
 	case "VirtualMachineSnapshot":
 		return v.snapshotNeeds(m)
 	case "Folder", "Datacenter", "ResourcePool", "ClusterComputeResource":
-		return v.containerNeeds(ctx, m)
+		return v.containerNeeds(m)
 	case "HostDatastoreBrowser", "FileManager", "VirtualDiskManager", "Datastore":
 		return v.storageNeeds(m)
 	}
@@ -211,7 +211,7 @@ func (v *VCenter) snapshotNeeds(m *simulator.Method) []need {
 	return nil
 }
 
-func (v *VCenter) containerNeeds(ctx *simulator.Context, m *simulator.Method) []need {
+func (v *VCenter) containerNeeds(m *simulator.Method) []need {
 	this := m.This
 	switch req := m.Body.(type) {
 	case *types.CreateFolder:
@@ -226,6 +226,12 @@ func (v *VCenter) containerNeeds(ctx *simulator.Context, m *simulator.Method) []
 		return v.importNeeds(req)
 	case *types.MoveIntoFolder_Task:
 		return v.moveNeeds(req)
+	case *types.PowerOnMultiVM_Task:
+		var needs []need
+		for _, vm := range req.Vm {
+			needs = append(needs, need{vm, "VirtualMachine.Interact.PowerOn"})
+		}
+		return needs
 	case *types.CreateResourcePool:
 		return []need{{this, "Resource.CreatePool"}}
 	case *types.CreateDatacenter:
@@ -235,20 +241,13 @@ func (v *VCenter) containerNeeds(ctx *simulator.Context, m *simulator.Method) []
 	case *types.ReconfigureComputeResource_Task:
 		return []need{{this, "Host.Inventory.EditCluster"}}
 	}
-	kinds := map[string]string{"Folder": "Folder", "Datacenter": "Datacenter"}
-	switch m.Name {
-	case "Destroy_Task":
-		if this.Type == "ResourcePool" {
-			return []need{{this, "Resource.DeletePool"}}
-		}
-		if kind, ok := kinds[this.Type]; ok {
-			return []need{{this, kind + ".Delete"}}
-		}
-		return []need{{this, "Host.Inventory.DeleteCluster"}}
-	case "Rename_Task":
-		if kind, ok := kinds[this.Type]; ok {
-			return []need{{this, kind + ".Rename"}}
-		}
+	if privilege, ok := map[string]string{
+		"Destroy_Task Folder": "Folder.Delete", "Rename_Task Folder": "Folder.Rename",
+		"Destroy_Task Datacenter": "Datacenter.Delete", "Rename_Task Datacenter": "Datacenter.Rename",
+		"Destroy_Task ResourcePool": "Resource.DeletePool", "Rename_Task ResourcePool": "Resource.RenamePool",
+		"Destroy_Task ClusterComputeResource": "Host.Inventory.DeleteCluster", "Rename_Task ClusterComputeResource": "Host.Inventory.RenameCluster",
+	}[m.Name+" "+this.Type]; ok {
+		return []need{{this, privilege}}
 	}
 	return nil
 }

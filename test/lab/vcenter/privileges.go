@@ -168,7 +168,7 @@ func (a *privilegesAnswer) Fault() *soap.Fault { return a.Fault_ }
 
 // HasPrivilegeOnEntity answers for the user of a session.
 func (a *authorization) HasPrivilegeOnEntity(ctx *simulator.Context, req *types.HasPrivilegeOnEntity) soap.HasFault {
-	granted := a.v.granted(ctx, a.sessionUser(ctx, req.SessionId), req.Entity)
+	granted := a.v.granted(ctx, a.sessionUser(req.SessionId), req.Entity)
 	res := &privilegesList{}
 	for _, id := range req.PrivId {
 		res.Returnval = append(res.Returnval, granted[id])
@@ -179,7 +179,7 @@ func (a *authorization) HasPrivilegeOnEntity(ctx *simulator.Context, req *types.
 // HasPrivilegeOnEntities answers for the user of a session.
 func (a *authorization) HasPrivilegeOnEntities(ctx *simulator.Context, req *types.HasPrivilegeOnEntities) soap.HasFault {
 	return &methods.HasPrivilegeOnEntitiesBody{Res: &types.HasPrivilegeOnEntitiesResponse{
-		Returnval: a.availability(ctx, a.sessionUser(ctx, req.SessionId), req.Entity, req.PrivId),
+		Returnval: a.availability(ctx, a.sessionUser(req.SessionId), req.Entity, req.PrivId),
 	}}
 }
 
@@ -214,7 +214,7 @@ func (a *authorization) availability(ctx *simulator.Context, user string, refs [
 	return list
 }
 
-func (a *authorization) sessionUser(ctx *simulator.Context, id string) string {
+func (a *authorization) sessionUser(id string) string {
 	for _, s := range a.v.Sessions() {
 		if s.Key == id {
 			return s.UserName

@@ -30,7 +30,7 @@ func (s *site) restrict(privilege string) {
 // scene is what an operation works on.
 type scene struct {
 	*site
-	machine, running, template, source *object.VirtualMachine
+	machine, running, template *object.VirtualMachine
 }
 
 // operations is what an installer does, by the privilege that it needs. Each

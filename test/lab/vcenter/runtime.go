@@ -32,6 +32,7 @@ type Runtime interface {
 // Spec describes a machine at the moment when it boots.
 type Spec struct {
 	ID        string // the machine's id in the vCenter, such as vm-42
+	UUID      string // its BIOS UUID, by which Kubernetes' cloud provider knows it again
 	Name      string // its name, which is the guest's host name
 	Template  string // name of the template or machine that it was cloned from; empty where it is no clone
 	CPUs      int32

@@ -55,7 +55,7 @@ func (v *VCenter) freeSpace(ds *simulator.Datastore) int64 {
 func used(dir string) (sum int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return nil //nolint:nilerror // see above
+			return nil
 		}
 		if info, err := d.Info(); err == nil {
 			sum += info.Size()
@@ -141,14 +141,6 @@ func thin(disk *types.VirtualDisk) bool {
 
 func capacity(disk *types.VirtualDisk) int64 {
 	return max(disk.CapacityInBytes, disk.CapacityInKB*1024)
-}
-
-// size returns what a disk takes on its datastore, in bytes.
-func (v *VCenter) size(disk *types.VirtualDisk) int64 {
-	if !thin(disk) {
-		return capacity(disk)
-	}
-	return fileSize(v.diskFile(disk))
 }
 
 func fileSize(path string) int64 {

@@ -50,7 +50,7 @@ func (v *VCenter) outer(ctx *simulator.Context, entity mo.Entity, name string, f
 }
 
 func (v *VCenter) canceled(ctx *simulator.Context, t *simulator.Task) (canceled bool) {
-	ctx.WithLock(t, func() { canceled = t.Info.Cancelled })
+	ctx.WithLock(t, func() { canceled = t.Info.Cancelled }) //nolint:misspell // the API's spelling
 	return canceled
 }
 

@@ -113,11 +113,8 @@ func (v *VCenter) serveLease(w http.ResponseWriter, r *http.Request, next http.H
 	sum := sha256.New()
 	room := v.room(v.storeOf(disk.Backing))
 	if r.ContentLength > room {
-		noRoom(w)
+		noRoom(w, r)
 		return
-	}
-	if r.ContentLength < 0 {
-		w.Header().Set("Connection", "close") // what is left of it when the space ends is no next request
 	}
 	r.Body = readCloser{io.TeeReader(&bounded{r: r.Body, left: room}, io.MultiWriter(file, sum)), r.Body}
 	next.ServeHTTP(w, r)
@@ -129,7 +126,10 @@ type readCloser struct {
 	io.Closer
 }
 
-func noRoom(w http.ResponseWriter) {
+// noRoom refuses an upload. It reads it to its end first: the client library
+// panics where an answer comes while it still sends.
+func noRoom(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
 	http.Error(w, "There is not enough space on the datastore.", http.StatusInsufficientStorage)
 }
 
@@ -149,7 +149,8 @@ func (v *VCenter) room(ref *types.ManagedObjectReference) int64 {
 
 var errFull = errors.New("the datastore is full")
 
-// bounded fails where more is read than there is room for.
+// bounded fails where more is read than there is room for, after all of it was
+// read.
 type bounded struct {
 	r    io.Reader
 	left int64
@@ -159,6 +160,7 @@ type bounded struct {
 func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
+		_, _ = io.Copy(io.Discard, b.r)
 		return 0, errFull
 	}
 	return n, err
@@ -189,7 +191,7 @@ func (v *VCenter) serveFiles(w http.ResponseWriter, r *http.Request, next http.H
 	if write {
 		room := v.room(&ds.Self)
 		if r.ContentLength > room {
-			noRoom(w)
+			noRoom(w, r)
 			return
 		}
 		r.Body = readCloser{&bounded{r: r.Body, left: room}, r.Body}
