@@ -52,10 +52,8 @@ func (v *VCenter) newMAC() string {
 	}
 }
 
-// forget frees the addresses of a machine that is gone.
+// forget frees the addresses of a machine that is gone. v.provision is held.
 func (v *VCenter) forget(vm types.ManagedObjectReference) {
-	v.provision.Lock()
-	defer v.provision.Unlock()
 	for mac, owner := range v.macs {
 		if owner == vm {
 			delete(v.macs, mac)

@@ -117,6 +117,10 @@ func (v *VCenter) replace(ctx *simulator.Context, m *simulator.Method, fault *Fa
 		with = &lease{HttpNfcLease: o, v: v}
 	case *simulator.Datastore:
 		with = &datastore{Datastore: o, v: v}
+	case *simulator.FileManager:
+		with = &fileManager{FileManager: o, v: v}
+	case *simulator.VirtualDiskManager:
+		with = &diskManager{VirtualDiskManager: o, v: v}
 	case *simulator.OvfManager:
 		with = &ovfManager{OvfManager: o}
 	case *simulator.AuthorizationManager:

@@ -2,6 +2,7 @@ package vcenter
 
 import (
 	"path"
+	"time"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
@@ -21,6 +22,8 @@ type pool struct {
 // ImportVApp begins an import. What is wrong with it shows in the lease, as
 // with a vCenter.
 func (p *pool) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.HasFault {
+	p.v.provision.Lock()
+	defer p.v.provision.Unlock()
 	if fault := p.refuse(ctx, req); fault != nil {
 		failed := &simulator.HttpNfcLease{HttpNfcLease: mo.HttpNfcLease{
 			State: types.HttpNfcLeaseStateError,
@@ -35,12 +38,21 @@ func (p *pool) ImportVApp(ctx *simulator.Context, req *types.ImportVApp) soap.Ha
 	if res := body.(*methods.ImportVAppBody).Res; res != nil && ctx.Session != nil {
 		if l, ok := ctx.Session.Get(res.Returnval).(*simulator.HttpNfcLease); ok {
 			p.v.uploads.open(l)
+			awaitLease(ctx, l)
 		}
 	}
 	return body
 }
 
-// refuse returns why an import cannot begin, or nil.
+// awaitLease waits until the machine of a lease is made, or could not be.
+func awaitLease(ctx *simulator.Context, l *simulator.HttpNfcLease) {
+	for state := types.HttpNfcLeaseStateInitializing; state == types.HttpNfcLeaseStateInitializing; {
+		time.Sleep(time.Millisecond)
+		ctx.WithLock(l, func() { state = l.State })
+	}
+}
+
+// refuse returns why an import cannot begin, or nil. v.provision is held.
 func (p *pool) refuse(ctx *simulator.Context, req *types.ImportVApp) types.BaseMethodFault {
 	if p.fault != nil && p.fault.Err != nil {
 		return p.fault.Err
@@ -52,8 +64,6 @@ func (p *pool) refuse(ctx *simulator.Context, req *types.ImportVApp) types.BaseM
 	if fault := p.v.nameTaken(ctx, req.Folder, spec.ConfigSpec.Name); fault != nil {
 		return fault
 	}
-	p.v.provision.Lock()
-	defer p.v.provision.Unlock()
 	return p.v.newDisksFit(&spec.ConfigSpec)
 }
 
@@ -193,6 +203,8 @@ func (l *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNfcL
 // HttpNfcLeaseAbort removes what was imported so far.
 func (l *lease) HttpNfcLeaseAbort(ctx *simulator.Context, req *types.HttpNfcLeaseAbort) soap.HasFault { //nolint:revive // the simulator finds it by this name
 	if vm := l.machine(); vm != nil {
+		l.v.provision.Lock()
+		defer l.v.provision.Unlock()
 		_ = l.v.destroy(ctx, vm, &types.Destroy_Task{This: vm.Self})
 	}
 	l.v.uploads.close(l.Self)

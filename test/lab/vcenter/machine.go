@@ -61,11 +61,14 @@ func (m *machine) CreateSnapshotTask(ctx *simulator.Context, req *types.CreateSn
 // DestroyTask deletes the machine and its files.
 func (m *machine) DestroyTask(ctx *simulator.Context, req *types.Destroy_Task) soap.HasFault {
 	ref := m.v.outer(ctx, m.VirtualMachine, "destroy", m.fault, func(ctx *simulator.Context) (types.AnyType, types.BaseMethodFault) {
+		m.v.provision.Lock()
+		defer m.v.provision.Unlock()
 		return nil, m.v.destroy(ctx, m.VirtualMachine, req)
 	})
 	return &methods.Destroy_TaskBody{Res: &types.Destroy_TaskResponse{Returnval: ref}}
 }
 
+// destroy removes a machine. v.provision is held.
 func (v *VCenter) destroy(ctx *simulator.Context, vm *simulator.VirtualMachine, req *types.Destroy_Task) types.BaseMethodFault {
 	_, fault := await(ctx, locked(ctx, vm, func() soap.HasFault { return vm.DestroyTask(ctx, req) }))
 	if fault == nil {

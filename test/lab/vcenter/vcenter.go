@@ -45,7 +45,9 @@ type VCenter struct {
 	rest     restSessions
 	tasks    atomic.Int64 // number of the last outer task
 
-	provision sync.Mutex                              // held while space is checked and taken
+	// provision is held while space is checked and taken, and while the
+	// simulator works on datastores: it reads them without their locks.
+	provision sync.Mutex
 	ballast   map[string]int64                        // bytes that strangers hold, by datastore; under provision
 	macs      map[string]types.ManagedObjectReference // whose each address is; under provision
 	lastMAC   uint32                                  // under provision
