@@ -310,3 +310,27 @@ func TestTheSameStepsGiveTheSame(t *testing.T) {
 	}
 	require.Equal(t, seen[0], seen[1])
 }
+
+// A cluster chooses the hosts of machines that are powered on through it.
+func TestPowerThroughTheDatacenter(t *testing.T) {
+	s := newSite(t)
+	vm := s.clone(s.template("debian", true), "cp-0", s.cloneSpec())
+	require.NoError(t, s.wait(s.dc().PowerOnVM(s.ctx, []types.ManagedObjectReference{vm.Reference()})))
+	eventually(t, func() bool { return s.properties(vm).Guest.IpAddress == "192.0.2.1" })
+}
+
+func TestASuspendedMachineRunsNoLonger(t *testing.T) {
+	s := newSite(t)
+	vm := s.booted("cp-0")
+	require.NoError(t, s.wait(vm.Suspend(s.ctx)))
+	eventually(t, func() bool { return s.recorder.Running() == 0 })
+	require.NoError(t, s.wait(vm.PowerOn(s.ctx)))
+	eventually(t, func() bool { return s.recorder.Running() == 1 })
+}
+
+func TestAGuestThatIsAskedRestarts(t *testing.T) {
+	s := newSite(t)
+	vm := s.booted("cp-0")
+	require.NoError(t, vm.RebootGuest(s.ctx))
+	eventually(t, func() bool { return slices.Contains(s.recorder.Calls(), "reset cp-0") })
+}

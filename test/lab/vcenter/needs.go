@@ -63,7 +63,13 @@ func (v *VCenter) cloneNeeds(ctx *simulator.Context, req *types.CloneVM_Task) []
 		return nil
 	}
 	var template bool
-	ctx.WithLock(source, func() { template = source.Config.Template })
+	store := req.Spec.Location.Datastore
+	ctx.WithLock(source, func() {
+		template = source.Config.Template
+		if store == nil { // then the copy lies beside its source
+			store = v.storeOfPath(source.Config.Files.VmPathName)
+		}
+	})
 	privilege := "VirtualMachine.Provisioning.Clone"
 	switch {
 	case template && req.Spec.Template:
@@ -74,7 +80,7 @@ func (v *VCenter) cloneNeeds(ctx *simulator.Context, req *types.CloneVM_Task) []
 		privilege = "VirtualMachine.Provisioning.CreateTemplateFromVM"
 	}
 	needs := []need{{req.This, privilege}, {req.Folder, "VirtualMachine.Inventory.CreateFromExisting"}}
-	needs = append(needs, placeNeeds(req.Spec.Location.Pool, req.Spec.Location.Datastore)...)
+	needs = append(needs, placeNeeds(req.Spec.Location.Pool, store)...)
 	if req.Spec.Customization != nil {
 		needs = append(needs, need{req.This, "VirtualMachine.Provisioning.Customize"})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,8 +34,8 @@ type scene struct {
 	machine, running, template *object.VirtualMachine
 }
 
-// operations is what an installer does, by the privilege that it needs. Each
-// is done by the installer's user without that privilege.
+// operations is what an installer does, by the privilege that it needs, which
+// is the first word. Each is done by the installer's user without it.
 func operations() map[string]func(*scene) error {
 	config := func(spec types.VirtualMachineConfigSpec) func(*scene) error {
 		return func(s *scene) error { return s.wait(s.machine.Reconfigure(s.ctx, spec)) }
@@ -127,6 +128,24 @@ func operations() map[string]func(*scene) error {
 			_, err := s.tryClone(s.template, "new", s.cloneSpec())
 			return err
 		},
+		"Datastore.AllocateSpace beside the source": func(s *scene) error {
+			spec := s.cloneSpec()
+			spec.Location.Datastore = nil
+			_, err := s.tryClone(s.template, "new", spec)
+			return err
+		},
+		"VirtualMachine.Interact.PowerOn of several": func(s *scene) error {
+			return s.wait(s.dc().PowerOnVM(s.ctx, []types.ManagedObjectReference{s.machine.Reference()}))
+		},
+		"VirtualMachine.Provisioning.Customize": func(s *scene) error {
+			spec := s.cloneSpec()
+			spec.Customization = &types.CustomizationSpec{}
+			_, err := s.tryClone(s.template, "new", spec)
+			return err
+		},
+		"VirtualMachine.Provisioning.PromoteDisks": func(s *scene) error {
+			return s.wait(s.machine.PromoteDisks(s.ctx, false, nil))
+		},
 		"Resource.AssignVMToPool": func(s *scene) error {
 			_, err := s.tryClone(s.template, "new", s.cloneSpec())
 			return err
@@ -169,8 +188,9 @@ func TestEveryOperationNeedsItsPrivilege(t *testing.T) {
 	on.PowerOn = true
 	running := admin.clone(template, "running", on)
 
-	for privilege, do := range operations() {
-		t.Run(privilege, func(t *testing.T) {
+	for title, do := range operations() {
+		t.Run(title, func(t *testing.T) {
+			privilege, _, _ := strings.Cut(title, " ")
 			s := *admin
 			s.t, s.ctx = t, context.Background()
 			for _, name := range []string{vcenter.RoleLook, vcenter.RoleMachines} {

@@ -127,3 +127,28 @@ func TestAPortThatIsTaken(t *testing.T) {
 	_, err := vcenter.Start(s.ctx, vcenter.Options{Addr: s.URL().Host})
 	require.ErrorContains(t, err, "listening on "+s.URL().Host)
 }
+
+func TestAnInventoryThatCannotBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*vcenter.Inventory)
+		want   string
+	}{
+		"a folder without its parent": {func(i *vcenter.Inventory) { i.Folders = []string{"a/b"} }, "folder a/b: its parent is not in the inventory"},
+		"a pool without its parent":   {func(i *vcenter.Inventory) { i.Pools = []string{"a/b"} }, "pool a/b: its parent is not in the inventory"},
+		"a datastore twice":           {func(i *vcenter.Inventory) { i.Datastores = append(i.Datastores, i.Datastores[0]) }, "datastore vmfs-ssd"},
+		"a folder twice":              {func(i *vcenter.Inventory) { i.Folders = append(i.Folders, "sealift") }, "folder sealift"},
+		"an unknown privilege":        {func(i *vcenter.Inventory) { i.Roles[0].Privileges = []string{"No.Such"} }, "role sealift-look"},
+		"an unknown role":             {func(i *vcenter.Inventory) { i.Roles = nil }, "role sealift-look is not in the inventory"},
+		"a grant on nothing":          {func(i *vcenter.Inventory) { i.Users[0].Grants[0].Path = "/north/vm/none" }, "/north/vm/none"},
+		"a tag on nothing":            {func(i *vcenter.Inventory) { i.Tags[0].Path = "/south" }, "/south"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site := vcenter.Site()
+			c.change(&site)
+			_, err := vcenter.Start(t.Context(), vcenter.Options{Inventory: &site})
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	_, err := vcenter.Start(t.Context(), vcenter.Options{Addr: "nowhere"})
+	require.ErrorContains(t, err, "listening on nowhere")
+}
