@@ -38,7 +38,7 @@ build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens an
 
 .PHONY: test
 test: needs-go build tools-test ## every test that needs no Docker
-	.ci/packages docker-registry skopeo softhsm2 opensc gcc libc6-dev
+	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev
 	$(GO) vet ./...
 	$(GO) test ./...
 	CGO_ENABLED=1 $(GO) test -tags pkcs11key ./bundles/sign/...
@@ -70,6 +70,28 @@ bench: needs-go build tools-bench ## times beside other tools, written to docs/b
 	.ci/packages skopeo
 	$(GO) run -buildvcs=false ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
 
+.PHONY: discovery
+discovery: needs-go ## precision and recall of discovery, as in docs/discovery.md
+	$(GO) run -buildvcs=false ./test/discovery $(DISCOVERYFLAGS)
+##@ The lab: a dark site on this machine (docs/lab.md)
+
+.PHONY: lab-build
+lab-build: needs-go ## Kubernetes and all that the lab needs, from source: an hour at most, then kept
+	.ci/packages mmdebstrap iptables
+	$(GO) run -buildvcs=false ./test/lab build
+
+.PHONY: lab-ready
+lab-ready: needs-go ## says whether the lab can be brought up
+	@$(GO) run -buildvcs=false ./test/lab ready
+
+.PHONY: lab-up
+lab-up: needs-go ## an engine if none runs, and a cluster
+	@$(GO) run -buildvcs=false ./test/lab up
+
+.PHONY: lab-down
+lab-down: needs-go ## removes all that lab-up made
+	@$(GO) run -buildvcs=false ./test/lab down
+
 ##@ Work on it
 
 .PHONY: generate
@@ -93,6 +115,7 @@ tools-bench: $(filter .tools/bin/crane .tools/bin/regctl .tools/bin/oras,$(TOOLS
 
 .PHONY: clean
 clean: ## what make built, except for Go's own caches
+	[ ! -e .cache/lab ] || $(MAKE) lab-down
 	rm -rf bin .tools .cache
 
 .PHONY: needs-go

@@ -1,13 +1,14 @@
 package bundles
 
 import (
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/bundles/receipt"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -34,24 +35,26 @@ func (v anyOf) Verify(payload, signature []byte) error {
 	return errors.Join(failures...)
 }
 
-// OpenBase reads the base at path, which has to be signed with one of keys.
-func OpenBase(path string, keys ...archive.Verifier) (*Base, error) {
-	if len(keys) == 0 {
+// BaseOptions is how a base is opened.
+type BaseOptions struct {
+	Keys     []archive.Verifier // it has to be signed with one of them
+	Location location.Options   // how a bundle is reached that is no plain file
+}
+
+// OpenBase reads the base at path: a receipt, or a bundle wherever one may be.
+func OpenBase(ctx context.Context, path string, opts BaseOptions) (*Base, error) {
+	if len(opts.Keys) == 0 {
 		return nil, problem.New(problem.Usage, "give the public key that the base is signed with: that of a bundle, or that of the site which wrote a receipt",
 			"base %s: no key to verify it with", path)
 	}
-	isReceipt, err := beginsWith(path, '{')
-	if err != nil {
-		return nil, fmt.Errorf("opening base %s: %w", path, err)
-	}
-	if isReceipt {
-		r, err := receipt.Load(path, anyOf(keys))
+	if beginsWith(path, '{') {
+		r, err := receipt.Load(path, anyOf(opts.Keys))
 		if err != nil {
 			return nil, err
 		}
 		return &Base{bundles: r.Bundles, has: r.Has}, nil
 	}
-	r, err := Open(path, OpenOptions{Verifier: anyOf(keys)})
+	r, err := Open(ctx, path, OpenOptions{Verifier: anyOf(opts.Keys), Location: opts.Location})
 	if err != nil {
 		return nil, err
 	}
@@ -64,24 +67,20 @@ func OpenBase(path string, keys ...archive.Verifier) (*Base, error) {
 	return base, r.Close() // its head is in memory, and nothing else is needed
 }
 
-func beginsWith(path string, first byte) (bool, error) {
+// beginsWith tells whether path is a file of this host with this first byte.
+func beginsWith(path string, first byte) bool {
 	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	}
-	if err != nil {
-		return false, err
+	if err != nil || !info.Mode().IsRegular() {
+		return false
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return false
 	}
 	defer f.Close() //nolint:errcheck // opened for reading
 	var b [1]byte
-	if _, err := io.ReadFull(f, b[:]); err != nil {
-		return false, err
-	}
-	return b[0] == first, nil
+	_, err = io.ReadFull(f, b[:])
+	return err == nil && b[0] == first
 }
 
 // deltaOf makes contents a delta of bases.

@@ -14,6 +14,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/bundles/resolve"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
@@ -26,14 +27,19 @@ type Signer interface {
 
 // CreateOptions is how a bundle is made. The zero value is a good default.
 type CreateOptions struct {
-	Platforms  []string          // instead of those of the definition's spec
-	Lock       *definition.Lock  // nil: none yet
-	UpdateLock bool              // resolve again what the lock holds
-	DryRun     bool              // stop after planning: nothing is fetched or written
-	Overwrite  bool              // replace a finished file of other content
-	Jobs       int               // blobs fetched at once; 0 means 6
-	Bases      []*Base           // what the site has: it is left out
-	Progress   progress.Reporter // nil means none
+	Platforms  []string         // instead of those of the definition's spec
+	Lock       *definition.Lock // nil: none yet
+	UpdateLock bool             // resolve again what the lock holds
+	DryRun     bool             // stop after planning: nothing is fetched or written
+	Overwrite  bool             // replace a finished file of other content
+	Jobs       int              // blobs fetched at once; 0 means 6
+	// Target is how the file is written: cut into volumes, encrypted, to S3.
+	Target   location.CreateOptions
+	Bases    []*Base           // what the site has: it is left out
+	Progress progress.Reporter // nil means none
+	// SBOM makes a bill of materials of the bundle and carries it too. The disk
+	// holds the content twice meanwhile.
+	SBOM bool
 	// SaveLock is called with the complete lock before anything is fetched.
 	SaveLock func(*definition.Lock) error
 }
@@ -54,6 +60,8 @@ type Created struct {
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
 	Moved     []resolve.Moved `json:"moved,omitempty"`
+	// Warnings name what the bill of materials lacks.
+	Warnings []string `json:"warnings,omitempty"`
 	// FromBase are the bytes that a delta leaves to its bases.
 	FromBase int64 `json:"fromBase,omitempty"`
 }
@@ -63,7 +71,7 @@ type Created struct {
 // while the statement is signed. A run that was cut off goes on where it was.
 // The file has its name only when it is complete.
 func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, signer Signer, path string, opts CreateOptions) (out *Created, err error) {
-	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+	if info, err := os.Stat(filepath.Dir(path)); !location.IsRemote(path) && (err != nil || !info.IsDir()) {
 		return nil, problem.New(problem.Usage, "choose an output in a folder that exists", "creating bundle %s: no folder %s", path, filepath.Dir(path))
 	}
 	found, err := resolve.Resolve(ctx, def, up, resolve.Options{Lock: opts.Lock, UpdateLock: opts.UpdateLock, Platforms: opts.Platforms,
@@ -72,6 +80,18 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, found.Close()) }()
+	var warnings []string
+	if opts.SBOM && !opts.DryRun {
+		var done func() error
+		if warnings, done, err = describe(ctx, def, found, path, opts); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err == nil {
+				err = done()
+			}
+		}()
+	}
 	planned := contents(def, found)
 	deltaOf(&planned, opts.Bases)
 	layout, err := archive.Plan(planned)
@@ -85,9 +105,9 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	}
 	s := layout.Statement
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
-		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved}
+		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved, Warnings: warnings}
 	out.FromBase = sizeOf(s.FromBase)
-	if out.Unchanged, err = finished(path, out.Statement, opts.Overwrite); err != nil || out.Unchanged || opts.DryRun {
+	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || out.Unchanged || opts.DryRun {
 		return out, err
 	}
 	return out, fill(ctx, layout, found, signer, out, opts)
@@ -117,22 +137,29 @@ func contents(def *definition.Bundle, found *resolve.Result) archive.Contents {
 var ErrExists = errors.New("the file exists and holds something else")
 
 // finished tells whether path already is the bundle with this statement.
-func finished(path, statement string, overwrite bool) (bool, error) {
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return false, nil
+func finished(ctx context.Context, path, statement string, opts CreateOptions) (bool, error) {
+	if there, err := location.Exists(ctx, path, opts.Target.Options); err != nil || !there {
+		return false, err
 	}
-	r, err := Open(path, OpenOptions{Unsigned: true})
+	r, err := Open(ctx, path, OpenOptions{Unsigned: true, Location: opts.Target.Options})
 	if err == nil {
 		same := r.StatementDigest().String() == statement
 		if err := r.Close(); err != nil {
 			return false, err
 		}
+		if same && location.IsRemote(path) {
+			return true, nil
+		}
 		if same {
 			return true, archive.Discard(path)
 		}
 	}
-	if overwrite {
+	if opts.Overwrite {
 		return false, nil
+	}
+	if errors.Is(err, location.ErrEncrypted) {
+		return false, problem.New(problem.Failed, "give --identity to compare it with what would be made, choose another output, or give --overwrite to replace it",
+			"creating bundle %s: the file exists and is encrypted", path)
 	}
 	return false, problem.New(problem.Failed, "choose another output, or give --overwrite to replace it",
 		"creating bundle %s: %w", path, ErrExists)
@@ -141,7 +168,10 @@ func finished(path, statement string, overwrite bool) (bool, error) {
 // fill fetches what the file lacks, signs meanwhile, and finishes it. A key
 // that does not open ends the run at once.
 func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, signer Signer, out *Created, opts CreateOptions) (err error) {
-	w, err := archive.Create(out.File, layout, archive.CreateOptions{})
+	if streamed(out.File, opts.Target) {
+		return fillStream(ctx, layout, found, signer, out, opts)
+	}
+	w, err := archive.Create(out.File, layout, archive.CreateOptions{VolumeSize: opts.Target.VolumeSize})
 	if err != nil {
 		return err
 	}
@@ -161,11 +191,8 @@ func fill(ctx context.Context, layout *archive.Layout, found *resolve.Result, si
 		total += b.Size
 	}
 	phase := progress.OrNone(opts.Progress).Start("fetching", total)
-	origins := make(map[digest.Digest][]resolve.Origin, len(found.Blobs))
-	for _, b := range found.Blobs {
-		origins[b.Descriptor.Digest] = b.Origins
-	}
-	f := &fetcher{w: w, origins: origins, phase: phase}
+	f := newFetcher(found, phase)
+	f.w = w
 	var signature []byte
 	g, inner := errgroup.WithContext(ctx)
 	g.Go(func() error {

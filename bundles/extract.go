@@ -18,6 +18,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/charts"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
@@ -63,6 +64,9 @@ func Extract(ctx context.Context, r *archive.Reader, names []string, dir string,
 		parts = append(parts, found...)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	if err := location.CheckSpace(filepath.Join(dir, "files"), total); err != nil {
 		return nil, err
 	}
 	to, err := os.OpenRoot(dir)

@@ -31,6 +31,14 @@ type fetcher struct {
 	phase   progress.Phase
 }
 
+func newFetcher(found *resolve.Result, phase progress.Phase) *fetcher {
+	origins := make(map[digest.Digest][]resolve.Origin, len(found.Blobs))
+	for _, b := range found.Blobs {
+		origins[b.Descriptor.Digest] = b.Origins
+	}
+	return &fetcher{origins: origins, phase: phase}
+}
+
 // run fetches every pending blob, jobs at once.
 func (f *fetcher) run(ctx context.Context, jobs int) error {
 	queue := make(chan archive.Blob)

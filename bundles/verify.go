@@ -10,6 +10,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/closure"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/problem"
 )
 
@@ -24,15 +25,18 @@ type OpenOptions struct {
 	Unsigned bool
 	// MinVersion is the lowest version that is accepted; "" means any.
 	MinVersion string
+	// Location is how what is remote or encrypted is reached.
+	Location location.Options
 }
 
-// Open opens the bundle at path: its signature is checked before anything of
+// Open opens a bundle, a file or another location: its signature is checked before anything of
 // it is believed. Only the head is read.
-func Open(path string, opts OpenOptions) (*archive.Reader, error) {
+func Open(ctx context.Context, path string, opts OpenOptions) (*archive.Reader, error) {
+	name := location.Redact(path)
 	if opts.Verifier == nil && !opts.Unsigned {
-		return nil, fmt.Errorf("opening bundle %s: no key to verify it with", path)
+		return nil, fmt.Errorf("opening bundle %s: no key to verify it with", name)
 	}
-	head, err := archive.Open(path)
+	head, err := archive.Open(ctx, path, opts.Location)
 	if err != nil {
 		return nil, problem.WithRemedy(err, notABundle(err))
 	}
@@ -46,7 +50,7 @@ func Open(path string, opts OpenOptions) (*archive.Reader, error) {
 		err = checkVersion(r.Statement(), opts.MinVersion)
 	}
 	if err != nil {
-		return nil, errors.Join(problem.WithRemedy(fmt.Errorf("opening bundle %s: %w", path, err), notABundle(err)), head.Close())
+		return nil, errors.Join(problem.WithRemedy(fmt.Errorf("opening bundle %s: %w", name, err), notABundle(err)), head.Close())
 	}
 	return r, nil
 }
@@ -112,34 +116,34 @@ var ErrInvalid = errors.New("the bundle is damaged")
 // faults, the result lists them all and the error is ErrInvalid; when the head
 // is already wrong there is no result.
 func Verify(ctx context.Context, path string, open OpenOptions, opts archive.VerifyOptions) (*Verification, error) {
-	r, err := Open(path, open)
+	r, err := Open(ctx, path, open)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close() //nolint:errcheck // opened for reading
 	faults, err := r.Verify(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("verifying %s: %w", path, err)
+		return nil, fmt.Errorf("verifying %s: %w", location.Redact(path), err)
 	}
 	damaged := len(faults) > 0
 	if !damaged {
 		if faults, err = closure.Prove(ctx, r); err != nil {
-			return nil, fmt.Errorf("verifying %s: %w", path, err)
+			return nil, fmt.Errorf("verifying %s: %w", location.Redact(path), err)
 		}
 	}
 	s := r.Statement()
-	v := &Verification{File: path, Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(faults) == 0,
+	v := &Verification{File: location.Redact(path), Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(faults) == 0,
 		Contents: count(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(), Faults: []string{}}
 	for _, f := range faults {
 		v.Faults = append(v.Faults, f.Error())
 	}
 	if !v.Valid && !damaged {
 		return v, problem.New(problem.Verification, "make the bundle again with what is missing, or with the reason under allowMissing: why it is never used",
-			"verifying %s: %w; missing: %d", path, closure.ErrMissing, len(faults))
+			"verifying %s: %w; missing: %d", v.File, closure.ErrMissing, len(faults))
 	}
 	if !v.Valid {
 		return v, problem.New(problem.Verification, "do not use this file: copy it again from where it was made",
-			"verifying %s: %w; faults found: %d", path, ErrInvalid, len(faults))
+			"verifying %s: %w; faults found: %d", v.File, ErrInvalid, len(faults))
 	}
 	return v, nil
 }

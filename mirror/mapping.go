@@ -19,10 +19,14 @@ import (
 // container engine asks a mirror for; the base comes before it.
 type Mapping struct {
 	base  string
-	rules []rule // the longest source first
+	rules []Rule // the longest source first
 }
 
-type rule struct{ source, target string }
+// Rule replaces the beginning of a repository's full name.
+type Rule struct {
+	Source string // a host, or a host and a path
+	Target string // what stands there instead, within the base; may be empty
+}
 
 // ErrCollision means: two images of different content have one place.
 var ErrCollision = errors.New("two images have the same place in the registry")
@@ -41,13 +45,13 @@ func ParseMapping(base string, rules []string) (*Mapping, error) {
 		if !ok || source == "" {
 			return nil, problem.New(problem.Usage, "write it as SOURCE=TARGET, such as quay.io/jetstack=cert-manager", "the mapping %q has no source or no target", text)
 		}
-		r := rule{strings.Trim(source, "/"), strings.Trim(target, "/")}
-		if err := checkPath("the target of the mapping", text, r.target); err != nil {
+		r := Rule{strings.Trim(source, "/"), strings.Trim(target, "/")}
+		if err := checkPath("the target of the mapping", text, r.Target); err != nil {
 			return nil, err
 		}
 		m.rules = append(m.rules, r)
 	}
-	slices.SortStableFunc(m.rules, func(a, b rule) int { return cmp.Compare(len(b.source), len(a.source)) })
+	slices.SortStableFunc(m.rules, func(a, b Rule) int { return cmp.Compare(len(b.Source), len(a.Source)) })
 	return m, nil
 }
 
@@ -66,6 +70,9 @@ func checkPath(what, text, path string) error {
 
 // Prefix returns the path that every repository begins with, or "".
 func (m *Mapping) Prefix() string { return m.base }
+
+// Rules returns the rules, the longest source first.
+func (m *Mapping) Rules() []Rule { return slices.Clone(m.rules) }
 
 // Placement is where a root goes.
 type Placement struct {
@@ -94,11 +101,11 @@ func (m *Mapping) Repository(ref string) (repository, tag string, err error) {
 func (m *Mapping) path(named reference.Named) string {
 	name := named.Name()
 	for _, r := range m.rules {
-		if name == r.source {
-			return cmp.Or(r.target, reference.Path(named))
+		if name == r.Source {
+			return cmp.Or(r.Target, reference.Path(named))
 		}
-		if rest, ok := strings.CutPrefix(name, r.source+"/"); ok {
-			return join(r.target, rest)
+		if rest, ok := strings.CutPrefix(name, r.Source+"/"); ok {
+			return join(r.Target, rest)
 		}
 	}
 	return reference.Path(named)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // Shard is one of several runs that fill a registry together. The zero value
@@ -151,7 +152,7 @@ func (w *waiting) wait(ctx context.Context, b *blobPlan) error {
 			if left <= 0 {
 				return ErrShardsMissing
 			}
-			if err := sleep(ctx, min(poll, left)); err != nil {
+			if err := retry.Sleep(ctx, min(poll, left)); err != nil {
 				return err
 			}
 			poll = min(2*poll, maxPoll)
@@ -161,17 +162,6 @@ func (w *waiting) wait(ctx context.Context, b *blobPlan) error {
 	w.phase.Skip(b.desc.Size)
 	w.p.hold(b)
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // maxNamed is how much of what is missing an error names.

@@ -23,6 +23,7 @@ import (
 type journalHeader struct {
 	Statement digest.Digest `json:"statement"`
 	Start     int64         `json:"start"`
+	Volume    int64         `json:"volume,omitempty"` // size of a volume; 0 for one file
 }
 
 // record is any later line: a blob that is complete, or one under way.

@@ -7,76 +7,81 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/opencontainers/go-digest"
 
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/problem"
 )
 
 // Head is the beginning of a bundle, read but not believed.
 type Head struct {
-	r         io.ReaderAt
-	size      int64 // of the file
-	start     int64 // payload start
-	entries   map[string][]byte
-	closeFile func() error
+	r       location.Source
+	size    int64 // of the bundle
+	start   int64 // payload start
+	entries map[string][]byte
+	at      map[string]int64 // where the entries begin
 }
 
-// Open reads the head of the bundle file at path.
-func Open(path string) (*Head, error) {
-	// Looked at before it is opened: opening a pipe waits for its other end.
-	info, err := os.Stat(path)
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	}
+// Open reads the head of a bundle, wherever it is: a file, its volumes, an
+// https:// or s3:// address, encrypted or not. ctx ends the reading of what is
+// remote, for as long as the bundle is open.
+func Open(ctx context.Context, name string, opts location.Options) (*Head, error) {
+	src, err := location.Open(ctx, name, opts)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(path)
+	h, err := readHead(src)
 	if err != nil {
-		return nil, err
+		if !unreadable(err) {
+			err = problem.As(problem.Verification, err)
+		}
+		return nil, errors.Join(fmt.Errorf("opening bundle %s: %w", location.Redact(name), err), src.Close())
 	}
-	if info, err = f.Stat(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	h, err := ReadHead(f, info.Size())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("opening bundle %s: %w", path, problem.As(problem.Verification, err)), f.Close())
-	}
-	h.closeFile = f.Close
 	return h, nil
 }
 
+// unreadable tells whether an error is that of the way to the bytes, which
+// says nothing about the bytes.
+func unreadable(err error) bool {
+	return errors.Is(err, location.ErrUnreadable) || errors.Is(err, location.ErrChanged) || errors.Is(err, context.Canceled)
+}
+
 // ReadHead reads the head of a bundle of size bytes. It reads nothing else.
-func ReadHead(r io.ReaderAt, size int64) (*Head, error) {
-	h := &Head{r: r, size: size, entries: map[string][]byte{}, closeFile: func() error { return nil }}
+func ReadHead(r io.ReaderAt, size int64) (*Head, error) { return readHead(location.Bytes(r, size)) }
+
+func readHead(r location.Source) (*Head, error) {
+	h := &Head{r: r, size: r.Size(), entries: map[string][]byte{}, at: map[string]int64{}}
 	for _, e := range headLimits() {
 		data, err := h.readEntry(e.name, e.size)
 		if err != nil {
 			return nil, fmt.Errorf("entry %s at byte %d: %w", e.name, h.start, err)
 		}
 		h.entries[e.name] = data
+		h.at[e.name] = h.start - blockSize - roundUp(int64(len(data)))
 	}
 	return h, nil
 }
 
+// placed adds to an error the volumes in which the n bytes from at lie.
+func (h *Head) placed(err error, at, n int64) error {
+	if place := h.r.Place(at, n); err != nil && place != "" {
+		return fmt.Errorf("%w (%s)", err, place)
+	}
+	return err
+}
+
+// placedEntry is placed for an entry of the head.
+func (h *Head) placedEntry(err error, name string) error {
+	return h.placed(err, h.at[name], blockSize+int64(len(h.entries[name])))
+}
+
 // readEntry reads the entry at h.start and moves h.start behind it.
 func (h *Head) readEntry(name string, limit int64) ([]byte, error) {
-	var block [blockSize]byte
-	if err := readAt(h.r, block[:], h.start, h.size); err != nil {
-		return nil, err
-	}
-	got, size, err := parseHeader(block[:])
+	size, err := h.readHeader(name, limit)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
-	}
-	if got != name {
-		return nil, fmt.Errorf("%w: another entry, %q, stands in its place", ErrFormat, printable(got))
-	}
-	if size > limit {
-		return nil, fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrFormat, size, limit)
+		return nil, h.placed(err, h.start, blockSize)
 	}
 	if h.size-h.start-blockSize < roundUp(size) { // before memory is taken for it
 		return nil, fmt.Errorf("%w: the file has %d bytes", ErrTruncated, h.size)
@@ -86,10 +91,29 @@ func (h *Head) readEntry(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !allZero(data[size:]) {
-		return nil, fmt.Errorf("%w: the gap after it is not empty", ErrFormat)
+		return nil, h.placed(fmt.Errorf("%w: the gap after it is not empty", ErrFormat), h.start+blockSize+size, roundUp(size)-size)
 	}
 	h.start += blockSize + roundUp(size)
 	return data[:size:size], nil
+}
+
+// readHeader reads the header at h.start and returns the size of its entry.
+func (h *Head) readHeader(name string, limit int64) (int64, error) {
+	var block [blockSize]byte
+	if err := readAt(h.r, block[:], h.start, h.size); err != nil {
+		return 0, err
+	}
+	got, size, err := parseHeader(block[:])
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if got != name {
+		return 0, fmt.Errorf("%w: another entry, %q, stands in its place", ErrFormat, printable(got))
+	}
+	if size > limit {
+		return 0, fmt.Errorf("%w: it has %d bytes, the limit is %d", ErrFormat, size, limit)
+	}
+	return size, nil
 }
 
 // Statement returns the bytes of the statement.
@@ -99,7 +123,7 @@ func (h *Head) Statement() []byte { return h.entries[NameStatement] }
 func (h *Head) Signature() []byte { return h.entries[NameSignature] }
 
 // Close closes the file.
-func (h *Head) Close() error { return h.closeFile() }
+func (h *Head) Close() error { return h.r.Close() }
 
 // Verifier checks a signature; sign.Verifier is one.
 type Verifier interface {
@@ -111,7 +135,7 @@ type Verifier interface {
 // believed, or even parsed, before its signature is checked.
 func (h *Head) Authenticate(v Verifier) (*Reader, error) {
 	if err := v.Verify(h.Statement(), h.Signature()); err != nil {
-		return nil, err
+		return nil, h.placed(err, h.at[NameStatement], h.start-h.at[NameStatement])
 	}
 	return h.Unverified()
 }
@@ -130,16 +154,13 @@ func (h *Head) Unverified() (*Reader, error) {
 func (h *Head) reader() (*Reader, error) {
 	s, err := DecodeStatement(h.Statement())
 	if err != nil {
-		return nil, err
+		return nil, h.placedEntry(err, NameStatement)
 	}
 	if err := h.checkEntries(s); err != nil {
 		return nil, err
 	}
-	switch want := h.start + s.Payload; {
-	case h.size < want:
-		return nil, fmt.Errorf("%w: the file has %d bytes of %d", ErrTruncated, h.size, want)
-	case h.size > want:
-		return nil, fmt.Errorf("%w: %d bytes follow after the end at byte %d", ErrFormat, h.size-want, want)
+	if err := h.checkSize(h.start + s.Payload); err != nil {
+		return nil, err
 	}
 	r := &Reader{head: h, statement: s, blobs: make(map[digest.Digest]Blob, len(s.Blobs)),
 		fromBase: make(map[digest.Digest]int64, len(s.FromBase))}
@@ -152,6 +173,22 @@ func (h *Head) reader() (*Reader, error) {
 	return r, nil
 }
 
+// checkSize compares the size of the bundle with what it must be, and names
+// the volumes that are lacking or too many.
+func (h *Head) checkSize(want int64) error {
+	var err error
+	switch {
+	case h.size < want:
+		err = fmt.Errorf("%w: the file has %d bytes of %d", ErrTruncated, h.size, want)
+	case h.size > want:
+		err = fmt.Errorf("%w: %d bytes follow after the end at byte %d", ErrFormat, h.size-want, want)
+	}
+	if missing := h.r.Missing(want); err != nil && missing != "" {
+		return fmt.Errorf("%w: %s", err, missing)
+	}
+	return err
+}
+
 // checkEntries compares the entries before the statement with what it says.
 func (h *Head) checkEntries(s *Statement) error {
 	names := []string{NameLayout, NameIndex, NameManifest}
@@ -161,7 +198,8 @@ func (h *Head) checkEntries(s *Statement) error {
 	for i, name := range names {
 		data := h.entries[name]
 		if e := s.Head[i]; e.Name != name || e.Size != int64(len(data)) || e.Digest != digest.FromBytes(data) {
-			return fmt.Errorf("%s: %w: not what the statement says (%s of %d bytes)", name, content.ErrMismatch, e.Digest, e.Size)
+			err := fmt.Errorf("%s: %w: not what the statement says (%s of %d bytes)", name, content.ErrMismatch, e.Digest, e.Size)
+			return h.placedEntry(err, name)
 		}
 	}
 	var layout struct {
@@ -239,7 +277,7 @@ func (r *Reader) FetchRange(ctx context.Context, d content.Descriptor, offset, l
 	if offset < 0 || length < 0 || offset > s.Size()-length {
 		return nil, fmt.Errorf("bytes %d to %d of %s, which has %d", offset, offset+length, d.Digest, s.Size())
 	}
-	return &ctxReader{ctx: ctx, r: io.NewSectionReader(s, offset, length)}, nil
+	return io.NopCloser(content.Until(ctx, io.NewSectionReader(s, offset, length))), nil
 }
 
 // Document reads a manifest, an index or the definition and verifies it.
@@ -249,26 +287,14 @@ func (r *Reader) Document(ctx context.Context, d digest.Digest) (content.Descrip
 		return content.Descriptor{}, nil, fmt.Errorf("blob %s in the bundle: %w", d, content.ErrNotFound)
 	}
 	data, err := content.ReadAll(ctx, r, b.Descriptor(), content.MaxManifestSize)
+	if unreadable(err) {
+		return content.Descriptor{}, nil, err
+	}
 	if err != nil {
 		return content.Descriptor{}, nil, problem.As(problem.Verification, err)
 	}
 	return b.Descriptor(), data, nil
 }
-
-// ctxReader ends with the error of its context once that is done.
-type ctxReader struct {
-	ctx context.Context //nolint:containedctx // a reader has no other way to learn of cancellation
-	r   io.Reader
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-func (c *ctxReader) Close() error { return nil }
 
 // readAt fills p from offset of a file of size bytes.
 func readAt(r io.ReaderAt, p []byte, offset, size int64) error {

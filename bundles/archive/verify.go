@@ -36,8 +36,10 @@ func (r *Reader) Verify(ctx context.Context, opts VerifyOptions) (faults []error
 	if err != nil || len(faults) > 0 {
 		return faults, err
 	}
-	if err := r.verifyEnd(); err != nil {
-		return []error{err}, nil
+	if err := r.verifyEnd(); unreadable(err) {
+		return nil, err
+	} else if err != nil {
+		return []error{r.head.placed(err, r.head.size-endSize, endSize)}, nil
 	}
 	return r.Closure(ctx)
 }
@@ -73,9 +75,11 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 			for b := range queue {
 				if err := c.check(ctx, b); ctx.Err() != nil {
 					return ctx.Err()
+				} else if unreadable(err) {
+					return err
 				} else if err != nil {
 					mu.Lock()
-					found[b.Digest] = err
+					found[b.Digest] = r.placed(err, b)
 					mu.Unlock()
 				}
 			}
@@ -101,7 +105,13 @@ func (r *Reader) VerifyBlob(ctx context.Context, d digest.Digest) error {
 		return fmt.Errorf("blob %s in the bundle: %w", d, content.ErrNotFound)
 	}
 	c := checker{r: r, phase: progress.None{}, hash: sha256.New(), buf: make([]byte, verifyBuffer)}
-	return c.check(ctx, b)
+	return r.placed(c.check(ctx, b), b)
+}
+
+// placed adds to a fault of a blob the volumes that hold its header, its bytes
+// and its gap.
+func (r *Reader) placed(err error, b Blob) error {
+	return r.head.placed(err, r.head.start+b.Offset-blockSize, blockSize+roundUp(b.Size))
 }
 
 // checker checks one blob after the other with one buffer and one hash.
@@ -186,6 +196,9 @@ func (r *Reader) Closure(ctx context.Context) (faults []error, err error) {
 		err := Walk(root, c.read, c.visit)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
+		}
+		if unreadable(err) {
+			return nil, err
 		}
 		faults = append(faults, c.faults...)
 		if err != nil {

@@ -8,16 +8,14 @@ import (
 	"fmt"
 	"hash"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/sealift/sealift/bundles/content"
-	"github.com/sealift/sealift/internal/durable"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/problem"
 )
 
@@ -26,7 +24,7 @@ var (
 	// ErrBusy: another process is making the same file.
 	ErrBusy = errors.New("another process is making this bundle")
 	// ErrNoSpace: the disk is too small.
-	ErrNoSpace = errors.New("not enough space on the disk")
+	ErrNoSpace = location.ErrNoSpace
 )
 
 // CreateOptions is how a file is made. The zero value is a good default.
@@ -34,13 +32,17 @@ type CreateOptions struct {
 	// CheckpointEvery is how often progress is made durable; 0 means 3 s. A
 	// killed run has to fetch again what came after the last checkpoint.
 	CheckpointEvery time.Duration
+	// VolumeSize cuts the file into numbered volumes of so many bytes; 0 means
+	// one file.
+	VolumeSize int64
 }
 
 // Writer makes a bundle file. Its methods may be called from many goroutines.
 type Writer struct {
 	path    string
 	layout  *Layout
-	f       *os.File // FILE.partial
+	volume  int64            // size of a volume, or 0
+	out     *location.Output // FILE.partial
 	journal *journal
 
 	mu      sync.Mutex
@@ -57,7 +59,6 @@ type Writer struct {
 	stopped       sync.WaitGroup
 }
 
-func partialPath(path string) string { return path + ".partial" }
 func journalPath(path string) string { return path + ".journal" }
 
 // Create makes the file of a layout at path, or goes on with an
@@ -69,10 +70,10 @@ func Create(path string, l *Layout, opts CreateOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{path: path, layout: l, journal: j, under: map[digest.Digest]*BlobWriter{}, stop: make(chan struct{})}
+	w := &Writer{path: path, layout: l, journal: j, volume: opts.VolumeSize, under: map[digest.Digest]*BlobWriter{}, stop: make(chan struct{})}
 	if err := w.open(); err != nil {
-		if w.resumed == 0 { // nothing to go on with is worth keeping
-			err = errors.Join(err, removeIfThere(partialPath(path)), removeIfThere(journalPath(path)))
+		if w.resumed == 0 && w.out != nil { // nothing to go on with is worth keeping
+			err = errors.Join(err, location.RemovePartials(path), removeIfThere(journalPath(path)))
 		}
 		return nil, errors.Join(err, w.closeFiles())
 	}
@@ -119,40 +120,38 @@ func sameFile(f *os.File, name string) bool {
 // open opens the partial file, at its full size, and decides whether an
 // interrupted run can be gone on with.
 func (w *Writer) open() error {
-	f, err := os.OpenFile(partialPath(w.path), os.O_RDWR|os.O_CREATE, 0o644)
+	out, err := location.NewOutput(w.path, w.layout.Size(), w.volume)
 	if err != nil {
 		return err
 	}
-	w.f = f
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	if err := out.Lock(); err != nil { // what is there belongs to another process
+		return errors.Join(err, out.Close())
 	}
-	header := journalHeader{Statement: digest.FromBytes(w.layout.StatementBytes()), Start: w.layout.start()}
+	w.out = out
+	header := journalHeader{Statement: digest.FromBytes(w.layout.StatementBytes()), Start: w.layout.start(), Volume: w.volume}
 	s, ok, err := w.journal.load(header)
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", journalPath(w.path), err)
 	}
-	if ok = ok && info.Size() == w.layout.Size(); !ok {
+	complete, err := out.Complete()
+	if err != nil {
+		return err
+	}
+	if ok = ok && complete; !ok {
 		s = newState()
-		if err := f.Truncate(0); err != nil {
+		if err := out.Reset(); err != nil {
 			return err
 		}
 	}
 	w.done, w.saved = s.done, s.under
 	w.resumed = w.countResumed()
-	if err := w.checkSpace(); err != nil {
+	if err := out.Allocate(); err != nil {
 		return err
 	}
-	if err := allocate(f, w.layout.Size()); err != nil {
-		return fmt.Errorf("allocating %s: %w", f.Name(), err)
-	}
 	if !ok {
-		if err := w.journal.reset(header); err != nil {
-			return err
-		}
+		return w.journal.reset(header)
 	}
-	return durable.SyncDir(filepath.Dir(w.path))
+	return nil
 }
 
 func (w *Writer) countResumed() int64 {
@@ -165,25 +164,6 @@ func (w *Writer) countResumed() int64 {
 		}
 	}
 	return n
-}
-
-func (w *Writer) checkSpace() error {
-	have, err := allocated(w.f)
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(w.path)
-	free, err := freeSpace(dir)
-	if err != nil {
-		return err
-	}
-	if need := w.layout.Size() - have; need > free {
-		return problem.WithRemedy(
-			fmt.Errorf("creating bundle %s: %w: %s needed, %s free in %s", w.path, ErrNoSpace,
-				humanize.IBytes(uint64(need)), humanize.IBytes(uint64(max(free, 0))), dir),
-			"free "+humanize.IBytes(uint64(need-free))+" there, or choose an output on another disk")
-	}
-	return nil
 }
 
 // Resumed returns how many bytes of blobs an interrupted run has left.
@@ -255,13 +235,10 @@ func (w *Writer) Finish(signature []byte) error {
 		return err
 	}
 	w.stopCheckpoints()
-	if _, err := w.f.WriteAt(head, 0); err != nil {
+	if _, err := w.out.WriteAt(head, 0); err != nil {
 		return fmt.Errorf("writing the head of %s: %w", w.path, err)
 	}
-	if err := w.f.Sync(); err != nil {
-		return fmt.Errorf("writing %s: %w", w.path, err)
-	}
-	if err := durable.Rename(partialPath(w.path), w.path); err != nil {
+	if err := w.out.Commit(); err != nil {
 		return err
 	}
 	return errors.Join(os.Remove(journalPath(w.path)), w.closeFiles())
@@ -281,7 +258,7 @@ func Discard(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(removeIfThere(partialPath(path)), os.Remove(journalPath(path)), j.f.Close())
+	return errors.Join(location.RemovePartials(path), os.Remove(journalPath(path)), j.f.Close())
 }
 
 func removeIfThere(path string) error {
@@ -293,8 +270,8 @@ func removeIfThere(path string) error {
 
 func (w *Writer) closeFiles() error {
 	var err error
-	if w.f != nil {
-		err = w.f.Close()
+	if w.out != nil {
+		err = w.out.Close()
 	}
 	return errors.Join(err, w.journal.f.Close())
 }
@@ -349,8 +326,8 @@ func (w *Writer) checkpoint() error {
 	if len(records) == 0 {
 		return nil
 	}
-	if err := syncData(w.f); err != nil {
-		return fmt.Errorf("writing %s: %w", w.f.Name(), err)
+	if err := w.out.SyncData(); err != nil {
+		return err
 	}
 	return w.journal.append(records)
 }
@@ -375,7 +352,7 @@ const flushSize = 8 << 20
 // of it, so that the sync at the end finds little to do.
 func (b *BlobWriter) flush(least int64) {
 	if n := b.written - b.flushed; n >= least {
-		startWriteback(b.w.f, b.at+b.flushed, n)
+		b.w.out.StartWriteback(b.at+b.flushed, n)
 		b.flushed = b.written
 	}
 }
@@ -410,14 +387,11 @@ func (b *BlobWriter) Write(p []byte) (int, error) {
 	if int64(len(p)) > b.blob.Size-b.written {
 		return 0, fmt.Errorf("%s is longer than its %d bytes: %w", b.blob.Digest, b.blob.Size, content.ErrMismatch)
 	}
-	n, err := b.w.f.WriteAt(p, b.at+b.written)
+	n, err := b.w.out.WriteAt(p, b.at+b.written)
 	_, _ = b.hash.Write(p[:n]) // a hash never fails
 	b.written += int64(n)
 	b.flush(flushSize)
-	if err != nil {
-		return n, fmt.Errorf("writing %s: %w", b.w.f.Name(), err)
-	}
-	return n, nil
+	return n, err
 }
 
 // Commit checks the blob and counts it as complete. When its bytes are not
@@ -437,8 +411,8 @@ func (b *BlobWriter) Commit() error {
 	if err != nil {
 		return err
 	}
-	if _, err := b.w.f.WriteAt(h, b.at-blockSize); err != nil {
-		return fmt.Errorf("writing %s: %w", b.w.f.Name(), err)
+	if _, err := b.w.out.WriteAt(h, b.at-blockSize); err != nil {
+		return err
 	}
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()

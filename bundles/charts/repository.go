@@ -1,6 +1,7 @@
 package charts
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,11 +11,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
+	"github.com/Masterminds/semver/v3"
 	"helm.sh/helm/v3/pkg/provenance"
-	"helm.sh/helm/v3/pkg/repo"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sealift/sealift/bundles/content"
@@ -38,24 +40,24 @@ const (
 type Repositories struct {
 	web     Downloader
 	mu      sync.Mutex
-	indexes map[string]func() (*repo.IndexFile, error)
+	indexes map[string]func() (*index, error)
 }
 
 // NewRepositories returns repositories that are reached by web.
 func NewRepositories(web Downloader) *Repositories {
-	return &Repositories{web: web, indexes: map[string]func() (*repo.IndexFile, error){}}
+	return &Repositories{web: web, indexes: map[string]func() (*index, error){}}
 }
 
 // Chart downloads the newest version of a chart within a range, with its
 // provenance if there is one.
 func (r *Repositories) Chart(ctx context.Context, repository, name, version string) (*Chart, error) {
-	index, err := r.index(ctx, repository)
+	all, err := r.index(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
-	entry, err := index.Get(name, version)
+	entry, err := all.get(name, version)
 	if err != nil {
-		return nil, noSuchChart(index, repository, name, version, err)
+		return nil, noSuchChart(all, repository, name, version, err)
 	}
 	if len(entry.URLs) == 0 {
 		return nil, fmt.Errorf("chart %s %s of %s has no URL in the index: %w", name, entry.Version, repository, ErrChart)
@@ -95,16 +97,16 @@ func SHA256(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (r *Repositories) index(ctx context.Context, repository string) (*repo.IndexFile, error) {
+func (r *Repositories) index(ctx context.Context, repository string) (*index, error) {
 	r.mu.Lock()
 	once, ok := r.indexes[repository]
 	if !ok {
-		once = sync.OnceValues(func() (*repo.IndexFile, error) {
+		once = sync.OnceValues(func() (*index, error) {
 			data, err := r.web.Download(ctx, strings.TrimSuffix(repository, "/")+"/index.yaml", maxIndex)
 			if err == nil {
-				var index *repo.IndexFile
-				if index, err = parseIndex(data); err == nil {
-					return index, nil
+				var found *index
+				if found, err = parseIndex(data); err == nil {
+					return found, nil
 				}
 			}
 			return nil, problem.WithRemedy(fmt.Errorf("reading the index of the chart repository %s: %w", repository, err),
@@ -116,36 +118,86 @@ func (r *Repositories) index(ctx context.Context, repository string) (*repo.Inde
 	return once()
 }
 
-func parseIndex(data []byte) (*repo.IndexFile, error) {
-	index := new(repo.IndexFile)
+// index is what is needed of an index.yaml. (Helm's own type brings Kubernetes'
+// whole client along.) Source: Helm, "The Chart Repository Guide".
+type index struct {
+	APIVersion string              `json:"apiVersion"`
+	Entries    map[string][]*entry `json:"entries"`
+}
+
+// entry is one version of a chart.
+type entry struct {
+	Name    string   `json:"name"`
+	Version string   `json:"version"`
+	URLs    []string `json:"urls"`
+	Digest  string   `json:"digest"` // SHA-256 in hexadecimal, or ""
+
+	semver *semver.Version // nil when Version has no such form
+}
+
+func parseIndex(data []byte) (*index, error) {
+	out := new(index)
 	var err error
 	if json.Valid(data) { // many times faster than YAML
-		err = json.Unmarshal(data, index)
+		err = json.Unmarshal(data, out)
 	} else {
-		err = yaml.Unmarshal(data, index)
+		err = yaml.Unmarshal(data, out)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if index.APIVersion == "" {
-		return nil, repo.ErrNoAPIVersion
+	if out.APIVersion == "" {
+		return nil, errors.New("it has no apiVersion: it is no index of charts")
 	}
-	for name, versions := range index.Entries {
-		kept := versions[:0]
-		for _, v := range versions {
-			if v != nil && v.Metadata != nil {
-				kept = append(kept, v)
-			}
+	for name, versions := range out.Entries {
+		versions = slices.DeleteFunc(versions, func(e *entry) bool { return e == nil })
+		for _, e := range versions {
+			e.semver, _ = semver.NewVersion(e.Version) // other forms come last
 		}
-		index.Entries[name] = kept
+		slices.SortStableFunc(versions, newestFirst)
+		out.Entries[name] = versions
 	}
-	index.SortEntries()
-	return index, nil
+	return out, nil
+}
+
+func newestFirst(a, b *entry) int {
+	switch {
+	case a.semver == nil || b.semver == nil:
+		return cmp.Compare(btoi(a.semver == nil), btoi(b.semver == nil))
+	default:
+		return b.semver.Compare(a.semver)
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// get returns the version of a chart that is asked for, or the newest in a range.
+func (i *index) get(name, version string) (*entry, error) {
+	for _, e := range i.Entries[name] {
+		if e.Version == version {
+			return e, nil
+		}
+	}
+	within, err := semver.NewConstraint(version)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range i.Entries[name] {
+		if e.semver != nil && within.Check(e.semver) {
+			return e, nil
+		}
+	}
+	return nil, content.ErrNotFound
 }
 
 // noSuchChart says which versions there are.
-func noSuchChart(index *repo.IndexFile, repository, name, version string, err error) error {
-	versions := index.Entries[name]
+func noSuchChart(all *index, repository, name, version string, err error) error {
+	versions := all.Entries[name]
 	if len(versions) == 0 {
 		return fmt.Errorf("the chart repository %s has no chart %s: %w", repository, name, errors.Join(content.ErrNotFound, err))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -177,7 +176,7 @@ func (l *looker) add(found discovery.Report, err error) error {
 }
 
 func (l *looker) document(path string) error {
-	data, err := readFile(path, maxManifest)
+	data, err := content.ReadFile(path, maxManifest)
 	l.docs = append(l.docs, discovery.Document{Source: filepath.ToSlash(path), Data: data})
 	return err
 }
@@ -185,24 +184,11 @@ func (l *looker) document(path string) error {
 func (l *looker) values() ([][]byte, error) {
 	var out [][]byte
 	for _, path := range l.opts.Values {
-		data, err := readFile(path, maxValues)
+		data, err := content.ReadFile(path, maxValues)
 		if err != nil {
 			return nil, fmt.Errorf("reading values: %w", err)
 		}
 		out = append(out, data)
 	}
 	return out, nil
-}
-
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes: %w", path, limit, content.ErrTooLarge)
-	}
-	return data, err
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -120,6 +121,36 @@ func ReadAll(ctx context.Context, f Fetcher, d Descriptor, limit int64) ([]byte,
 		return nil, err
 	}
 	return data, nil
+}
+
+// ReadFile reads a file of this host whole. One of more than limit bytes is
+// refused with ErrTooLarge.
+func ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // opened for reading
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes: %w", path, limit, ErrTooLarge)
+	}
+	return data, err
+}
+
+// Until returns a reader of r that ends with the error of ctx once that is done.
+func Until(ctx context.Context, r io.Reader) io.Reader { return &untilReader{ctx, r} }
+
+type untilReader struct {
+	ctx context.Context //nolint:containedctx // a reader has no other way to learn of cancellation
+	r   io.Reader
+}
+
+func (u *untilReader) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 // Verifier reads content and checks it at its end.

@@ -22,14 +22,16 @@ const (
 )
 
 // imageAnnotations are the annotations of charts that list their images.
-var imageAnnotations = []string{"artifacthub.io/images", "helm.sh/images", "images"}
+func imageAnnotations() []string {
+	return []string{"artifacthub.io/images", "helm.sh/images", "images"}
+}
 
 // ChartAnnotations reports the images that the annotations of a Chart.yaml
 // list. An annotation that is not the list that it should be is ErrUnreadable.
 func ChartAnnotations(source string, annotations map[string]string) (Report, error) {
 	var report Report
 	w := &walker{report: &report, source: source}
-	for _, name := range imageAnnotations {
+	for _, name := range imageAnnotations() {
 		text, ok := annotations[name]
 		if !ok {
 			continue

@@ -9,7 +9,7 @@
 // by rules too, and is reported as ignored with the rule's name.
 //
 // The documents are read as foreign bytes: size, depth and number of values are
-// limited, and aliases count as often as they are used. docs/discovery.md has
+// limited, and what aliases stand for counts as often as they are used. docs/discovery.md has
 // the table of rules and how well they do on real charts.
 package discovery
 

@@ -4,14 +4,20 @@ import "strings"
 
 // The names that operators and charts give to the parts of an image, the most
 // telling first.
-var (
-	registryKeys   = []string{"registry", "imageRegistry", "hub", "base"}
-	repositoryKeys = []string{"repository", "imageRepository", "repo"}
-	nameKeys       = []string{"image", "imageName", "name"}
-	tagKeys        = []string{"tag", "imageTag"}
-	versionKeys    = []string{"version", "imageVersion"}
-	digestKeys     = []string{"digest", "imageDigest", "sha256", "sha"}
-)
+func registryKeys() []string   { return []string{"registry", "imageRegistry", "hub", "base"} }
+func repositoryKeys() []string { return []string{"repository", "imageRepository", "repo"} }
+func tagKeys() []string        { return []string{"tag", "imageTag"} }
+func versionKeys() []string    { return []string{"version", "imageVersion"} }
+func digestKeys() []string     { return []string{"digest", "imageDigest", "sha256", "sha"} }
+
+// nameKeys names the image itself. A mere name is one where the map around it
+// says so.
+func nameKeys(below string) []string {
+	if isImageKey(below) {
+		return []string{"image", "imageName", "name"}
+	}
+	return []string{"image", "imageName"}
+}
 
 // first returns the first of keys that holds text in v, and the text.
 func first(v *value, keys []string) (key, text string) {
@@ -50,24 +56,20 @@ func (p imageParts) String() string {
 // parts reads a map that holds an image in parts. It returns the keys that
 // need no further look.
 func (w *walker) parts(v *value, p place) map[string]bool {
-	keys := nameKeys[:2]
-	if isImageKey(p.key) {
-		keys = nameKeys
-	}
-	if key, name := first(v, keys); key != "" {
+	if key, name := first(v, nameKeys(p.key)); key != "" {
 		return w.namedParts(v, p, key, name)
 	}
-	repoKey, repository := first(v, repositoryKeys)
+	repoKey, repository := first(v, repositoryKeys())
 	if repoKey == "" || strings.Contains(repository, " ") {
 		return nil
 	}
 	parts := imageParts{repository: repository}
 	var tagKey, registryKey, digestKey string
-	tagKey, parts.tag = first(v, tagKeys)
-	registryKey, parts.registry = first(v, registryKeys)
-	digestKey, parts.digest = first(v, digestKeys)
+	tagKey, parts.tag = first(v, tagKeys())
+	registryKey, parts.registry = first(v, registryKeys())
+	digestKey, parts.digest = first(v, digestKeys())
 	if tagKey == "" && isImageKey(p.key) {
-		tagKey, parts.tag = first(v, versionKeys)
+		tagKey, parts.tag = first(v, versionKeys())
 	}
 	if tagKey == "" && digestKey == "" {
 		if !isImageKey(p.key) {
@@ -92,14 +94,14 @@ func (w *walker) namedParts(v *value, p place, key, name string) map[string]bool
 		return nil
 	}
 	parts, rule := imageParts{repository: name}, ruleParts
-	tagKey, tag := first(v, append(tagKeys[:2:2], versionKeys...))
-	digestKey, digest := first(v, digestKeys)
-	registryKey, registry := first(v, append(registryKeys[:4:4], repositoryKeys...))
+	tagKey, tag := first(v, append(tagKeys(), versionKeys()...))
+	digestKey, digest := first(v, digestKeys())
+	registryKey, registry := first(v, append(registryKeys(), repositoryKeys()...))
 	if tagKey == "" && digestKey == "" {
-		tag, rule = inherited(&scope{v: v, up: p.up}, tagKeys), ruleInherited
+		tag, rule = inherited(&scope{v: v, up: p.up}, tagKeys()), ruleInherited
 	}
 	if registry == "" && !read(name).host {
-		registry = inherited(&scope{v: v, up: p.up}, registryKeys)
+		registry = inherited(&scope{v: v, up: p.up}, registryKeys())
 	}
 	parts.tag, parts.digest, parts.registry = tag, digest, registry
 	if tag == "" && digest == "" || rule == ruleInherited && registry == "" {

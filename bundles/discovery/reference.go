@@ -67,23 +67,21 @@ func (r reading) telling() bool {
 }
 
 var (
-	versionTag     = regexp.MustCompile(`^(v?\d+\.\d+.*|latest)$`)
-	templateMark   = regexp.MustCompile(`\{\{|\}\}|\$\{|\$\(|\$[A-Za-z_]|%[sdv(]|<[A-Za-z]|\bREPLACE|__[A-Z]+__|@[A-Z_]+@`)
-	windowsPath    = regexp.MustCompile(`^[A-Za-z]:[\\/]|\\`)
-	eMail          = regexp.MustCompile(`^[^@/:\s]+@[^@/:\s]+\.[A-Za-z]+$`)
-	onlyDigits     = regexp.MustCompile(`^\d{1,5}$`)
-	clock          = regexp.MustCompile(`^\d{1,2}:\d{2}(:\d{2})?([.,]\d+)?([AaPp][Mm])?$|^\d{4}-\d{2}-\d{2}`)
-	apiVersion     = regexp.MustCompile(`/v\d+((alpha|beta)\d+)?[:@]`)
-	bareVersion    = regexp.MustCompile(`^v?\d+(\.\d+)*([-+][\w.-]+)?$`)
-	transportNames = []string{"docker://", "docker-pullable://"}
+	versionTag   = regexp.MustCompile(`^(v?\d+\.\d+.*|latest)$`)
+	templateMark = regexp.MustCompile(`\{\{|\}\}|\$\{|\$\(|\$[A-Za-z_]|%[sdv(]|<[A-Za-z]|\bREPLACE|__[A-Z]+__|@[A-Z_]+@`)
+	windowsPath  = regexp.MustCompile(`^[A-Za-z]:[\\/]|\\`)
+	eMail        = regexp.MustCompile(`^[^@/:\s]+@[^@/:\s]+\.[A-Za-z]+$`)
+	onlyDigits   = regexp.MustCompile(`^\d{1,5}$`)
+	clock        = regexp.MustCompile(`^\d{1,2}:\d{2}(:\d{2})?([.,]\d+)?([AaPp][Mm])?$|^\d{4}-\d{2}-\d{2}`)
+	apiVersion   = regexp.MustCompile(`/v\d+((alpha|beta)\d+)?[:@]`)
+	bareVersion  = regexp.MustCompile(`^v?\d+(\.\d+)*([-+][\w.-]+)?$`)
+	transport    = regexp.MustCompile(`^docker(-pullable)?://`)
 )
 
 // read reads the whole of s as a reference. Ports are told from tags by where
 // they stand: behind a host that a path follows, else behind a name.
 func read(s string) reading {
-	for _, t := range transportNames {
-		s = strings.TrimPrefix(s, t)
-	}
+	s = transport.ReplaceAllLiteralString(s, "")
 	if rule := noReference(s); rule != "" {
 		return reading{rule: rule}
 	}
@@ -159,11 +157,11 @@ func candidate(s string) bool {
 var (
 	imageKey = regexp.MustCompile(`^relatedimage|(image|images|imagename|imageref|imagereference|imageuri|imageurl)$`)
 	pullKey  = regexp.MustCompile(`pull(policy|secret|secrets)$`)
-	plainKey = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")
+	plainKey = regexp.MustCompile(`[-_. ]`)
 )
 
 // plain returns a key without case and punctuation.
-func plain(key string) string { return plainKey.Replace(strings.ToLower(key)) }
+func plain(key string) string { return plainKey.ReplaceAllLiteralString(strings.ToLower(key), "") }
 
 // isImageKey tells whether the key of a field, an annotation, an environment
 // variable or a flag says that its value is an image.

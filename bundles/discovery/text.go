@@ -83,6 +83,10 @@ func (w *walker) text(s string, p place) {
 			i.weakest = Likely
 		}
 	})
+	if w.muted == ruleSchema {
+		inner.lines(s, p) // descriptions
+		return
+	}
 	var docs []*value
 	err := parse([]byte(withoutControlLines(s)), embeddedLimits(), func(v *value) { docs = append(docs, v) })
 	if err != nil || !structured(docs) {
@@ -119,7 +123,12 @@ func structured(docs []*value) bool {
 // controlLine is a line of a template that holds only macros: if, end, define.
 var controlLine = regexp.MustCompile(`(?m)^[ \t]*(\{\{[^\n]*\}\}[ \t]*)+$`)
 
-func withoutControlLines(s string) string { return controlLine.ReplaceAllString(s, "") }
+func withoutControlLines(s string) string {
+	if !strings.Contains(s, "{{") {
+		return s
+	}
+	return controlLine.ReplaceAllString(s, "")
+}
 
 // imageLine is a line of YAML, of a shell script or of an ini file that sets an
 // image: image: a, IMAGE="a", export FOO_IMAGE=a.
@@ -129,7 +138,10 @@ var imageLine = regexp.MustCompile(`^[\s"'-]*(?:export\s+)?([\w.-]+)["']?\s*[:=]
 func (w *walker) lines(s string, p place) {
 	for n, line := range strings.Split(s, "\n") {
 		path := fmt.Sprintf("%s|line %d", p.path, n+1)
-		m := imageLine.FindStringSubmatch(line)
+		var m []string
+		if strings.Contains(strings.ToLower(line), "image") {
+			m = imageLine.FindStringSubmatch(line)
+		}
 		if m == nil || !isImageKey(m[1]) {
 			w.words(line, path, ruleText)
 			continue

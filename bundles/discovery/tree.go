@@ -18,18 +18,18 @@ import (
 type limits struct {
 	file     int // bytes of all documents together
 	document int // bytes of one
-	marks    int // what may begin a value in one document; bounds the parser's memory
-	values   int // in all documents, aliases counted as often as they are used
+	marks    int // what may begin a value in one document; bounds the memory
+	aliased  int // values that the aliases of all documents stand for
 	depth    int
 }
 
 // The API server takes objects of 3 MiB.
 func documentLimits() limits {
-	return limits{file: 64 << 20, document: 8 << 20, marks: 1_000_000, values: 4_000_000, depth: 200}
+	return limits{file: 64 << 20, document: 8 << 20, marks: 1_000_000, aliased: 100_000, depth: 200}
 }
 
 func embeddedLimits() limits {
-	return limits{file: 4 << 20, document: 4 << 20, marks: 200_000, values: 200_000, depth: 100}
+	return limits{file: 4 << 20, document: 4 << 20, marks: 200_000, aliased: 10_000, depth: 100}
 }
 
 // value is a YAML value without aliases and merge keys: a scalar with its text,
@@ -89,37 +89,48 @@ type chunk struct {
 	data []byte
 }
 
-// separator begins a document. YAML wants a space or the end of the line behind
-// it, Helm takes whatever follows.
-var separator = regexp.MustCompile(`(?m)^---(?:[^-]|$)`)
+// separator returns where the next document begins, or -1: at a line that
+// begins with three dashes. YAML wants a space or the end of the line behind
+// them, Helm takes whatever follows.
+func separator(data []byte) int {
+	for from := 0; ; {
+		at := bytes.Index(data[from:], []byte("\n---"))
+		if at < 0 {
+			return -1
+		}
+		from += at + 1
+		if rest := data[from+3:]; len(rest) == 0 || rest[0] != '-' {
+			return from
+		}
+	}
+}
 
 // split cuts a stream into its documents, without separators and directives.
 func split(data []byte) []chunk {
 	var out []chunk
-	begin, line := 0, 0
-	cut := func(end int) {
-		c := chunk{line: line, data: data[begin:end]}
+	for line := 0; len(data) > 0; {
+		end := separator(data)
+		if end < 0 {
+			end = len(data)
+		}
+		c := chunk{line: line, data: data[:end]}
 		line += bytes.Count(c.data, []byte("\n"))
-		c.data = bytes.TrimPrefix(c.data, []byte("---"))
+		if rest, ok := bytes.CutPrefix(c.data, []byte("---")); ok && !bytes.HasPrefix(rest, []byte("-")) {
+			c.data = rest
+		}
 		if !bytes.HasPrefix(c.data, []byte("%")) && len(bytes.TrimSpace(c.data)) > 0 {
 			out = append(out, c)
 		}
-		begin = end
+		data = data[end:]
 	}
-	for _, at := range separator.FindAllIndex(data, -1) {
-		if at[0] > 0 {
-			cut(at[0])
-		}
-	}
-	cut(len(data))
 	return out
 }
 
-// builder turns nodes into values and counts them.
+// builder turns nodes into values.
 type builder struct {
 	limits
-	line  int // lines before the document
-	count int
+	line   int // lines before the document
+	copied int // values that aliases stood for
 }
 
 // lineError is an error at a line of the file.
@@ -155,7 +166,7 @@ func (b *builder) chunk(data []byte, each func(*value)) error {
 			line, _ := strconv.Atoi(m[1])
 			return b.errorf(max(line, 1), "%s", unmask(m[2]))
 		}
-		v, err := b.build(&n, 0)
+		v, err := b.build(&n, 0, false)
 		if err != nil {
 			return err
 		}
@@ -177,11 +188,14 @@ func marks(data []byte) int {
 	return n
 }
 
-func (b *builder) build(n *yaml.Node, depth int) (*value, error) {
-	b.count++
+// build returns the value of a node; copying is set below an alias.
+func (b *builder) build(n *yaml.Node, depth int, copying bool) (*value, error) {
+	if copying {
+		b.copied++
+	}
 	switch {
-	case b.count > b.values:
-		return nil, b.errorf(n.Line, "more than %d values, aliases included", b.values)
+	case b.copied > b.aliased:
+		return nil, b.errorf(n.Line, "its aliases stand for more than %d values", b.aliased)
 	case depth > b.depth:
 		return nil, b.errorf(n.Line, "nested more than %d deep", b.depth)
 	}
@@ -190,13 +204,13 @@ func (b *builder) build(n *yaml.Node, depth int) (*value, error) {
 		if len(n.Content) == 0 {
 			return nil, nil //nolint:nilnil // as below
 		}
-		return b.build(n.Content[0], depth+1)
+		return b.build(n.Content[0], depth+1, copying)
 	case yaml.AliasNode:
-		return b.build(n.Alias, depth+1)
+		return b.build(n.Alias, depth+1, true)
 	case yaml.SequenceNode:
-		return b.list(n, depth)
+		return b.list(n, depth, copying)
 	case yaml.MappingNode:
-		return b.mapping(n, depth)
+		return b.mapping(n, depth, copying)
 	case yaml.ScalarNode:
 		if n.Tag == "!!null" {
 			return &value{kind: yaml.ScalarNode}, nil
@@ -207,10 +221,10 @@ func (b *builder) build(n *yaml.Node, depth int) (*value, error) {
 	}
 }
 
-func (b *builder) list(n *yaml.Node, depth int) (*value, error) {
+func (b *builder) list(n *yaml.Node, depth int, copying bool) (*value, error) {
 	v := &value{kind: yaml.SequenceNode, items: make([]*value, 0, len(n.Content))}
 	for _, c := range n.Content {
-		item, err := b.build(c, depth+1)
+		item, err := b.build(c, depth+1, copying)
 		if err != nil {
 			return nil, err
 		}
@@ -219,11 +233,11 @@ func (b *builder) list(n *yaml.Node, depth int) (*value, error) {
 	return v, nil
 }
 
-func (b *builder) mapping(n *yaml.Node, depth int) (*value, error) {
+func (b *builder) mapping(n *yaml.Node, depth int, copying bool) (*value, error) {
 	v := &value{kind: yaml.MappingNode, fields: make([]field, 0, len(n.Content)/2)}
 	var merged []*value
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		f, err := b.build(n.Content[i+1], depth+1)
+		f, err := b.build(n.Content[i+1], depth+1, copying)
 		if err != nil {
 			return nil, err
 		}

@@ -24,14 +24,25 @@ func (w *walker) env(v *value, p place) {
 	}
 }
 
-// isEnv tells whether a list holds environment variables: maps of name and value.
-func isEnv(v *value) bool {
+// isEnv tells whether a list holds environment variables: maps of a name and,
+// mostly, a value.
+func isEnv(v *value, key string) bool {
+	values := 0
 	for _, item := range v.items {
-		if item.get("name") == nil || item.get("value") == nil && item.get("valueFrom") == nil || len(item.fields) > 2 {
+		if item.get("name") == nil {
 			return false
 		}
+		for _, f := range item.fields {
+			switch f.key {
+			case "name":
+			case "value", "valueFrom":
+				values++
+			default:
+				return false
+			}
+		}
 	}
-	return len(v.items) > 0
+	return values > 0 && (key == "env" || values == len(v.items))
 }
 
 // variable reads one environment variable, or one entry of a ConfigMap that is

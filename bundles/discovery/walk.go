@@ -3,6 +3,7 @@ package discovery
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -182,6 +183,9 @@ func (w *walker) mapping(v *value, p place) {
 	texts := plainTexts(v)
 	for _, f := range v.fields {
 		at := p.field(v, f.key)
+		if f.key == "value" && v.str("op") != "" {
+			at.key = patched(v.str("path"))
+		}
 		switch {
 		case done[f.key] || skipped(f.key):
 		case isImageKey(f.key) && siblingParts(f.key, f.value.text, texts) != "":
@@ -196,6 +200,17 @@ func (w *walker) mapping(v *value, p place) {
 			w.visit(f.value, at)
 		}
 	}
+}
+
+// patched returns the key of the field that a JSON patch changes at a path.
+func patched(path string) string {
+	parts := strings.Split(path, "/")
+	for i := len(parts) - 1; i > 0; i-- {
+		if _, err := strconv.Atoi(parts[i]); err != nil && parts[i] != "-" {
+			return parts[i]
+		}
+	}
+	return ""
 }
 
 // plainTexts returns the scalars of a map by their plain keys.
@@ -222,7 +237,7 @@ func skipped(key string) bool {
 
 func (w *walker) list(v *value, p place) {
 	switch {
-	case isEnv(v):
+	case isEnv(v, p.key):
 		w.env(v, p)
 		return
 	case isArgs(v, p.key):
@@ -301,11 +316,15 @@ func (w *walker) imageField(s string, p place) {
 
 // plain reads a string that stands where any string may.
 func (w *walker) plain(s string, p place) {
+	repository := strings.HasSuffix(plain(p.key), "repository")
+	if !candidate(s) && !repository {
+		return
+	}
 	r := read(s)
 	switch {
 	case r.telling():
 		w.found(s, p.path, ruleValue, Possible)
-	case r.host && r.path && strings.HasSuffix(plain(p.key), "repository"):
+	case repository && r.host && r.path:
 		w.ignore(s, p.path, ruleNoTag)
 	case !candidate(s):
 	case r.rule == "" && onlyDigits.MatchString(r.tag):
@@ -321,6 +340,9 @@ var imageFlag = regexp.MustCompile(`--?[\w-]*image[= ]["']?([^\s"']+)`)
 // words reads free text, in which only the value of a flag and what can hardly
 // be anything else count.
 func (w *walker) words(s, path, rule string) {
+	if !strings.ContainsAny(s, ":@") {
+		return // nothing with a tag or a digest
+	}
 	for _, m := range imageFlag.FindAllStringSubmatch(s, -1) {
 		if r := read(m[1]); r.pinned() && r.named() {
 			w.found(m[1], path, ruleImageArg, Likely)
@@ -328,6 +350,9 @@ func (w *walker) words(s, path, rule string) {
 		}
 	}
 	for _, t := range tokens(s) {
+		if !candidate(t) {
+			continue
+		}
 		if r := read(t); r.host && r.telling() {
 			w.found(t, path, rule, Possible)
 		}

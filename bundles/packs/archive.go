@@ -40,7 +40,7 @@ func cleanName(name string) (string, error) {
 	drive := len(name) > 1 && name[1] == ':'
 	// ".." within a name is refused even if it stays inside: no honest tool writes it.
 	up := strings.Contains("/"+name+"/", "/../")
-	if odd || drive || up || len(name) > maxNameLength || path.IsAbs(name) || !fs.ValidPath(clean) {
+	if odd || drive || up || len(name) > maxNameLength || !fs.ValidPath(clean) {
 		shown := name
 		if len(shown) > 100 {
 			shown = shown[:100] + "..."

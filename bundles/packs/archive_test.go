@@ -435,10 +435,10 @@ func TestLargeFolder(t *testing.T) {
 	_, err := packs.Open(t.Context(), dir)
 	require.ErrorIs(t, err, content.ErrTooLarge)
 	require.NoError(t, os.Remove(filepath.Join(dir, "big")))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "values.yaml"), make([]byte, 9<<20), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "values.yaml"), make([]byte, 2<<20), 0o600))
 	_, err = packs.Open(t.Context(), dir)
 	require.ErrorIs(t, err, content.ErrTooLarge)
-	require.ErrorContains(t, err, "values.yaml has more than 8 MiB")
+	require.ErrorContains(t, err, "values.yaml has more than 1 MiB")
 }
 
 func FuzzArchive(f *testing.F) {

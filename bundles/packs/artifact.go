@@ -92,13 +92,14 @@ func fileDigest(ctx context.Context, f File) (digest.Digest, error) {
 // mediaType returns the media type of a file by its name. The types of the
 // machine's own tables would differ from one machine to the next.
 func mediaType(name string) string {
+	if ok, _ := path.Match("charts/*.tgz", name); ok {
+		return "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+	}
 	switch strings.ToLower(path.Ext(name)) {
 	case ".json":
 		return "application/json"
 	case ".yaml", ".yml":
 		return "application/yaml"
-	case ".tgz":
-		return "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
 	case ".md":
 		return "text/markdown"
 	case ".txt":
@@ -181,10 +182,11 @@ func (a *Artifact) Push(ctx context.Context, to Target, tag string, opts PushOpt
 // blobs returns the descriptors of configuration and layers, each digest once.
 func (a *Artifact) blobs() []content.Descriptor {
 	var out []content.Descriptor
+	seen := map[digest.Digest]bool{}
 	for d, data := range a.Blobs {
+		seen[d] = true
 		out = append(out, content.Descriptor{MediaType: ocispec.MediaTypeEmptyJSON, Digest: d, Size: int64(len(data))})
 	}
-	seen := map[digest.Digest]bool{}
 	for _, l := range a.Layers {
 		if !seen[l.Descriptor.Digest] {
 			seen[l.Descriptor.Digest] = true

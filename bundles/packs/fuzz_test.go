@@ -46,7 +46,7 @@ func FuzzMeta(f *testing.F) {
 func FuzzRule(f *testing.F) {
 	f.Add(`{{ required | format "${string:/^[a-z]{1,3}$/} - ${number:[1-9]}" | hints "a" "b" }}`, "abc - 3")
 	f.Add("{{ format `${list:[a,b]}` | readonly }}", "a")
-	f.Fuzz(func(t *testing.T, rule, value string) {
+	f.Fuzz(func(_ *testing.T, rule, value string) {
 		r, err := parseRule(rule)
 		if err == nil && r.format != nil {
 			r.format.check(value)

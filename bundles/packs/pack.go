@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/problem"
@@ -25,12 +26,13 @@ const (
 	logoFile    = "logo.png"
 )
 
-// What a pack may have. The largest public ones have a few hundred files and
-// a few megabytes.
+// What a pack may have. The largest public ones have a few hundred files, a few
+// megabytes and 300 KiB of values. YAML takes two hundred times its size in memory
+// when it is made to.
 const (
 	maxEntries  = 10_000
 	maxSize     = 512 << 20 // bytes of all files together
-	maxDocument = 8 << 20   // bytes of each file that is read here
+	maxDocument = 1 << 20   // bytes of each file that is read here
 )
 
 // Errors of this package, to be matched with errors.Is.
@@ -138,8 +140,16 @@ func (p *Pack) Close() error {
 	return err
 }
 
-// Name returns name and version, for people.
-func (p *Pack) Name() string { return p.Meta.Name + " " + p.Meta.Version }
+// Name returns name and version, for people. What would move a terminal's
+// cursor is left out of it.
+func (p *Pack) Name() string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, p.Meta.Name+" "+p.Meta.Version)
+}
 
 // Files returns the files of the pack, sorted by path.
 func (p *Pack) Files() []File { return slices.Clone(p.files) }

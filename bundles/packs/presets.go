@@ -129,7 +129,7 @@ func (p *Pack) Merged(presets []string) ([]byte, error) {
 	for _, name := range presets {
 		i := slices.IndexFunc(p.Presets, func(other Preset) bool { return other.Name == name })
 		if i < 0 {
-			return nil, problem.New(problem.Usage, p.presetsThereAre(), "pack %s has no preset %q", p.Name(), name)
+			return nil, problem.New(problem.Usage, "name a preset that the pack has", "pack %s has no preset %q; %s", p.Name(), name, p.presetsThereAre())
 		}
 		add, err := m.parse([]byte(p.Presets[i].Add))
 		if err != nil {
@@ -149,11 +149,11 @@ func (p *Pack) Merged(presets []string) ([]byte, error) {
 
 func (p *Pack) presetsThereAre() string {
 	if len(p.Presets) == 0 {
-		return "leave it out: the pack has no presets"
+		return "it has none"
 	}
 	names := make([]string, len(p.Presets))
 	for i, preset := range p.Presets {
 		names[i] = preset.Name
 	}
-	return "choose from " + strings.Join(names, ", ")
+	return "it has " + strings.Join(names, ", ")
 }

@@ -93,7 +93,7 @@ func (s *session) mergeValues(base []byte, files []string) ([]byte, error) {
 		all = append(all, base)
 	}
 	for _, f := range files {
-		data, err := readLimited(s.def.Path(f), maxValues)
+		data, err := content.ReadFile(s.def.Path(f), maxValues)
 		if err != nil {
 			return nil, fmt.Errorf("values: %w", err)
 		}

@@ -62,6 +62,38 @@ func (it *item) place(kind, requested, ref string, a *artifact.Artifact, origin 
 	return nil
 }
 
+// Add adds an artifact that was made here as a further root, with the
+// reference sealift.local/PATH:VERSION.
+func (r *Result) Add(kind, path, version string, a *artifact.Artifact) error {
+	ref, err := tagged(localHost, path, version)
+	if err != nil {
+		return err
+	}
+	it := &item{}
+	if err := it.place(kind, path, ref, a, Origin{Name: path, From: a}); err != nil {
+		return err
+	}
+	r.Roots = append(r.Roots, it.roots...)
+	at := map[digest.Digest]int{}
+	for i, b := range r.Blobs {
+		at[b.Descriptor.Digest] = i
+	}
+	for _, b := range it.blobs {
+		if err := r.add(at, b); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(r.Blobs, func(a, b Blob) int { return cmp.Compare(a.Descriptor.Digest, b.Descriptor.Digest) })
+	return nil
+}
+
+// FetchFrom makes one place the origin of all content.
+func (r *Result) FetchFrom(o Origin) {
+	for i := range r.Blobs {
+		r.Blobs[i].Origins = []Origin{o}
+	}
+}
+
 // attachSettings adds the settings of a root as an artifact that refers to it.
 func (it *item) attachSettings(s closure.Settings) error {
 	if s.Empty() {
@@ -138,23 +170,10 @@ func (s *session) hash(ctx context.Context, path string, size int64) (string, er
 	defer task.Done()
 	h := sha256.New()
 	buf := make([]byte, 1<<20)
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{progress.Reader(&ctxReader{ctx, f}, task)}, buf); err != nil {
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{progress.Reader(content.Until(ctx, f), task)}, buf); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// ctxReader ends with the error of its context once that is done.
-type ctxReader struct {
-	ctx context.Context //nolint:containedctx // a reader has no other way to learn of cancellation
-	r   io.Reader
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 // localFile is the path of a file that holds one blob.
@@ -179,7 +198,7 @@ func (l localFile) FetchRange(ctx context.Context, d content.Descriptor, offset,
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return readCloser{&ctxReader{ctx, io.NewSectionReader(f, offset, length)}, f}, nil
+	return readCloser{content.Until(ctx, io.NewSectionReader(f, offset, length)), f}, nil
 }
 
 type readCloser struct {
@@ -234,7 +253,7 @@ func readManifests(pattern string) (closure.Files, string, error) {
 	}
 	files, total := closure.Files{}, 0
 	for _, name := range names {
-		data, err := readLimited(filepath.Join(base, name), maxManifestFile)
+		data, err := content.ReadFile(filepath.Join(base, name), maxManifestFile)
 		if err != nil {
 			return nil, "", err
 		}
@@ -274,19 +293,6 @@ func manifestFiles(pattern string) (base string, names []string, err error) {
 		names, err = append(names, name), errors.Join(err, relErr)
 	}
 	return base, names, err
-}
-
-func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes: %w", path, limit, content.ErrTooLarge)
-	}
-	return data, err
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9.]+`)

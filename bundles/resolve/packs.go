@@ -9,6 +9,7 @@ import (
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/closure"
+	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/packs"
 	"github.com/sealift/sealift/internal/problem"
@@ -137,7 +138,7 @@ func (s *session) mergePackValues(base []byte, files []string) ([]byte, error) {
 	}
 	all := [][]byte{base}
 	for _, f := range files {
-		data, err := readLimited(s.def.Path(f), maxValues)
+		data, err := content.ReadFile(s.def.Path(f), maxValues)
 		if err != nil {
 			return nil, fmt.Errorf("values: %w", err)
 		}

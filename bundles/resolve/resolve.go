@@ -130,7 +130,7 @@ func (s *session) resolve(ctx context.Context) (*Result, error) {
 	for _, img := range s.def.Spec.Images {
 		images = append(images, func(ctx context.Context) (*item, error) { return s.image(ctx, img, archive.RootImage) })
 	}
-	items, err := s.all(ctx, append(images, s.others()...))
+	items, err := s.all(ctx, "resolving", append(images, s.others()...))
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +201,7 @@ func (s *session) needed(ctx context.Context, items []*item) ([]*item, error) {
 			return it, nil
 		})
 	}
-	return s.all(ctx, steps)
+	return s.all(ctx, "resolving what is needed", steps)
 }
 
 func rootsOf(items []*item) []archive.Root {
@@ -213,13 +213,20 @@ func rootsOf(items []*item) []archive.Root {
 }
 
 // all takes steps, many at once; one that fails does not keep the others from being taken.
-func (s *session) all(ctx context.Context, steps []func(context.Context) (*item, error)) ([]*item, error) {
+func (s *session) all(ctx context.Context, name string, steps []func(context.Context) (*item, error)) ([]*item, error) {
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	phase := progress.OrNone(s.opts.Progress).Count(name, len(steps))
+	defer phase.Done()
 	found := make([]*item, len(steps))
 	failures := make([]error, len(steps))
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(cmp.Or(s.opts.Jobs, defaultJobs))
 	for i, step := range steps {
 		g.Go(func() error {
+			task := phase.Task("", 0)
+			defer task.Done()
 			found[i], failures[i] = step(inner)
 			return ctx.Err()
 		})

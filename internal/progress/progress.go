@@ -12,9 +12,12 @@ type Reporter interface {
 	// Start announces a phase of so many bytes in all and returns its Phase.
 	// A total of 0 means that nothing has to move.
 	Start(name string, total int64) Phase
+	// Count announces a phase of so many items, whose bytes nobody knows. Each
+	// Task of it counts as one when it is done, and Skip counts items.
+	Count(name string, items int) Phase
 }
 
-// Phase is one stretch of work with a known number of bytes.
+// Phase is one stretch of work with a known number of bytes, or of items.
 type Phase interface {
 	// Task announces one item of the phase, of so many bytes.
 	Task(name string, size int64) Task
@@ -38,6 +41,9 @@ type None struct{}
 
 // Start implements Reporter.
 func (None) Start(string, int64) Phase { return None{} }
+
+// Count implements Reporter.
+func (None) Count(string, int) Phase { return None{} }
 
 // Task implements Phase.
 func (None) Task(string, int64) Task { return None{} }

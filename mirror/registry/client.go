@@ -21,6 +21,7 @@ import (
 
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // Options is how registries are reached. The zero value speaks TLS, trusts
@@ -63,7 +64,7 @@ const (
 type Client struct {
 	opts  Options
 	http  *auth.Client
-	retry backoff
+	retry retry.Backoff
 }
 
 // NewClient makes a client.
@@ -88,13 +89,13 @@ func NewClient(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	retry := backoff{attempts: opts.MaxAttempts, min: opts.MinWait, max: maxWait}
+	backoff := retry.Backoff{Attempts: opts.MaxAttempts, Min: opts.MinWait, Max: maxWait}
 	// The one place where requests are decorated: tokens above, then retries,
 	// then the token servers of private networks, then the wire.
-	transport := retryTransport{backoff: retry, next: tokenServers{hosts: opts.TokenServers, next: newWire(config, opts.StallTimeout)}}
+	transport := retryTransport{Backoff: backoff, next: tokenServers{hosts: opts.TokenServers, next: newWire(config, opts.StallTimeout)}}
 	client := &auth.Client{Client: &http.Client{Transport: transport}, Cache: auth.NewCache(), Credential: credential}
 	client.SetUserAgent("sealift/" + buildinfo.Version())
-	return &Client{opts: opts, http: client, retry: retry}, nil
+	return &Client{opts: opts, http: client, retry: backoff}, nil
 }
 
 func tlsConfig(opts Options) (*tls.Config, error) {

@@ -12,6 +12,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote"
 
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // Download reads a small file of a web server, such as the index of a chart
@@ -25,11 +26,11 @@ func (c *Client) Download(ctx context.Context, address string, limit int64) ([]b
 	}
 	// Errors are explained as those of a repository: host and path, no query.
 	at := &Repository{client: c, oras: &remote.Repository{Reference: orasregistry.Reference{Registry: u.Host, Repository: strings.TrimPrefix(u.Path, "/")}, PlainHTTP: u.Scheme == "http"}}
-	w := watch(ctx, answerTimeout, c.opts.StallTimeout)
-	defer w.stop()
-	data, err := c.download(w.ctx, u, limit)
+	w := retry.Watch(ctx, answerTimeout, c.opts.StallTimeout)
+	defer w.Stop()
+	data, err := c.download(w.Context, u, limit)
 	if err != nil {
-		return nil, at.explain("downloading", w.cause(err))
+		return nil, at.explain("downloading", w.Cause(err))
 	}
 	return data, nil
 }

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 
 	"oras.land/oras-go/v2/errdef"
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // Errors of a registry's answers, to be matched with errors.Is, besides
@@ -72,7 +72,7 @@ func (r *Repository) meaning(err error) error {
 		return problem.New(problem.Failed, logIn(host), "%w: %s asks for a user, and there are no credentials for it", ErrUnauthorized, host)
 	case errors.Is(err, errdef.ErrNotFound):
 		return content.ErrNotFound
-	case errors.Is(err, content.ErrMismatch), errors.Is(err, content.ErrNotFound), errors.Is(err, content.ErrNoRange), errors.Is(err, errStalled):
+	case errors.Is(err, content.ErrMismatch), errors.Is(err, content.ErrNotFound), errors.Is(err, content.ErrNoRange), errors.Is(err, retry.ErrStalled):
 		return err
 	default:
 		return r.network(err)
@@ -152,7 +152,7 @@ func (r *Repository) network(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
-	case realm != "" && (plainAnswer || errors.As(err, &noTLS) || errors.Is(err, syscall.ECONNREFUSED)):
+	case realm != "" && (plainAnswer || errors.As(err, &noTLS) || retry.Refused(err)):
 		remedy = "the registry is reached without TLS but sends clients to " + realm + " for a token: set its external URL to http://" + host +
 			" (Harbor: external_url in harbor.yml), or give it a certificate and leave out --plain-http"
 	case plainAnswer || errors.As(err, &noTLS):
@@ -163,7 +163,7 @@ func (r *Repository) network(err error) error {
 		remedy = "compare this machine's clock with the dates of the certificate; renew the certificate if the clock is right"
 	case errors.As(err, &wrongName):
 		remedy = "use a name of the registry that its certificate has"
-	case errors.Is(err, syscall.ECONNREFUSED):
+	case retry.Refused(err):
 		remedy = "check host and port, and that the registry runs"
 	case errors.As(err, &dns):
 		remedy = "check the name, and this machine's name server"

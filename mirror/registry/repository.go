@@ -16,6 +16,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // Repository is one repository of a registry.
@@ -104,14 +105,14 @@ func (r *Repository) Fetch(ctx context.Context, d content.Descriptor) (io.ReadCl
 	if !content.IsManifest(d.MediaType) {
 		return r.FetchRange(ctx, d, 0, d.Size)
 	}
-	w := watch(ctx, answerTimeout, r.client.opts.StallTimeout)
-	rc, err := r.oras.Manifests().Fetch(w.ctx, d)
+	w := retry.Watch(ctx, answerTimeout, r.client.opts.StallTimeout)
+	rc, err := r.oras.Manifests().Fetch(w.Context, d)
 	if err != nil {
-		err = r.explain("fetching manifest "+d.Digest.String()+" from", mismatch(w.cause(err)))
-		w.stop()
+		err = r.explain("fetching manifest "+d.Digest.String()+" from", mismatch(w.Cause(err)))
+		w.Stop()
 		return nil, err
 	}
-	return body{rc, w}, nil
+	return w.Body(rc), nil
 }
 
 // mismatch recognizes an answer that is about other content than was asked for.
@@ -193,22 +194,22 @@ type resumable struct {
 
 // open requests what is left.
 func (s *resumable) open() error {
-	w := watch(s.ctx, answerTimeout, s.r.client.opts.StallTimeout)
+	w := retry.Watch(s.ctx, answerTimeout, s.r.client.opts.StallTimeout)
 	rc, err := s.request(w)
 	if err != nil {
-		err = w.cause(err)
-		w.stop()
+		err = w.Cause(err)
+		w.Stop()
 		return err
 	}
-	s.rc = body{rc, w}
+	s.rc = w.Body(rc)
 	return nil
 }
 
-func (s *resumable) request(w *watchdog) (io.ReadCloser, error) {
+func (s *resumable) request(w *retry.Watchdog) (io.ReadCloser, error) {
 	if s.at == s.end {
 		return io.NopCloser(strings.NewReader("")), nil
 	}
-	req, err := s.r.request(w.ctx, http.MethodGet, s.r.base+"/blobs/"+s.d.Digest.String(), nil)
+	req, err := s.r.request(w.Context, http.MethodGet, s.r.base+"/blobs/"+s.d.Digest.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +272,7 @@ func (s *resumable) Read(p []byte) (int, error) {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		if !retryableError(err) || s.ctx.Err() != nil || s.attempts >= s.r.client.retry.attempts {
+		if !retry.Connection(err) || s.ctx.Err() != nil || s.attempts >= s.r.client.retry.Attempts {
 			return n, s.r.explain(fmt.Sprintf("fetching %s, at byte %d, from", s.d.Digest, s.at), err)
 		}
 		if n > 0 {
@@ -282,7 +283,7 @@ func (s *resumable) Read(p []byte) (int, error) {
 
 func (s *resumable) reopen() error {
 	s.attempts++
-	if err := sleep(s.ctx, s.r.client.retry.wait(s.attempts, nil)); err != nil {
+	if err := retry.Sleep(s.ctx, s.r.client.retry.Wait(s.attempts, nil)); err != nil {
 		return err
 	}
 	return s.open()

@@ -2,83 +2,14 @@ package registry
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
+
+	"github.com/sealift/sealift/internal/retry"
 )
-
-// backoff is how long to wait before the next attempt.
-type backoff struct {
-	attempts int
-	min, max time.Duration
-}
-
-// wait returns the pause after a failed attempt (the first is 1): what the
-// server asked for, else twice as long each time, with jitter.
-func (b backoff) wait(attempt int, answer http.Header) time.Duration {
-	if d, ok := retryAfter(answer); ok {
-		return min(max(d, 0), b.max)
-	}
-	d := min(b.min<<min(attempt-1, 16), b.max)
-	return d/2 + rand.N(d/2+1)
-}
-
-// retryAfter reads the header Retry-After: seconds or a date.
-func retryAfter(answer http.Header) (time.Duration, bool) {
-	v := answer.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil {
-		return time.Duration(n) * time.Second, true
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return time.Until(t), true
-	}
-	return 0, false
-}
-
-// sleep waits, or ends early with the error of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
-}
-
-// retryableStatus tells whether a status may be another one next time.
-func retryableStatus(code int) bool {
-	return code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || (code >= 500 && code != http.StatusNotImplemented)
-}
-
-// retryableError tells whether a connection that failed may work next time.
-// What TLS or a name server refuses stays refused.
-func retryableError(err error) bool {
-	var network net.Error
-	var dns *net.DNSError
-	switch {
-	case err == nil, errors.Is(err, context.Canceled):
-		return false
-	case errors.As(err, &dns):
-		return dns.IsTemporary || dns.IsTimeout
-	case errors.Is(err, errStalled), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
-		return true
-	default:
-		return errors.As(err, &network) && network.Timeout()
-	}
-}
 
 // uploadKey marks the context of a request of an upload. Such a request must
 // not be repeated below its caller: the same bytes cannot be sent twice to one
@@ -90,13 +21,9 @@ func isUpload(ctx context.Context) bool            { return ctx.Value(uploadKey{
 
 // retryTransport repeats requests that may succeed the next time.
 type retryTransport struct {
-	backoff
+	retry.Backoff
 	next http.RoundTripper
 }
-
-// refusedAttempts is how often a host is called that refuses connections: it
-// may be starting again, but most often its name or port is wrong.
-const refusedAttempts = 3
 
 // RoundTrip implements http.RoundTripper.
 func (t retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -106,20 +33,20 @@ func (t retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		resp, err := t.next.RoundTrip(req)
-		again := retryableError(err) || (err == nil && retryableStatus(resp.StatusCode))
-		if errors.Is(err, syscall.ECONNREFUSED) && attempt >= refusedAttempts {
+		again := retry.Connection(err) || (err == nil && retry.Status(resp.StatusCode))
+		if retry.Refused(err) && attempt >= retry.RefusedAttempts {
 			again = false
 		}
-		if !again || attempt >= t.attempts || ctx.Err() != nil || (req.Body != nil && req.Body != http.NoBody && req.GetBody == nil) {
+		if !again || attempt >= t.Attempts || ctx.Err() != nil || (req.Body != nil && req.Body != http.NoBody && req.GetBody == nil) {
 			return resp, err
 		}
-		pause := t.wait(attempt, nil)
+		pause := t.Wait(attempt, nil)
 		if err == nil {
-			pause = t.wait(attempt, resp.Header)
+			pause = t.Wait(attempt, resp.Header)
 			_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
 			_ = resp.Body.Close()
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := retry.Sleep(ctx, pause); err != nil {
 			return nil, err
 		}
 		if req.GetBody != nil {
@@ -188,74 +115,4 @@ func toRealm(req *http.Request, rest string) *http.Request {
 	out := req.Clone(req.Context())
 	out.URL.Scheme, out.URL.Host, out.URL.Path, out.URL.RawPath, out.Host = scheme, host, "/"+path, "", host
 	return out
-}
-
-// errStalled is the cause of a request that moved no byte for too long.
-var errStalled = errors.New("the connection stalled")
-
-// watchdog ends a request that moves no byte for a time.
-type watchdog struct {
-	ctx    context.Context //nolint:containedctx // that of the request it watches
-	cancel context.CancelCauseFunc
-	limit  time.Duration
-	mu     sync.Mutex
-	timer  *time.Timer
-	ended  bool
-}
-
-// watch begins a watch; nothing has to move before first is over, and then
-// something within every limit.
-func watch(ctx context.Context, first, limit time.Duration) *watchdog {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watchdog{ctx: ctx, cancel: cancel, limit: limit}
-	w.timer = time.AfterFunc(first, func() { cancel(fmt.Errorf("%w: no byte for %s", errStalled, limit)) })
-	return w
-}
-
-// alive says that something moved, or that the next wait may take longer.
-func (w *watchdog) alive(limit time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.ended {
-		w.timer.Reset(limit)
-	}
-}
-
-// stop ends the watch and the request.
-func (w *watchdog) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ended = true
-	w.timer.Stop()
-	w.cancel(nil)
-}
-
-// cause returns errStalled when that is why err happened.
-func (w *watchdog) cause(err error) error {
-	if cause := context.Cause(w.ctx); err != nil && errors.Is(cause, errStalled) {
-		return cause
-	}
-	return err
-}
-
-// body is a response's body under watch.
-type body struct {
-	io.ReadCloser
-	w *watchdog
-}
-
-// Read implements io.Reader.
-func (b body) Read(p []byte) (int, error) {
-	b.w.alive(b.w.limit)
-	n, err := b.ReadCloser.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.w.cause(err)
-	}
-	return n, err
-}
-
-// Close ends the request.
-func (b body) Close() error {
-	b.w.stop()
-	return b.ReadCloser.Close()
 }

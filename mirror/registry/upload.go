@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote/auth"
@@ -18,6 +17,7 @@ import (
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // commitTimeout is how long a registry may take to store what it was sent.
@@ -64,10 +64,10 @@ func (r *Repository) PushBlob(ctx context.Context, d content.Descriptor, src io.
 			return nil
 		}
 		again, answer := retryableUpload(err)
-		if !again || attempt >= r.client.retry.attempts || ctx.Err() != nil {
+		if !again || attempt >= r.client.retry.Attempts || ctx.Err() != nil {
 			return r.explain("pushing "+d.Digest.String()+" to", err)
 		}
-		if err := sleep(ctx, r.client.retry.wait(attempt, answer)); err != nil {
+		if err := retry.Sleep(ctx, r.client.retry.Wait(attempt, answer)); err != nil {
 			return r.explain("pushing "+d.Digest.String()+" to", err)
 		}
 	}
@@ -88,9 +88,9 @@ func retryableUpload(err error) (bool, http.Header) {
 	if errors.As(err, &r) {
 		// The session may be lost, or not be where we thought it was.
 		lost := r.status == http.StatusNotFound && r.method != http.MethodPost || r.status == http.StatusRequestedRangeNotSatisfiable
-		return retryableStatus(r.status) || lost, r.header
+		return retry.Status(r.status) || lost, r.header
 	}
-	return retryableError(err) && !errors.Is(err, syscall.ECONNREFUSED), nil
+	return retry.Connection(err) && !retry.Refused(err), nil
 }
 
 // upload is one blob on its way, over one or more attempts.
@@ -200,8 +200,8 @@ type answer struct {
 
 // do sends one request with length bytes from offset, under watch.
 func (u *upload) do(ctx context.Context, method, target string, offset, length int64, want int) (*answer, error) {
-	w := watch(asUpload(ctx), commitTimeout, u.r.client.opts.StallTimeout)
-	defer w.stop()
+	w := retry.Watch(asUpload(ctx), commitTimeout, u.r.client.opts.StallTimeout)
+	defer w.Stop()
 	var reader io.Reader
 	body := func() io.ReadCloser {
 		return io.NopCloser(&watched{r: io.NewSectionReader(u.src, offset, length), left: length, w: w})
@@ -209,7 +209,7 @@ func (u *upload) do(ctx context.Context, method, target string, offset, length i
 	if length > 0 {
 		reader = body()
 	}
-	req, err := u.r.request(w.ctx, method, target, reader)
+	req, err := u.r.request(w.Context, method, target, reader)
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +225,7 @@ func (u *upload) do(ctx context.Context, method, target string, offset, length i
 	}
 	resp, err := u.r.client.http.Do(req)
 	if err != nil {
-		return nil, w.cause(err)
+		return nil, w.Cause(err)
 	}
 	defer resp.Body.Close() //nolint:errcheck // opened for reading
 	if resp.StatusCode != want {
@@ -263,16 +263,16 @@ func port(u *url.URL) string {
 type watched struct {
 	r    io.Reader
 	left int64
-	w    *watchdog
+	w    *retry.Watchdog
 }
 
 func (b *watched) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.left -= int64(n)
 	if b.left <= 0 {
-		b.w.alive(commitTimeout)
+		b.w.Alive(commitTimeout)
 	} else {
-		b.w.alive(b.w.limit)
+		b.w.Alive(b.w.Limit)
 	}
 	return n, err
 }

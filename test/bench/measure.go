@@ -22,7 +22,7 @@ import (
 // usage is what one run took.
 type usage struct {
 	wall, cpu time.Duration
-	rss       int64 // bytes at most
+	rss       int64 // bytes of memory of its own, at most
 	disk      int64 // bytes at most, in the run's folder
 }
 
@@ -140,16 +140,16 @@ func (b *bench) command(dir string, u *usage, name string, args ...string) error
 	return nil
 }
 
-// watchMemory looks at the most memory that a process has held until the
-// returned function is called. The figure that the system reports at the end of
-// a process would count the memory of the one that started it.
+// watchMemory looks at the most memory that a process has held of its own until
+// the returned function is called. The pages of its program file are not
+// counted: the system shares them, and takes them back at need.
 func watchMemory(pid int) func() int64 {
 	var peak int64
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
 		for {
-			peak = max(peak, highWater(pid))
+			peak = max(peak, held(pid))
 			select {
 			case <-stop:
 				return
@@ -164,11 +164,15 @@ func watchMemory(pid int) func() int64 {
 	}
 }
 
-// highWater returns the most resident memory of a process so far, in bytes.
-func highWater(pid int) int64 {
-	text := strings.TrimSuffix(field(fmt.Sprintf("/proc/%d/status", pid), "VmHWM"), " kB")
-	kib, _ := strconv.ParseInt(text, 10, 64) // 0 for a process that has ended
-	return kib << 10
+// held returns the memory that a process holds of its own, in bytes.
+func held(pid int) int64 {
+	var total int64
+	for _, name := range []string{"RssAnon", "RssShmem"} {
+		text := strings.TrimSuffix(field(fmt.Sprintf("/proc/%d/status", pid), name), " kB")
+		kib, _ := strconv.ParseInt(text, 10, 64) // 0 for a process that has ended
+		total += kib << 10
+	}
+	return total
 }
 
 // field returns a value of a file of lines KEY: VALUE.
@@ -198,6 +202,7 @@ func (b *bench) find(name string) (string, error) {
 type server struct {
 	cmd  *exec.Cmd
 	host string
+	peak func() int64 // ends watching the memory
 }
 
 func (b *bench) startRegistry(data string) (*server, error) {
@@ -220,12 +225,12 @@ func (b *bench) start(args ...string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealift %s did not start: %w", strings.Join(args, " "), err)
 	}
-	return &server{cmd: cmd, host: strings.TrimPrefix(strings.TrimSpace(line), "http://")}, nil
+	return &server{cmd: cmd, host: strings.TrimPrefix(strings.TrimSpace(line), "http://"), peak: watchMemory(cmd.Process.Pid)}, nil
 }
 
 // stop ends the server and returns what it took.
 func (s *server) stop() usage {
-	rss := highWater(s.cmd.Process.Pid)
+	rss := s.peak()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	_ = s.cmd.Wait()
 	state := s.cmd.ProcessState

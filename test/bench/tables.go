@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/test/bench/corpus"
 )
 
@@ -68,7 +69,7 @@ type blob struct {
 // blobs lists the blobs of the bundle and a repository that has each.
 func (b *bench) blobs() (out []blob, total int64, err error) {
 	path := filepath.Join(b.work, bundleFile)
-	head, err := archive.Open(path)
+	head, err := archive.Open(b.ctx, path, location.Options{})
 	if err != nil {
 		return nil, 0, err
 	}

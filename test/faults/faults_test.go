@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/stretchr/testify/require"
 
@@ -141,6 +142,14 @@ func (s *site) makeKey() {
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "cosign.pub"), pair.PublicBytes, 0o600))
 }
 
+// ageKey makes the file age.key and returns its public key.
+func (s *site) ageKey() string {
+	id, err := age.GenerateX25519Identity()
+	require.NoError(s.t, err)
+	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, "age.key"), []byte(id.String()+"\n"), 0o600))
+	return id.Recipient().String()
+}
+
 // command prepares a run of the command line in the site's folder.
 func (s *site) command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(s.t.Context(), os.Args[0], args...)
@@ -196,6 +205,64 @@ func TestKilledCreateIsCompleted(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(s.dir, "killed.tar.*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestKilledCreateOfVolumesIsCompleted is the same for volumes: what is there
+// in the end is the file of an uninterrupted run, cut.
+func TestKilledCreateOfVolumesIsCompleted(t *testing.T) {
+	s := newSite(t)
+	start := time.Now()
+	s.must(s.create("whole.tar"))
+	took := time.Since(start)
+	create := func() *exec.Cmd {
+		cmd := s.create("killed.tar")
+		cmd.Args = append(cmd.Args, "--volume-size", "700kB")
+		return cmd
+	}
+	for range kills {
+		if killAfter(t, create(), rand.N(took)) {
+			break
+		}
+	}
+	s.must(create())
+	names, err := filepath.Glob(filepath.Join(s.dir, "killed.tar.*"))
+	require.NoError(t, err)
+	require.Greater(t, len(names), 5)
+	var joined []byte
+	for i, name := range names {
+		require.Equal(t, fmt.Sprintf("killed.tar.%03d", i+1), filepath.Base(name), "nothing but volumes is left")
+		joined = append(joined, s.read(filepath.Base(name))...)
+	}
+	require.True(t, bytes.Equal(s.read("whole.tar"), joined), "the volumes are not the file of an uninterrupted run")
+	s.must(s.command("bundle", "verify", "killed.tar", "--key", "cosign.pub"))
+}
+
+// TestKilledEncryptionBeginsAgain checks that nothing in the clear is left,
+// whenever a run is killed, and that the next one makes the whole.
+func TestKilledEncryptionBeginsAgain(t *testing.T) {
+	s := newSite(t)
+	recipient := s.ageKey()
+	s.must(s.create("whole.tar"))
+	plain := s.read("whole.tar")
+	create := func() *exec.Cmd {
+		cmd := s.create("secret.age")
+		cmd.Args = append(cmd.Args, "--recipient", recipient, "--identity", "age.key")
+		return cmd
+	}
+	for range 5 {
+		if killAfter(t, create(), rand.N(2*time.Second)) {
+			break
+		}
+		left, err := filepath.Glob(filepath.Join(s.dir, "secret.age*"))
+		require.NoError(t, err)
+		for _, name := range left {
+			require.NotContains(t, string(s.read(filepath.Base(name))), string(plain[:200]), name)
+		}
+	}
+	s.must(create())
+	s.must(s.command("bundle", "verify", "secret.age", "--key", "cosign.pub", "--identity", "age.key"))
+	s.must(s.command("bundle", "decrypt", "secret.age", "-o", "back.tar", "--identity", "age.key"))
+	require.True(t, bytes.Equal(plain, s.read("back.tar")))
 }
 
 func TestKilledPushIsCompleted(t *testing.T) {

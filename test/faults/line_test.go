@@ -56,6 +56,35 @@ func TestCreateOverABadLine(t *testing.T) {
 	}
 }
 
+// TestStreamOverABadLine is the same for a bundle that is encrypted as it is made.
+func TestStreamOverABadLine(t *testing.T) {
+	for name, faults := range map[string][]registries.Fault{
+		"429":         {{Method: "GET", Times: 3, Do: registries.Status(http.StatusTooManyRequests, "Retry-After", "0")}},
+		"bodies cut":  {{Method: "GET", Path: "/blobs/", Times: 4, Through: registries.CutAfter(50_000)}},
+		"no ranges":   {{Method: "GET", Path: "/blobs/", Times: 2, Through: registries.CutAfter(50_000)}, {Method: "GET", Path: "/blobs/", Through: registries.WithoutRanges}},
+		"wrong bytes": {{Method: "GET", Path: "/blobs/", Times: 1, Through: registries.WrongBytes}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := badLine(t, faults...)
+			recipient := s.ageKey()
+			cmd := s.create("b.age")
+			cmd.Args = append(cmd.Args, "--recipient", recipient)
+			s.must(cmd)
+			s.must(s.command("bundle", "decrypt", "b.age", "-o", "b.tar", "--identity", "age.key"))
+			require.True(t, bytes.Equal(s.read("good.tar"), s.read("b.tar")))
+		})
+	}
+	s := badLine(t, registries.Fault{Method: "GET", Path: "/blobs/", Through: registries.WrongBytes})
+	cmd := s.create("b.age")
+	cmd.Args = append(cmd.Args, "--recipient", s.ageKey())
+	out, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	require.Contains(t, string(out), "does not match")
+	left, err := filepath.Glob(filepath.Join(s.dir, "b.age*"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // TestCreateRefusesLies leaves no bundle when the registry does not give what it announced.
 func TestCreateRefusesLies(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -8,6 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/mirror"
+	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/images"
 	"github.com/sealift/sealift/test/registries"
 )
@@ -68,10 +73,14 @@ func TestDarkSite(t *testing.T) {
 	sealift(t, "bundle", "create", "-f", filepath.Join(dir, "bundle.yaml"), "-o", path, "--key", filepath.Join(dir, "cosign.key"), "--plain-http", upstream, "--quiet", "--update-lock")
 	sealift(t, "bundle", "verify", path, "--key", filepath.Join(dir, "cosign.pub"), "--quiet")
 
-	for name, start := range registries.All() {
+	filled := registries.All()
+	filled["straight from the file"] = func(t testing.TB) string { return served(t, path, filepath.Join(dir, "cosign.pub")) }
+	for name, start := range filled {
 		t.Run(name, func(t *testing.T) {
 			dark := start(t)
-			sealift(t, "mirror", "push", path, dark+"/site", "--key", filepath.Join(dir, "cosign.pub"), "--plain-http", dark, "--quiet")
+			if name != "straight from the file" {
+				sealift(t, "mirror", "push", path, dark+"/site", "--key", filepath.Join(dir, "cosign.pub"), "--plain-http", dark, "--quiet")
+			}
 			out := t.TempDir()
 			run(t, out, "helm", "pull", "oci://"+dark+"/site/charts/web", "--version", "1.2.3", "--plain-http")
 			run(t, out, "helm", "template", "web-1.2.3.tgz")
@@ -98,6 +107,54 @@ func TestDarkSite(t *testing.T) {
 			require.Contains(t, values, "application/vnd.sealift.values.v1", "the values travel with their chart")
 		})
 	}
+}
+
+// served serves a bundle below /site and returns the address.
+func served(t testing.TB, path, key string) string {
+	v, err := sign.NewVerifier(t.Context(), key)
+	require.NoError(t, err)
+	r, err := bundles.Open(t.Context(), path, bundles.OpenOptions{Verifier: v})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	m, err := mirror.ParseMapping("site", nil)
+	require.NoError(t, err)
+	h, err := serve.Bundles(t.Context(), []*archive.Reader{r}, m)
+	require.NoError(t, err)
+	return registries.Host(registries.Start(t, h, registries.Options{}))
+}
+
+// TestThingsOfARegistry carries a chart that stock helm pushed and a pack that
+// was pushed: they keep their place, their digest and their signature.
+func TestThingsOfARegistry(t *testing.T) {
+	dir, _, upstream := bundle(t)
+	files := everything()
+	files["bundle.yaml"] = `apiVersion: sealift.dev/v1
+kind: Bundle
+metadata: {name: registry, version: 1.0.0}
+spec:
+  charts: [{ref: oci://UPSTREAM/library/web:1.2.3, values: [prod.yaml]}]
+  packs: [{ref: oci://UPSTREAM/packs/spectro-packs/archive/cache:2.0.0, presets: [large]}]
+  verify: [{match: UPSTREAM/library/*, key: makers.pub}]
+`
+	write(t, dir, upstream, files)
+	run(t, dir, "helm", "package", "web")
+	run(t, dir, "helm", "push", "web-1.2.3.tgz", "oci://"+upstream+"/library", "--plain-http")
+	sealift(t, "pack", "push", filepath.Join(dir, "cache"), upstream+"/packs", "--plain-http", upstream, "--quiet")
+	run(t, dir, "cosign", "generate-key-pair", "--output-key-prefix", "makers")
+	insecure := []string{"--allow-http-registry", "--allow-insecure-registry"}
+	digest := strings.TrimSpace(run(t, dir, "crane", "digest", "--insecure", upstream+"/library/web:1.2.3"))
+	run(t, dir, "cosign", append([]string{"sign", "--yes", "--key", "makers.key", "--tlog-upload=false", upstream + "/library/web@" + digest}, insecure...)...)
+
+	path, dark := filepath.Join(dir, "registry.tar"), registries.Host(registries.Distribution(t, registries.Options{}))
+	sealift(t, "bundle", "create", "-f", filepath.Join(dir, "bundle.yaml"), "-o", path, "--key", filepath.Join(dir, "cosign.key"), "--plain-http", upstream, "--quiet", "--update-lock")
+	sealift(t, "bundle", "verify", path, "--key", filepath.Join(dir, "cosign.pub"), "--quiet")
+	sealift(t, "mirror", "push", path, dark, "--key", filepath.Join(dir, "cosign.pub"), "--plain-http", dark, "--quiet")
+	require.Equal(t, digest, strings.TrimSpace(run(t, dir, "crane", "digest", "--insecure", dark+"/library/web:1.2.3")))
+	run(t, dir, "cosign", append([]string{"verify", "--key", "makers.pub", "--insecure-ignore-tlog", dark + "/library/web@" + digest}, insecure...)...)
+	run(t, t.TempDir(), "helm", "pull", "oci://"+dark+"/library/web", "--version", "1.2.3", "--plain-http")
+	run(t, dir, "oras", "pull", "--plain-http", "-o", "pulledpack", dark+"/packs/spectro-packs/archive/cache:2.0.0")
+	same(t, filepath.Join(dir, "cache"), filepath.Join(dir, "pulledpack"), "pack.json", "manifests/cache.yaml")
+	digestOf(t, dark+"/team/app:1")
 }
 
 // same compares files of two folders.

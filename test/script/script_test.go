@@ -58,8 +58,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"registry": registry, "image": image, "pull": pull, "flip": flip, "code": code, "subst": subst,
-			"chart": chart, "web": web, "timeless": timeless,
+			"agekey": agekey, "join": join, "s3": s3, "files": files,
+			"registry": registry, "image": image, "imagefiles": imageFiles, "pull": pull, "flip": flip, "code": code, "subst": subst,
+			"chart": chart, "chartrepo": chartRepo, "timeless": timeless,
 		},
 		RequireExplicitExec: true,
 	})
@@ -80,6 +81,12 @@ func registry(ts *testscript.TestScript, _ bool, args []string) {
 // image REF SEED PLATFORM... pushes an image.
 func image(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(images.Push(args[0], args[1], 4000, args[2:]...))
+}
+
+// imagefiles REF FOLDER pushes an image for linux/amd64 with the files of a folder.
+func imageFiles(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := images.PushFiles(args[0], "linux/amd64", ts.MkAbs(args[1]))
+	ts.Check(err)
 }
 
 // pull REF [MISSING-PLATFORM...] reads an image whole and prints its digest to stdout.
@@ -142,9 +149,9 @@ func chart(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(path, c.Archive, 0o600))
 }
 
-// web NAME serves a folder over HTTP, with an index of the charts in it, and
+// chartrepo NAME serves a folder over HTTP, with an index of the charts in it, and
 // puts its URL into $NAME.
-func web(ts *testscript.TestScript, _ bool, args []string) {
+func chartRepo(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	files := http.FileServer(http.Dir(dir))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/location"
 )
 
 // Signature is the signature of every bundle made here.
@@ -140,8 +141,14 @@ func (b *Builder) Layout() *archive.Layout {
 
 // Write makes the bundle in a new folder and returns its path.
 func (b *Builder) Write() string {
+	return b.WriteVolumes(0)
+}
+
+// WriteVolumes makes the bundle in a new folder, cut into volumes of so many
+// bytes, and returns their common path.
+func (b *Builder) WriteVolumes(size int64) string {
 	path := filepath.Join(b.t.TempDir(), "test.tar")
-	w, err := archive.Create(path, b.Layout(), archive.CreateOptions{})
+	w, err := archive.Create(path, b.Layout(), archive.CreateOptions{VolumeSize: size})
 	require.NoError(b.t, err)
 	b.Fill(w)
 	require.NoError(b.t, w.Finish([]byte(Signature)))
@@ -161,7 +168,7 @@ func (b *Builder) Fill(w *archive.Writer) {
 
 // Open opens a bundle made here; it is closed with the test.
 func Open(t testing.TB, path string) *archive.Reader {
-	h, err := archive.Open(path)
+	h, err := archive.Open(t.Context(), path, location.Options{})
 	require.NoError(t, err)
 	r, err := h.Authenticate(Verifier{})
 	require.NoError(t, err)

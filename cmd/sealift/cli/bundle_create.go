@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
-	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
@@ -21,6 +20,7 @@ type createFlags struct {
 	bases, baseKeys               []string
 	opts                          bundles.CreateOptions
 	registry                      registryFlags
+	target                        targetFlags
 }
 
 func (a *app) bundleCreate() *cobra.Command {
@@ -32,22 +32,28 @@ func (a *app) bundleCreate() *cobra.Command {
 		Long: `Resolves everything in the definition, looks through its charts, packs and manifests for the images that they need, writes
 what it found to the lock file, and streams everything into one signed file. Signatures, attestations and whatever else refers to an image
 travel with it. If something needed is not there, nothing is made. A run that was interrupted goes on where it was when the same command
-is run again. With the lock file the same bytes come out again; if something of the lock is gone upstream, the command says what moved.`,
+is run again. With the lock file the same bytes come out again; if something of the lock is gone upstream, the command says what moved.
+
+What is encrypted (--recipient) or goes to s3:// is written from beginning to end, without a copy in the clear on this disk:
+such a run, interrupted, begins again.`,
 		Example: `  sealift bundle create -f bundle.yaml -o management-plane.tar --key cosign.key
   sealift bundle create -f bundle.yaml -o plane.tar --key awskms:///alias/release --platform linux/amd64
-  sealift bundle create -f bundle.yaml -o delta.tar --key cosign.key --base management-plane.tar --base-key cosign.pub`,
+  sealift bundle create -f bundle.yaml -o delta.tar --key cosign.key --base management-plane.tar --base-key cosign.pub
+  sealift bundle create -f bundle.yaml -o plane.tar --key cosign.key --volume-size 4GiB
+  sealift bundle create -f bundle.yaml -o s3://bundles/plane.tar.age --key cosign.key --recipient age1...`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCreate(cmd, &f, &out) },
 	}
 	fl := cmd.Flags()
 	fl.StringVarP(&f.definition, "file", "f", "bundle.yaml", "the `definition`")
-	fl.StringVarP(&f.output, "output", "o", "", "the bundle `FILE` to make")
+	fl.StringVarP(&f.output, "output", "o", "", "the bundle `FILE` to make, or s3://BUCKET/KEY")
 	fl.StringVar(&f.key, "key", "", "private `key` to sign with: a file, a KMS or a PKCS#11 URI")
 	fl.StringVar(&f.lock, "lock", "", "the lock `file` (default: bundle.lock.yaml beside the definition)")
 	fl.BoolVar(&f.opts.UpdateLock, "update-lock", false, "resolve every tag again and write a new lock")
 	fl.StringSliceVar(&f.opts.Platforms, "platform", nil, "carry only these `platforms`, such as linux/amd64,linux/arm64 (default: those of the definition, else all)")
 	fl.StringArrayVar(&f.bases, "base", nil, "leave out what this older bundle, or this receipt of a registry, has: a `FILE`; may be repeated")
 	fl.StringArrayVar(&f.baseKeys, "base-key", nil, "public `key` that a base is signed with; may be repeated")
+	fl.BoolVar(&f.opts.SBOM, "sbom", false, "carry a bill of materials of the bundle too: SPDX, CycloneDX, licenses; the disk holds the content twice meanwhile")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
 	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to fetch at once (default 6)")
@@ -55,6 +61,7 @@ is run again. With the lock file the same bytes come out again; if something of 
 	out.formats = []string{"table", "json", "yaml"}
 	complete(cmd, "result", out.formats...)
 	f.registry.addTo(cmd)
+	f.target.addTo(cmd)
 	return cmd
 }
 
@@ -65,6 +72,9 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	}
 	def, err := f.load()
 	if err != nil {
+		return err
+	}
+	if f.opts.Target, err = f.target.options(); err != nil {
 		return err
 	}
 	if f.opts.Bases, err = f.openBases(ctx); err != nil {
@@ -88,22 +98,25 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range created.Warnings {
+		a.note("warning: the bill of materials: %s", w)
+	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
 }
 
 // openBases reads what a delta leaves out.
 func (f *createFlags) openBases(ctx context.Context) ([]*bundles.Base, error) {
-	var keys []archive.Verifier
+	opts := bundles.BaseOptions{Location: f.opts.Target.Options}
 	for _, ref := range f.baseKeys {
 		v, err := sign.NewVerifier(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, v)
+		opts.Keys = append(opts.Keys, v)
 	}
 	var out []*bundles.Base
 	for _, path := range f.bases {
-		b, err := bundles.OpenBase(path, keys...)
+		b, err := bundles.OpenBase(ctx, path, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -118,7 +131,7 @@ func asked(s definition.Spec) string {
 	for _, p := range []struct {
 		n    int
 		what string
-	}{{len(s.Images), "image"}, {len(s.Charts), "chart"}, {len(s.Packs), "pack"}, {len(s.Manifests), "set of manifests"}, {len(s.Files), "file"}} {
+	}{{len(s.Images), "image"}, {len(s.Charts), "chart"}, {len(s.Packs), "pack"}, {len(s.Manifests), "manifest set"}, {len(s.Files), "file"}} {
 		if p.n > 0 {
 			parts = append(parts, plural(p.n, p.what))
 		}

@@ -11,23 +11,29 @@ import (
 
 func (a *app) bundleDiff() *cobra.Command {
 	var out output
+	var source sourceFlags
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
 		Short: "Show what changed from one bundle to another",
-		Long: `Compares the heads of two bundles: images that came, went or changed, and how much a site that has the old
+		Long: `Compares the heads of two bundles: what came, went or changed, and how much a site that has the old
 bundle lacks of the new one. Signatures are not checked: use "sealift bundle verify" for that.`,
 		Example: `  sealift bundle diff plane-1.3.0.tar plane-1.4.0.tar`,
 		Args:    cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
 				return err
 			}
-			older, err := bundles.Open(args[0], bundles.OpenOptions{Unsigned: true})
+			opts, err := source.options()
+			if err != nil {
+				return err
+			}
+			open := bundles.OpenOptions{Unsigned: true, Location: opts}
+			older, err := bundles.Open(cmd.Context(), args[0], open)
 			if err != nil {
 				return err
 			}
 			defer older.Close() //nolint:errcheck // opened for reading
-			newer, err := bundles.Open(args[1], bundles.OpenOptions{Unsigned: true})
+			newer, err := bundles.Open(cmd.Context(), args[1], open)
 			if err != nil {
 				return err
 			}
@@ -37,12 +43,13 @@ bundle lacks of the new one. Signatures are not checked: use "sealift bundle ver
 		},
 	}
 	out.addTo(cmd, "table", "json", "yaml")
+	source.addTo(cmd)
 	return cmd
 }
 
 func differenceTable(w io.Writer, d *bundles.Difference) {
 	fmt.Fprintf(w, "%s %s -> %s %s\n\n", d.Old.Name, d.Old.Version, d.New.Name, d.New.Version)
-	rows := [][]string{{"CHANGE", "IMAGE", "OLD", "NEW"}}
+	rows := [][]string{{"CHANGE", "REFERENCE", "OLD", "NEW"}}
 	for _, c := range d.Added {
 		rows = append(rows, []string{"added", c.Reference, "-", shortName(c.NewDigest)})
 	}
@@ -56,7 +63,7 @@ func differenceTable(w io.Writer, d *bundles.Difference) {
 	if len(rows) > 1 {
 		table(w, rows)
 	} else {
-		fmt.Fprintln(w, "Both hold the same images.")
+		fmt.Fprintln(w, "Both hold the same.")
 	}
 	fmt.Fprintf(w, "\nTo carry: %s in %s. Both hold: %s.\n", size(d.Carry.Bytes), plural(d.Carry.Blobs, "blob"), size(d.Carry.Shared))
 }

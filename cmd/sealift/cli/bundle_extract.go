@@ -30,7 +30,7 @@ it is written; a file has its name only when it is whole.`,
 			if err != nil {
 				return err
 			}
-			r, err := bundles.Open(args[0], open)
+			r, err := bundles.Open(cmd.Context(), args[0], open)
 			if err != nil {
 				return err
 			}

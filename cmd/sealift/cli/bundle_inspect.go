@@ -26,14 +26,11 @@ read, whatever its size. Without --key the signature is not checked, and the out
 			if err := out.check(); err != nil {
 				return err
 			}
-			open := bundles.OpenOptions{Unsigned: true, MinVersion: t.minVersion}
-			if t.key != "" {
-				var err error
-				if open, err = t.open(cmd.Context()); err != nil {
-					return err
-				}
+			open, err := t.openAny(cmd.Context())
+			if err != nil {
+				return err
 			}
-			r, err := bundles.Open(args[0], open)
+			r, err := bundles.Open(cmd.Context(), args[0], open)
 			if err != nil {
 				return err
 			}

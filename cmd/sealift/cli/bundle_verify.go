@@ -18,11 +18,13 @@ import (
 type trust struct {
 	key        string
 	minVersion string
+	source     sourceFlags
 }
 
 func (t *trust) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.key, "key", "", "public `key` that the bundle must be signed with: a file, a KMS or a PKCS#11 URI")
 	cmd.Flags().StringVar(&t.minVersion, "min-version", "", "refuse bundles of a lower `version` than this, such as an old one played again")
+	t.source.addTo(cmd)
 }
 
 // open returns what bundles.Open needs. Without a key it fails.
@@ -35,7 +37,17 @@ func (t *trust) open(ctx context.Context) (bundles.OpenOptions, error) {
 	if err != nil {
 		return bundles.OpenOptions{}, err
 	}
-	return bundles.OpenOptions{Verifier: v, MinVersion: t.minVersion}, nil
+	opts, err := t.source.options()
+	return bundles.OpenOptions{Verifier: v, MinVersion: t.minVersion, Location: opts}, err
+}
+
+// openAny is open, but without a key it accepts bundles whoever made them.
+func (t *trust) openAny(ctx context.Context) (bundles.OpenOptions, error) {
+	if t.key != "" {
+		return t.open(ctx)
+	}
+	opts, err := t.source.options()
+	return bundles.OpenOptions{Unsigned: true, MinVersion: t.minVersion, Location: opts}, err
 }
 
 func (a *app) bundleVerify() *cobra.Command {
@@ -47,9 +59,11 @@ func (a *app) bundleVerify() *cobra.Command {
 		Short: "Check signature, every byte and completeness of a bundle",
 		Long: `Checks the signature before anything else is believed, then every byte of the file, many blobs at once,
 then that nothing is missing: every part of every image, and every image that the charts, packs and manifests in the bundle name
-at the values that travel with them. All faults are listed, not only the first. No network is asked.`,
-		Example: `  sealift bundle verify management-plane.tar --key cosign.pub`,
-		Args:    cobra.ExactArgs(1),
+at the values that travel with them. All faults are listed, not only the first. No other
+network than that of the file is asked. Volumes (FILE.001, ...) are read in place, as are https:// and s3:// addresses and what is encrypted with age.`,
+		Example: `  sealift bundle verify management-plane.tar --key cosign.pub
+  sealift bundle verify https://files.site/management-plane.tar --key cosign.pub`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := out.check(); err != nil {
 				return err

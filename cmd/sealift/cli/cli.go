@@ -73,6 +73,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 preflight 
 
 Environment: SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD are credentials for the registry that a
 command names; others come from docker's configuration (DOCKER_CONFIG) and its credential helpers.
+SEALIFT_SOURCE_USERNAME and SEALIFT_SOURCE_PASSWORD are for a bundle behind https://; AWS_ENDPOINT_URL, AWS_REGION,
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are for s3://. SEALIFT_AGE_IDENTITY names the file of a private age key.
 COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are honored.`,
 		Version:           buildinfo.Version(),
 		SilenceErrors:     true,

@@ -59,14 +59,14 @@ func (s sources) Download(ctx context.Context, url string, limit int64) ([]byte,
 }
 
 // openAll opens bundles; close ends them all.
-func openAll(paths []string, open bundles.OpenOptions) (readers []*archive.Reader, closeAll func(), err error) {
+func openAll(ctx context.Context, paths []string, open bundles.OpenOptions) (readers []*archive.Reader, closeAll func(), err error) {
 	closeAll = func() {
 		for _, r := range readers {
 			_ = r.Close() // opened for reading
 		}
 	}
 	for _, path := range paths {
-		r, err := bundles.Open(path, open)
+		r, err := bundles.Open(ctx, path, open)
 		if err != nil {
 			closeAll()
 			return nil, nil, err
@@ -133,7 +133,7 @@ func (a *app) runPush(ctx context.Context, args []string, f *pushFlags) error {
 	if err != nil {
 		return err
 	}
-	readers, closeAll, err := openAll(args[:len(args)-1], open)
+	readers, closeAll, err := openAll(ctx, args[:len(args)-1], open)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -14,22 +15,34 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 )
 
-// output is the -o flag of a command and what prints its result.
+// output is the flag for the format of a command's result, and what prints it.
 type output struct {
+	flag    string
 	format  string
 	formats []string
 }
 
 // addTo defines -o with a default, the first of formats.
 func (o *output) addTo(cmd *cobra.Command, formats ...string) {
-	o.formats = formats
 	cmd.Flags().StringVarP(&o.format, "output", "o", formats[0], "`format` of the result: "+strings.Join(formats, ", "))
-	complete(cmd, "output", formats...)
+	o.offer(cmd, "output", formats)
+}
+
+// addFormat defines --format with a default, the first of formats, where -o
+// names a file.
+func (o *output) addFormat(cmd *cobra.Command, formats ...string) {
+	cmd.Flags().StringVar(&o.format, "format", formats[0], "`format` of the result: "+strings.Join(formats, ", "))
+	o.offer(cmd, "format", formats)
+}
+
+func (o *output) offer(cmd *cobra.Command, flag string, formats []string) {
+	o.flag, o.formats = flag, formats
+	complete(cmd, flag, formats...)
 }
 
 func (o *output) check() error {
 	if !slices.Contains(o.formats, o.format) {
-		return problem.New(problem.Usage, "", "--output %q is none of %s", o.format, strings.Join(o.formats, ", "))
+		return problem.New(problem.Usage, "", "--%s %q is none of %s", o.flag, o.format, strings.Join(o.formats, ", "))
 	}
 	return nil
 }
@@ -54,20 +67,31 @@ func (o *output) print(w io.Writer, v any, table func(io.Writer)) error {
 	}
 }
 
-// table prints rows in columns; the first row is the heading.
+// table prints rows in columns; the first row is the heading. Cells may hold
+// what strangers wrote: nothing in one ends its line or moves the cursor.
 func table(w io.Writer, rows [][]string) {
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	for _, r := range rows {
-		fmt.Fprintln(tw, strings.Join(r, "\t"))
+		cells := make([]string, len(r))
+		for i, cell := range r {
+			cells[i] = strings.Map(printable, cell)
+		}
+		fmt.Fprintln(tw, strings.Join(cells, "\t"))
 	}
 	_ = tw.Flush() // w is standard output; what it cannot take, nobody can be told there
 }
 
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}
+
 // plural returns "1 blob", "2 blobs"; what ends in s already stays as it is.
 func plural(n int, what string) string {
-	first, rest, _ := strings.Cut(what, " ")
-	if n == 1 || strings.HasSuffix(first, "s") {
+	if n == 1 || strings.HasSuffix(what, "s") {
 		return fmt.Sprintf("%d %s", n, what)
 	}
-	return strings.TrimSpace(fmt.Sprintf("%d %ss %s", n, first, rest))
+	return fmt.Sprintf("%d %ss", n, what)
 }

@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles/packs"
-	"github.com/sealift/sealift/mirror/registry"
 )
 
 // pushedPack is what sealift pack push -o json prints.
@@ -34,26 +34,7 @@ registry has is not sent again. A "+" in the version becomes "_" in the tag.`,
 			if err := out.check(); err != nil {
 				return err
 			}
-			host, base, err := splitTarget(args[1])
-			if err != nil {
-				return err
-			}
-			p, err := packs.Open(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			defer p.Close() //nolint:errcheck // opened for reading
-			if err := a.sound(p); err != nil {
-				return err
-			}
-			client, err := reg.client(host)
-			if err != nil {
-				return err
-			}
-			reporter, wait := a.progress()
-			opts.Progress = reporter
-			pushed, err := pushPack(cmd.Context(), p, client, host, base, opts)
-			wait()
+			pushed, err := a.pushPack(cmd.Context(), args[0], args[1], &reg, opts)
 			if err != nil {
 				return err
 			}
@@ -68,11 +49,24 @@ registry has is not sent again. A "+" in the version becomes "_" in the tag.`,
 	return cmd
 }
 
-func pushPack(ctx context.Context, p *packs.Pack, client *registry.Client, host, base string, opts packs.PushOptions) (*pushedPack, error) {
-	name := host + "/" + p.Repository()
-	if base != "" {
-		name = host + "/" + base + "/" + p.Repository()
+func (a *app) pushPack(ctx context.Context, path, target string, reg *registryFlags, opts packs.PushOptions) (*pushedPack, error) {
+	host, base, err := splitTarget(target)
+	if err != nil {
+		return nil, err
 	}
+	p, err := packs.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close() //nolint:errcheck // opened for reading
+	if err := a.sound(p); err != nil {
+		return nil, err
+	}
+	client, err := reg.client(host)
+	if err != nil {
+		return nil, err
+	}
+	name := host + "/" + strings.TrimPrefix(base+"/"+p.Repository(), "/")
 	repo, err := client.Repository(name)
 	if err != nil {
 		return nil, err
@@ -81,7 +75,11 @@ func pushPack(ctx context.Context, p *packs.Pack, client *registry.Client, host,
 	if err != nil {
 		return nil, err
 	}
-	if err := artifact.Push(ctx, repo, p.Tag(), opts); err != nil {
+	reporter, wait := a.progress()
+	opts.Progress = reporter
+	err = artifact.Push(ctx, repo, p.Tag(), opts)
+	wait()
+	if err != nil {
 		return nil, err
 	}
 	return &pushedPack{Reference: name + ":" + p.Tag(), Digest: artifact.Descriptor.Digest.String(), Files: len(artifact.Layers)}, nil

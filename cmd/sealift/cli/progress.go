@@ -46,10 +46,20 @@ func (b *bars) Start(name string, total int64) progress.Phase {
 	return &barPhase{bars: b, bar: bar, total: total}
 }
 
+// Count implements progress.Reporter.
+func (b *bars) Count(name string, items int) progress.Phase {
+	bar := b.p.New(int64(items), mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]"),
+		mpb.BarPriority(wholePriority),
+		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-22s", name))),
+		mpb.AppendDecorators(decor.CountersNoUnit("%d / %d"), decor.Name("  "), decor.OnComplete(decor.Elapsed(decor.ET_STYLE_GO), "done")))
+	return &barPhase{bars: b, bar: bar, total: int64(items), items: true}
+}
+
 type barPhase struct {
 	*bars
 	bar   *mpb.Bar
 	total int64
+	items bool // it counts items, not bytes
 }
 
 // Skip implements progress.Phase.
@@ -68,6 +78,9 @@ const smallTask = 4 << 20
 
 // Task implements progress.Phase.
 func (b *barPhase) Task(name string, size int64) progress.Task {
+	if b.items {
+		return itemTask{b}
+	}
 	if size < smallTask {
 		return &barTask{whole: b.bar}
 	}
@@ -86,6 +99,15 @@ func shortName(name string) string {
 	}
 	return name
 }
+
+// itemTask counts as one item when it is done.
+type itemTask struct{ phase progress.Phase }
+
+// Add implements progress.Task.
+func (itemTask) Add(int64) {}
+
+// Done implements progress.Task.
+func (t itemTask) Done() { t.phase.Skip(1) }
 
 type barTask struct {
 	whole, own *mpb.Bar
@@ -118,6 +140,7 @@ type report struct {
 	skipped     int64 // bytes of done that did not have to move
 	rate        float64
 	left        time.Duration
+	items       bool // done and total are items, not bytes
 	ended       bool
 	took        time.Duration
 }
@@ -128,6 +151,10 @@ func newLines(p printLine) *lines { return &lines{print: p} }
 
 func textLines(w io.Writer) printLine {
 	return func(r report) {
+		if r.items {
+			fmt.Fprintf(w, "%s: %d of %d in %s\n", r.name, r.done, r.total, r.took.Round(100*time.Millisecond))
+			return
+		}
 		if r.ended {
 			there := ""
 			if r.skipped > 0 {
@@ -146,6 +173,10 @@ func textLines(w io.Writer) printLine {
 
 func jsonLines(l *slog.Logger) printLine {
 	return func(r report) {
+		if r.items {
+			l.Info("progress", "phase", r.name, "items", r.done, "total", r.total, "ended", r.ended)
+			return
+		}
 		l.Info("progress", "phase", r.name, "bytes", r.done, "total", r.total, "bytesPerSecond", int64(r.rate),
 			"secondsLeft", int64(r.left.Seconds()), "ended", r.ended)
 	}
@@ -161,7 +192,16 @@ func (l *lines) Start(name string, total int64) progress.Phase {
 	if total == 0 {
 		return progress.None{}
 	}
-	p := &linePhase{name: name, total: total, print: l.print, start: time.Now(), stop: make(chan struct{})}
+	return l.phase(&linePhase{name: name, total: total})
+}
+
+// Count implements progress.Reporter.
+func (l *lines) Count(name string, items int) progress.Phase {
+	return l.phase(&linePhase{name: name, total: int64(items), items: true})
+}
+
+func (l *lines) phase(p *linePhase) progress.Phase {
+	p.print, p.start, p.stop = l.print, time.Now(), make(chan struct{})
 	p.stopped.Add(1)
 	go p.run()
 	return p
@@ -170,6 +210,7 @@ func (l *lines) Start(name string, total int64) progress.Phase {
 type linePhase struct {
 	name        string
 	total       int64
+	items       bool
 	print       printLine
 	start       time.Time
 	done, moved atomic.Int64
@@ -193,7 +234,7 @@ func (p *linePhase) run() {
 
 func (p *linePhase) report(ended bool) report {
 	took := time.Since(p.start)
-	r := report{name: p.name, done: p.done.Load(), total: p.total, ended: ended, took: took}
+	r := report{name: p.name, done: p.done.Load(), total: p.total, items: p.items, ended: ended, took: took}
 	r.skipped = r.done - p.moved.Load()
 	r.rate = float64(p.moved.Load()) / max(took.Seconds(), 0.001)
 	if r.rate > 0 {
@@ -206,13 +247,20 @@ func (p *linePhase) report(ended bool) report {
 func (p *linePhase) Skip(n int64) { p.done.Add(n) }
 
 // Task implements progress.Phase.
-func (p *linePhase) Task(string, int64) progress.Task { return lineTask{p} }
+func (p *linePhase) Task(string, int64) progress.Task {
+	if p.items {
+		return itemTask{p}
+	}
+	return lineTask{p}
+}
 
 // Done implements progress.Phase.
 func (p *linePhase) Done() {
 	close(p.stop)
 	p.stopped.Wait()
-	p.print(p.report(true))
+	if !p.items || time.Since(p.start) > time.Second { // what is over at once needs no word
+		p.print(p.report(true))
+	}
 }
 
 type lineTask struct{ p *linePhase }

@@ -50,7 +50,7 @@ copied: blobs go from the file to the client. Prints the address when it is read
 			if err != nil {
 				return err
 			}
-			readers, closeAll, err := openAll(args, open)
+			readers, closeAll, err := openAll(cmd.Context(), args, open)
 			if err != nil {
 				return err
 			}

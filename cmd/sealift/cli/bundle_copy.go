@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/bundles/location"
+)
+
+// copied is the result of writing a bundle in another form.
+type copied struct {
+	Files []string `json:"files"`
+	Size  int64    `json:"size"` // bytes of what was read
+}
+
+func (a *app) bundleSplit() *cobra.Command {
+	var f targetFlags
+	var to string
+	cmd := &cobra.Command{
+		Use:   "split FILE --volume-size SIZE -o NEW",
+		Short: "Cut a bundle into volumes, cut it again, or join it",
+		Long: `Writes NEW.001, NEW.002, ... of the given size, or with --volume-size 0 one file. FILE may be one file or
+volumes, here or behind https:// or s3://; it is not changed. No key is needed: the bytes stay the same, also those of an
+encrypted bundle. All commands read volumes in place: nobody has to join them.`,
+		Example: `  sealift bundle split plane.tar --volume-size 4GiB -o /media/usb/plane.tar
+  sealift bundle split /media/usb/plane.tar --volume-size 0 -o plane.tar`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("volume-size") {
+				return usageError(cmd, fmt.Errorf("--volume-size is required"))
+			}
+			opts, err := f.options()
+			if err != nil {
+				return err
+			}
+			from, err := location.OpenRaw(cmd.Context(), args[0], opts.Options)
+			if err != nil {
+				return err
+			}
+			return a.copyBundle(cmd, from, to, opts)
+		},
+	}
+	f.addVolumes(cmd)
+	f.source.addRemote(cmd)
+	cmd.Flags().StringVarP(&to, "output", "o", "", "the `NEW` file, or the name before the numbers")
+	return cmd
+}
+
+func (a *app) bundleEncrypt() *cobra.Command {
+	var f targetFlags
+	var to string
+	cmd := &cobra.Command{
+		Use:   "encrypt FILE --recipient age1... -o NEW",
+		Short: "Encrypt a bundle",
+		Long: `Encrypts a bundle with age for one or more recipients. All commands read the result in place with --identity;
+"age --decrypt" does too. FILE is not changed or removed. Encryption hides what is inside; who made it is what the
+signature says.`,
+		Example: `  sealift bundle encrypt plane.tar --recipient age1qyq... -o plane.tar.age`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(f.recipients) == 0 {
+				return usageError(cmd, fmt.Errorf("--recipient is required"))
+			}
+			opts, err := f.options()
+			if err != nil {
+				return err
+			}
+			from, err := location.Open(cmd.Context(), args[0], opts.Options)
+			if err != nil {
+				return err
+			}
+			return a.copyBundle(cmd, from, to, opts)
+		},
+	}
+	f.addTo(cmd)
+	cmd.Flags().StringVarP(&to, "output", "o", "", "the `NEW` file, or the name before the numbers")
+	return cmd
+}
+
+func (a *app) bundleDecrypt() *cobra.Command {
+	var f targetFlags
+	var to string
+	cmd := &cobra.Command{
+		Use:   "decrypt FILE --identity KEYFILE -o NEW",
+		Short: "Decrypt a bundle",
+		Long: `Writes a bundle that is encrypted with age as a plain file. Only tools that are not sealift need it: all commands
+read an encrypted bundle in place. FILE is not changed or removed.`,
+		Example: `  sealift bundle decrypt plane.tar.age --identity key.txt -o plane.tar`,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts, err := f.options()
+			if err != nil {
+				return err
+			}
+			from, err := location.Open(cmd.Context(), args[0], opts.Options)
+			if err != nil {
+				return err
+			}
+			return a.copyBundle(cmd, from, to, opts)
+		},
+	}
+	f.addVolumes(cmd)
+	f.source.addTo(cmd)
+	cmd.Flags().StringVarP(&to, "output", "o", "", "the `NEW` file, or the name before the numbers")
+	return cmd
+}
+
+// copyBundle writes a source to a new name, and prints the names that it got.
+func (a *app) copyBundle(cmd *cobra.Command, from location.Source, to string, opts location.CreateOptions) error {
+	defer from.Close() //nolint:errcheck // opened for reading
+	if to == "" {
+		return usageError(cmd, fmt.Errorf("--output (-o) is required"))
+	}
+	reporter, wait := a.progress()
+	err := location.Copy(cmd.Context(), from, to, reporter, opts)
+	wait()
+	if err != nil {
+		return err
+	}
+	result := copied{Size: from.Size(), Files: []string{to}}
+	if opts.VolumeSize != 0 {
+		if result.Files, err = location.Volumes(to); err != nil {
+			return err
+		}
+	}
+	out := output{format: "table"}
+	return out.print(a.Out, result, func(w io.Writer) {
+		for _, f := range result.Files {
+			fmt.Fprintln(w, f)
+		}
+	})
+}

@@ -1,0 +1,195 @@
+// Package site puts the lab together: the steps that build it, and the dark
+// site that stands on one machine while it is up.
+package site
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/sealift/sealift/test/lab/cache"
+	"github.com/sealift/sealift/test/lab/engine"
+	"github.com/sealift/sealift/test/lab/images"
+	"github.com/sealift/sealift/test/lab/node"
+	"github.com/sealift/sealift/test/lab/programs"
+)
+
+// Options is how the lab is used. The zero value says nothing, and takes a
+// Docker engine that runs.
+type Options struct {
+	Log       func(format string, args ...any) // told what is done; nil means nobody
+	OwnEngine bool                             // start an engine even where one runs
+}
+
+// Lab is the lab of one checkout of the repository.
+type Lab struct {
+	root  string // of the repository
+	dir   string // .cache/lab
+	opts  Options
+	cache *cache.Cache
+	steps steps
+}
+
+// steps are the pieces of the build.
+type steps struct {
+	modules                                []*cache.Step
+	rootfs, engine, images, upstream, node *cache.Step
+}
+
+// Open returns the lab of the checkout that the folder dir belongs to.
+func Open(ctx context.Context, dir string, opts Options) (*Lab, error) {
+	if opts.Log == nil {
+		opts.Log = func(string, ...any) {}
+	}
+	root, err := moduleRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{root: root, dir: filepath.Join(root, ".cache", "lab"), opts: opts}
+	l.cache = cache.New(l.dir)
+	return l, l.plan(ctx)
+}
+
+// moduleRoot returns the folder at or above dir that holds go.mod.
+func moduleRoot(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(filepath.Join(d, "test", "lab", "programs")); err == nil {
+			return d, nil
+		}
+		if d == filepath.Dir(d) {
+			return "", fmt.Errorf("%s is not in a checkout of sealift", dir)
+		}
+	}
+}
+
+func (l *Lab) programsDir() string { return filepath.Join(l.root, "test", "lab", "programs") }
+
+// plan works out the steps, and with them the keys of their results.
+func (l *Lab) plan(ctx context.Context) error {
+	for _, m := range programs.Modules() {
+		step, err := m.Step(l.programsDir(), programs.Options{Log: l.opts.Log})
+		if err != nil {
+			return fmt.Errorf("planning the build of %s: %w", m.Name, err)
+		}
+		l.steps.modules = append(l.steps.modules, step)
+	}
+	l.steps.rootfs = node.RootfsStep(node.RootfsOptions{})
+	l.steps.engine = engine.PackagesStep("")
+	recipe, err := cache.Digest(filepath.Join(l.root, "test/lab/images"))
+	if err != nil {
+		return err
+	}
+	l.steps.images = &cache.Step{Name: "images", Inputs: []string{recipe}, Needs: append(l.steps.modules[:2:2], l.steps.rootfs), Make: l.makeImages}
+	l.steps.upstream = &cache.Step{Name: "upstream", Needs: []*cache.Step{l.steps.images}, Make: l.makeUpstream}
+	return l.planNode(ctx)
+}
+
+func (l *Lab) planNode(ctx context.Context) error {
+	recipe, err := cache.Digest(filepath.Join(l.root, "test/lab/node"))
+	if err != nil {
+		return err
+	}
+	kind, err := l.module(ctx, "{{.Version}}", "sigs.k8s.io/kind")
+	if err != nil {
+		return err
+	}
+	l.steps.node = &cache.Step{Name: "node", Inputs: []string{recipe, kind},
+		Needs: append(l.steps.modules[:len(l.steps.modules):len(l.steps.modules)], l.steps.rootfs, l.steps.images), Make: l.makeNode}
+	return nil
+}
+
+// module asks Go about a module that the repository requires.
+func (l *Lab) module(ctx context.Context, format, path string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", format, path)
+	cmd.Dir = l.root
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("asking Go for module %s: %w", path, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// Kubernetes returns the version of the lab's Kubernetes, such as v1.34.4.
+func (l *Lab) Kubernetes() (string, error) {
+	return programs.Modules()[0].Version(l.programsDir(), "k8s.io/kubernetes")
+}
+
+// Programs returns the path of each compiled program.
+func (l *Lab) Programs() (map[string]string, error) {
+	var dirs []string
+	for _, s := range l.steps.modules {
+		dirs = append(dirs, l.cache.Path(s))
+	}
+	return images.Programs(dirs...)
+}
+
+func (l *Lab) rootfs() string { return filepath.Join(l.cache.Path(l.steps.rootfs), node.RootfsFile) }
+
+func (l *Lab) makeImages(ctx context.Context, dir string) error {
+	version, err := l.Kubernetes()
+	if err != nil {
+		return err
+	}
+	compiled, err := l.Programs()
+	if err != nil {
+		return err
+	}
+	all, err := images.All(images.Sources{Kubernetes: version, Programs: compiled, Rootfs: l.rootfs()})
+	if err != nil {
+		return err
+	}
+	if err := images.Complete(ctx, compiled["kubeadm"], version, all); err != nil {
+		return err
+	}
+	return images.WriteLayout(ctx, dir, all)
+}
+
+func (l *Lab) makeUpstream(ctx context.Context, dir string) error {
+	return images.FillRegistry(ctx, l.cache.Path(l.steps.images), dir)
+}
+
+func (l *Lab) makeNode(ctx context.Context, dir string) error {
+	version, err := l.Kubernetes()
+	if err != nil {
+		return err
+	}
+	kind, err := l.module(ctx, "{{.Dir}}", "sigs.k8s.io/kind")
+	if err != nil {
+		return err
+	}
+	compiled, err := l.Programs()
+	if err != nil {
+		return err
+	}
+	names, err := l.NodeImages()
+	if err != nil {
+		return err
+	}
+	return node.WriteArchive(ctx, dir, node.Sources{Kubernetes: version, KindFiles: filepath.Join(kind, "images/base/files"),
+		Programs: compiled, Rootfs: l.rootfs(), Images: l.cache.Path(l.steps.images)}, names)
+}
+
+// NodeImages returns the names of the node images. A name holds the key of
+// what the image was made of.
+func (l *Lab) NodeImages() (node.Names, error) {
+	version, err := l.Kubernetes()
+	if err != nil {
+		return node.Names{}, err
+	}
+	tag := "lab.sealift.test/node:" + version + "-" + l.steps.node.Key()[:12]
+	return node.Names{Full: tag, Bare: tag + "-bare"}, nil
+}
+
+// Upstream returns the data folder of a registry with the images of a cluster,
+// for mirror/serve.Registry. Each stands there as HOST/REPOSITORY:TAG.
+func (l *Lab) Upstream() string { return l.cache.Path(l.steps.upstream) }
+
+// Images returns the OCI layout of the images of a cluster.
+func (l *Lab) Images() string { return l.cache.Path(l.steps.images) }

@@ -1,0 +1,164 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sealift/sealift/test/lab/cluster"
+	"github.com/sealift/sealift/test/lab/engine"
+	"github.com/sealift/sealift/test/lab/node"
+)
+
+// ClusterName is the name of the cluster that Up makes.
+const ClusterName = "sealift-lab"
+
+// Kubeconfig returns the file that Up writes.
+func (l *Lab) Kubeconfig() string { return filepath.Join(l.dir, "kubeconfig") }
+
+// own returns the engine of the lab's own, whether it runs or not.
+func (l *Lab) own() *engine.Own { return engine.NewOwn(l.dir, l.cache.Path(l.steps.engine)) }
+
+// findEngine returns the engine that runs without the lab.
+func (l *Lab) findEngine(ctx context.Context) (*engine.Engine, error) {
+	if l.opts.OwnEngine || l.own().Exists() {
+		return nil, engine.ErrNone
+	}
+	return engine.Find(ctx)
+}
+
+// Engine returns the engine that runs, or starts the lab's own.
+func (l *Lab) Engine(ctx context.Context) (*engine.Engine, error) {
+	e, err := l.findEngine(ctx)
+	if !errors.Is(err, engine.ErrNone) {
+		return e, err
+	}
+	return l.own().Start(ctx)
+}
+
+// LoadNodes loads the node images into an engine that does not have them.
+func (l *Lab) LoadNodes(ctx context.Context, e *engine.Engine) (node.Names, error) {
+	names, err := l.NodeImages()
+	if err != nil {
+		return node.Names{}, err
+	}
+	if e.HasImage(ctx, names.Full) && e.HasImage(ctx, names.Bare) {
+		return names, nil
+	}
+	if err := e.Load(ctx, filepath.Join(l.cache.Path(l.steps.node), node.ArchiveFile)); err != nil {
+		return node.Names{}, fmt.Errorf("loading the node images: %w", err)
+	}
+	return names, nil
+}
+
+// Up starts an engine if none runs, and makes a cluster of one node. Where the
+// cluster is up already it says so. What a killed run left is made anew.
+func (l *Lab) Up(ctx context.Context) (*cluster.Cluster, error) {
+	release, err := l.cache.Lock()
+	if err != nil {
+		return nil, err
+	}
+	c, err := l.up(ctx)
+	return c, errors.Join(err, release())
+}
+
+func (l *Lab) up(ctx context.Context) (*cluster.Cluster, error) {
+	if err := l.Ready(ctx); err != nil {
+		return nil, err
+	}
+	e, err := l.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.opts.Log("engine: Docker %s", e.Version)
+	names, err := l.LoadNodes(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	l.opts.Log("node image: %s", names.Full)
+	if cluster.Running(ctx, e, ClusterName, names.Full) && exists(l.Kubeconfig()) {
+		return &cluster.Cluster{Name: ClusterName, Kubeconfig: l.Kubeconfig()}, nil
+	}
+	return cluster.Create(ctx, e, ClusterName, cluster.Options{Image: names.Full, Kubeconfig: l.Kubeconfig(), Logs: filepath.Join(l.dir, "logs")})
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Down removes all that Up made and nothing else: all containers of the lab's
+// node images, the network, these images, and the engine if the lab started
+// it. It also removes what was left by an Up, or a test, that was killed.
+func (l *Lab) Down(ctx context.Context) error {
+	release, err := l.cache.Lock()
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.down(ctx), release())
+}
+
+func (l *Lab) down(ctx context.Context) error {
+	e, err := l.engineToClean(ctx)
+	if err != nil {
+		return err
+	}
+	if e != nil {
+		if err := clean(ctx, e); err != nil {
+			return err
+		}
+	}
+	if err := l.own().Stop(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(l.Kubeconfig())
+}
+
+// engineToClean returns the engine that Up used, started again if it was
+// killed, so that its containers end; nil where there is none.
+func (l *Lab) engineToClean(ctx context.Context) (*engine.Engine, error) {
+	if l.own().Exists() {
+		return l.own().Start(ctx)
+	}
+	e, err := l.findEngine(ctx)
+	if errors.Is(err, engine.ErrNone) {
+		return nil, nil //nolint:nilnil // there is nothing to clean
+	}
+	return e, err
+}
+
+// clean removes the nodes of all clusters, which have the label of the image
+// that they were made of, then what they used.
+func clean(ctx context.Context, e *engine.Engine) error {
+	if err := cluster.Remove(ctx, e, node.Label); err != nil {
+		return fmt.Errorf("removing nodes: %w", err)
+	}
+	if err := cluster.DeleteNetwork(ctx, e); err != nil {
+		return err
+	}
+	out, err := e.Run(ctx, "image", "ls", "--quiet", "--filter", "label="+node.Label)
+	if err != nil || out == "" {
+		return err
+	}
+	_, err = e.Run(ctx, append([]string{"image", "rm", "--force"}, strings.Fields(out)...)...)
+	return err
+}
+
+func (l *Lab) whatIsUp(ctx context.Context) []string {
+	e, err := l.findEngine(ctx)
+	if l.own().Exists() {
+		e, err = l.own().Running(ctx)
+	}
+	if err != nil {
+		return []string{"engine: " + err.Error()}
+	}
+	out := []string{"engine: Docker " + e.Version}
+	names, err := l.NodeImages()
+	if err == nil && cluster.Running(ctx, e, ClusterName, names.Full) {
+		out = append(out, "cluster: "+ClusterName+", kubeconfig "+l.Kubeconfig())
+	}
+	return out
+}
