@@ -9,13 +9,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"os/exec"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/test/lab/engine"
 )
 
 // guestInfoDir is where a container finds its guestinfo values: one file a
@@ -26,16 +28,15 @@ const guestInfoDir = "/guestinfo"
 // machineLabel is what the containers of a vCenter are found by.
 const machineLabel = "sealift.lab.vcenter"
 
-// Containers is a runtime whose machines are containers of a node image. It
-// works through the docker command, so that contexts and DOCKER_HOST count.
+// Containers is a runtime whose machines are containers of a node image.
 type Containers struct {
+	Engine   *engine.Engine    // where they run
 	Name     string            // of the vCenter: containers are named NAME-vm-42; two on one engine need two names
 	Image    string            // the image of machines whose template has none of its own
 	Images   map[string]string // image by name of template
 	Network  string            // the network of the engine for cards whose port group has none of its own
 	Networks map[string]string // network by name of port group
 	Args     []string          // further arguments of docker create, such as --privileged
-	Host     string            // address of the engine; default: as the docker command finds it
 }
 
 var _ Runtime = (*Containers)(nil)
@@ -44,7 +45,7 @@ var _ Runtime = (*Containers)(nil)
 // into it and starts it.
 func (c *Containers) Start(ctx context.Context, spec Spec) error {
 	name := c.container(spec.ID)
-	if _, err := c.docker(ctx, nil, "container", "inspect", name); err != nil {
+	if _, err := c.Engine.Run(ctx, "container", "inspect", name); err != nil {
 		if err := c.create(ctx, spec); err != nil {
 			return err
 		}
@@ -53,10 +54,10 @@ func (c *Containers) Start(ctx context.Context, spec Spec) error {
 	if err != nil {
 		return fmt.Errorf("packing guestinfo of %s: %w", spec.Name, err)
 	}
-	if _, err := c.docker(ctx, files, "cp", "-", name+":/"); err != nil {
+	if _, err := c.Engine.RunWith(ctx, files, "cp", "-", name+":/"); err != nil {
 		return fmt.Errorf("giving machine %s its guestinfo: %w", spec.Name, err)
 	}
-	if _, err := c.docker(ctx, nil, "start", name); err != nil {
+	if _, err := c.Engine.Run(ctx, "start", name); err != nil {
 		return fmt.Errorf("starting machine %s: %w", spec.Name, err)
 	}
 	return nil
@@ -70,6 +71,9 @@ func (c *Containers) create(ctx context.Context, spec Spec) error {
 	if image == "" {
 		return fmt.Errorf("creating machine %s: template %q has no image", spec.Name, spec.Template)
 	}
+	if err := c.Check(); err != nil {
+		return fmt.Errorf("creating machine %s: %w", spec.Name, err)
+	}
 	args := []string{"create", "--name", c.container(spec.ID), "--hostname", spec.Name, "--label", machineLabel + "=" + c.Name}
 	for _, card := range spec.Cards {
 		network := c.Networks[card.Network]
@@ -82,8 +86,22 @@ func (c *Containers) create(ctx context.Context, spec Spec) error {
 		args = append(args, "--network", "none")
 	}
 	args = append(append(args, c.Args...), image)
-	if _, err := c.docker(ctx, nil, args...); err != nil {
+	if _, err := c.Engine.Run(ctx, args...); err != nil {
 		return fmt.Errorf("creating machine %s: %w", spec.Name, err)
+	}
+	return nil
+}
+
+// oldest is the first major version of Docker that gives each of a container's
+// cards an address of its own.
+const oldest = 25
+
+// Check tells whether the engine can run machines.
+func (c *Containers) Check() error {
+	number, _, _ := strings.Cut(c.Engine.Version, ".")
+	if major, err := strconv.Atoi(number); err == nil && major < oldest {
+		return problem.New(problem.Preflight, fmt.Sprintf("update Docker to %d or newer, or set LAB_ENGINE=own: then the lab starts an engine beside it", oldest),
+			"docker %s cannot give a machine's cards their addresses", c.Engine.Version)
 	}
 	return nil
 }
@@ -122,7 +140,7 @@ func (c *Containers) Stop(ctx context.Context, id string, grace time.Duration) e
 	if grace > 0 {
 		args = []string{"stop", "--time", strconv.Itoa(int(grace.Seconds())), c.container(id)}
 	}
-	if _, err := c.docker(ctx, nil, args...); err != nil && !missing(err) && !strings.Contains(err.Error(), "is not running") {
+	if _, err := c.Engine.Run(ctx, args...); err != nil && !missing(err) && !strings.Contains(err.Error(), "is not running") {
 		return fmt.Errorf("stopping machine %s: %w", id, err)
 	}
 	return nil
@@ -138,7 +156,7 @@ func (c *Containers) Reset(ctx context.Context, spec Spec) error {
 
 // Destroy removes the container and its anonymous volumes.
 func (c *Containers) Destroy(ctx context.Context, id string) error {
-	if _, err := c.docker(ctx, nil, "rm", "--force", "--volumes", c.container(id)); err != nil && !missing(err) {
+	if _, err := c.Engine.Run(ctx, "rm", "--force", "--volumes", c.container(id)); err != nil && !missing(err) {
 		return fmt.Errorf("removing machine %s: %w", id, err)
 	}
 	return nil
@@ -146,15 +164,15 @@ func (c *Containers) Destroy(ctx context.Context, id string) error {
 
 // Clean removes every container that a vCenter of this name has left.
 func (c *Containers) Clean(ctx context.Context) error {
-	out, err := c.docker(ctx, nil, "ps", "--all", "--quiet", "--filter", "label="+machineLabel+"="+c.Name)
+	out, err := c.Engine.Run(ctx, "ps", "--all", "--quiet", "--filter", "label="+machineLabel+"="+c.Name)
 	if err != nil {
 		return fmt.Errorf("looking for machines of %s: %w", c.Name, err)
 	}
-	ids := strings.Fields(string(out))
+	ids := strings.Fields(out)
 	if len(ids) == 0 {
 		return nil
 	}
-	if _, err := c.docker(ctx, nil, append([]string{"rm", "--force", "--volumes"}, ids...)...); err != nil {
+	if _, err := c.Engine.Run(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...); err != nil {
 		return fmt.Errorf("removing machines of %s: %w", c.Name, err)
 	}
 	return nil
@@ -163,20 +181,20 @@ func (c *Containers) Clean(ctx context.Context) error {
 // Addresses asks the guest where it has the ip command, else the engine. Only
 // the guest knows of addresses that it gave itself, as from its metadata.
 func (c *Containers) Addresses(ctx context.Context, id string) ([]Address, error) {
-	if out, err := c.docker(ctx, nil, "exec", c.container(id), "ip", "-json", "address"); err == nil {
-		if list, err := guestAddresses(out); err == nil {
+	if out, err := c.Engine.Run(ctx, "exec", c.container(id), "ip", "-json", "address"); err == nil {
+		if list, err := guestAddresses([]byte(out)); err == nil {
 			return list, nil
 		}
 	}
-	out, err := c.docker(ctx, nil, "container", "inspect", "--format", "{{.State.Running}} {{json .NetworkSettings.Networks}}", c.container(id))
+	out, err := c.Engine.Run(ctx, "container", "inspect", "--format", "{{.State.Running}} {{json .NetworkSettings.Networks}}", c.container(id))
 	if err != nil {
 		return nil, fmt.Errorf("reading addresses of machine %s: %w", id, err)
 	}
-	running, networks, _ := bytes.Cut(out, []byte(" "))
-	if string(running) != "true" {
+	running, networks, _ := strings.Cut(out, " ")
+	if running != "true" {
 		return nil, fmt.Errorf("machine %s: %w", id, ErrEnded)
 	}
-	return engineAddresses(networks)
+	return engineAddresses([]byte(networks))
 }
 
 // guestAddresses reads what ip -json address prints. Loopback and link-local
@@ -228,21 +246,6 @@ func engineAddresses(data []byte) ([]Address, error) {
 }
 
 func (c *Containers) container(id string) string { return c.Name + "-" + id }
-
-// docker runs the docker command. An error carries what it printed, cut.
-func (c *Containers) docker(ctx context.Context, in io.Reader, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "docker", args...)
-	cmd.Stdin = in
-	if c.Host != "" {
-		cmd.Env = append(os.Environ(), "DOCKER_HOST="+c.Host)
-	}
-	var out, text bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &text
-	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("docker %s: %w: %s", args[0], err, bytes.TrimSpace(text.Bytes()[:min(text.Len(), 2048)]))
-	}
-	return out.Bytes(), nil
-}
 
 func missing(err error) bool {
 	var exit *exec.ExitError

@@ -18,6 +18,8 @@ import (
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/types"
 
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/vcenter"
 	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
 )
@@ -37,16 +39,18 @@ func containerSite(t *testing.T) (*site, *vcenter.Containers) {
 	if testing.Short() {
 		t.Skip("slow: builds an image and runs containers")
 	}
-	if out, err := exec.Command("docker", "version", "--format", "{{.Server.APIVersion}}").Output(); err != nil {
-		t.Skip("no Docker engine answers")
-	} else if minor, _ := strconv.Atoi(strings.TrimPrefix(strings.TrimSpace(string(out)), "1.")); minor < 44 {
-		t.Skipf("the engine's API is %s; addresses of cards need 1.44, Docker 25", strings.TrimSpace(string(out)))
+	e, err := engine.Find(t.Context())
+	if err == nil {
+		err = (&vcenter.Containers{Engine: e}).Check()
+	}
+	if err != nil {
+		t.Skip("no engine for machines: ", err)
 	}
 	name := "sealift-test-" + strconv.Itoa(os.Getpid())
 	docker(t, guestImage(t), "import", "--change", `ENTRYPOINT ["/guest"]`, "-", name)
 	docker(t, nil, "network", "create", "--internal", name+"-nodes")
 	docker(t, nil, "network", "create", "--internal", name+"-management")
-	c := &vcenter.Containers{Name: name, Image: name, Network: name + "-nodes", Networks: map[string]string{"management": name + "-management"}}
+	c := &vcenter.Containers{Engine: e, Name: name, Image: name, Network: name + "-nodes", Networks: map[string]string{"management": name + "-management"}}
 	t.Cleanup(func() {
 		require.NoError(t, c.Clean(context.Background()))
 		docker(t, nil, "network", "rm", name+"-nodes", name+"-management")
@@ -189,12 +193,18 @@ func TestMachinesBootSideBySideOnTheirNetworks(t *testing.T) {
 func TestContainersThatCannotBoot(t *testing.T) {
 	_, c := containerSite(t)
 	spec := vcenter.Spec{ID: "vm-1", Name: "cp-0", Template: "debian"}
-	require.ErrorContains(t, (&vcenter.Containers{Name: c.Name}).Start(t.Context(), spec), `template "debian" has no image`)
-	require.ErrorContains(t, (&vcenter.Containers{Name: c.Name, Image: "sealift.invalid/none:1", Args: []string{"--pull=never"}}).Start(t.Context(), spec), "creating machine cp-0")
-	require.ErrorContains(t, (&vcenter.Containers{Name: c.Name, Image: c.Image, Host: "unix:///nowhere.sock"}).Start(t.Context(), spec), "nowhere.sock")
+	require.ErrorContains(t, (&vcenter.Containers{Engine: c.Engine, Name: c.Name}).Start(t.Context(), spec), `template "debian" has no image`)
+	require.ErrorContains(t, (&vcenter.Containers{Engine: c.Engine, Name: c.Name, Image: "sealift.invalid/none:1", Args: []string{"--pull=never"}}).Start(t.Context(), spec), "creating machine cp-0")
 	require.NoError(t, c.Stop(t.Context(), "vm-1", time.Second), "stopping what is not there")
 	require.NoError(t, c.Destroy(t.Context(), "vm-1"))
 	_, err := c.Addresses(t.Context(), "vm-1")
 	require.Error(t, err)
 	require.NoError(t, c.Clean(t.Context()))
+}
+
+func TestAnEngineThatIsTooOld(t *testing.T) {
+	c := &vcenter.Containers{Engine: &engine.Engine{Version: "24.0.7"}, Name: "none", Image: "none"}
+	err := c.Start(t.Context(), vcenter.Spec{ID: "vm-1", Name: "cp-0"})
+	require.ErrorContains(t, err, "docker 24.0.7")
+	require.NotEmpty(t, problem.Remedies(err))
 }

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/vcenter"
 )
 
@@ -40,7 +41,14 @@ func run(ctx context.Context) error {
 
 	options := vcenter.Options{Addr: *addr, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
 	if *image != "" {
-		machines := &vcenter.Containers{Name: *name, Image: *image, Network: *network, Args: strings.Fields(*args)}
+		docker, err := engine.Find(ctx)
+		if err != nil {
+			return err
+		}
+		machines := &vcenter.Containers{Engine: docker, Name: *name, Image: *image, Network: *network, Args: strings.Fields(*args)}
+		if err := machines.Check(); err != nil {
+			return err
+		}
 		if err := machines.Clean(ctx); err != nil { // what an interrupted run left
 			return err
 		}
