@@ -1,8 +1,6 @@
 package vcenter
 
 import (
-	"time"
-
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
@@ -18,7 +16,7 @@ func (v *VCenter) handle(ctx *simulator.Context, m *simulator.Method) (mo.Refere
 	object := v.object(ctx, m.This)
 	fault := v.faults.take(m.Name, v.subjects(object, m))
 	if fault != nil && (fault.AtCall || !hasOwnTask(m)) {
-		time.Sleep(fault.Delay)
+		v.pause(fault.Delay)
 		if fault.Err != nil {
 			return nil, fault.Err
 		}
@@ -28,13 +26,33 @@ func (v *VCenter) handle(ctx *simulator.Context, m *simulator.Method) (mo.Refere
 		return nil, missing
 	}
 	if fault != nil && m.Name == "ImportVApp" {
-		time.Sleep(fault.Delay) // here no lock is held
+		v.pause(fault.Delay) // here no lock is held
 	}
 	switch m.Name {
 	case "RetrieveProperties", "RetrievePropertiesEx", "CreateFilter", "WaitForUpdatesEx", "CheckForUpdates", "WaitForUpdates":
 		v.refreshSpace(ctx)
 	}
+	boundWait(m)
 	return v.replace(ctx, m, fault), nil
+}
+
+// longestWait is how many seconds a client without a limit of its own waits
+// for updates before it is told that there are none, and asks again. So a
+// client that has gone is not waited for, and one whose session has expired
+// hears of it.
+const longestWait = 2
+
+func boundWait(m *simulator.Method) {
+	req, ok := m.Body.(*types.WaitForUpdatesEx)
+	if !ok || (req.Options != nil && req.Options.MaxWaitSeconds != nil) {
+		return
+	}
+	options := types.WaitOptions{}
+	if req.Options != nil {
+		options = *req.Options
+	}
+	options.MaxWaitSeconds = types.NewInt32(longestWait)
+	req.Options = &options
 }
 
 // object returns what a call is for, or nil.

@@ -3,7 +3,6 @@ package vcenter
 import (
 	"fmt"
 	"reflect"
-	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -27,7 +26,7 @@ func (v *VCenter) outer(ctx *simulator.Context, entity mo.Entity, name string, f
 		if fault == nil {
 			return work(&inner)
 		}
-		time.Sleep(fault.Delay)
+		v.pause(fault.Delay)
 		if v.canceled(&inner, t) {
 			return nil, &types.RequestCanceled{}
 		}

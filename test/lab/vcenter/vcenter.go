@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/vmware/govmomi"
 	_ "github.com/vmware/govmomi/pbm/simulator" // storage policies: an endpoint that registers itself
@@ -41,6 +42,8 @@ type VCenter struct {
 	identity identity
 	faults   faults
 	guests   *guests
+	ended    chan struct{} // closed when the vCenter ends
+	closing  sync.Once
 	uploads  uploads
 	rest     restSessions
 	tasks    atomic.Int64 // number of the last outer task
@@ -59,7 +62,7 @@ type VCenter struct {
 // Close ends it.
 func Start(ctx context.Context, options Options) (*VCenter, error) {
 	options = withDefaults(options)
-	v := &VCenter{options: options, ballast: map[string]int64{}, macs: map[string]types.ManagedObjectReference{}}
+	v := &VCenter{options: options, ended: make(chan struct{}), ballast: map[string]int64{}, macs: map[string]types.ManagedObjectReference{}}
 	var err error
 	if v.identity, err = newIdentity(options.Addr, options.Hosts); err != nil {
 		return nil, fmt.Errorf("making the certificate of the vCenter: %w", err)
@@ -133,13 +136,24 @@ func (v *VCenter) listen() (err error) {
 }
 
 // Close ends the vCenter: its machines are destroyed, its datastores removed.
+// Calls under way are cut off; no client is waited for.
 func (v *VCenter) Close() {
-	v.guests.close()
-	if v.server != nil {
-		v.server.CloseClientConnections()
-		v.server.Close()
+	v.closing.Do(func() {
+		close(v.ended)
+		if v.server != nil {
+			_ = v.server.Config.Close() // what it cannot close is closed
+		}
+		v.guests.close()
+		v.model.Remove()
+	})
+}
+
+// pause waits, but not longer than the vCenter runs.
+func (v *VCenter) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-v.ended:
 	}
-	v.model.Remove()
 }
 
 // URL returns the address of the SDK, without a user.

@@ -3,6 +3,7 @@ package vcenter_test
 import (
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi"
@@ -151,4 +152,39 @@ func TestAnInventoryThatCannotBe(t *testing.T) {
 	}
 	_, err := vcenter.Start(t.Context(), vcenter.Options{Addr: "nowhere"})
 	require.ErrorContains(t, err, "listening on nowhere")
+}
+
+func TestCloseWaitsForNobody(t *testing.T) {
+	s := newSite(t)
+	vm := s.booted("cp-0")
+	ended := make(chan error, 1)
+	go func() {
+		ended <- property.Wait(s.ctx, property.DefaultCollector(s.client.Client), vm.Reference(), []string{"runtime.powerState"}, func([]types.PropertyChange) bool {
+			return false
+		})
+	}()
+	time.Sleep(300 * time.Millisecond)
+	start := time.Now()
+	s.Close()
+	require.Less(t, time.Since(start), 5*time.Second)
+	require.Error(t, <-ended)
+}
+
+func TestWhoWaitsHearsThatTheSessionHasExpired(t *testing.T) {
+	s := newSite(t)
+	vm := s.booted("cp-0")
+	ended := make(chan error, 1)
+	go func() {
+		ended <- property.Wait(s.ctx, property.DefaultCollector(s.client.Client), vm.Reference(), []string{"runtime.powerState"}, func([]types.PropertyChange) bool {
+			return false
+		})
+	}()
+	time.Sleep(300 * time.Millisecond)
+	s.ExpireSessions(s.ctx)
+	select {
+	case err := <-ended:
+		requireFault[*types.NotAuthenticated](t, err)
+	case <-time.After(5 * time.Second):
+		require.Fail(t, "it still waits")
+	}
 }
