@@ -98,15 +98,17 @@ func Older(a, b string) (bool, error) {
 
 // Verification is the result of verifying a bundle.
 type Verification struct {
-	File      string   `json:"file"`
-	Name      string   `json:"name"`
-	Version   string   `json:"version"`
-	Statement string   `json:"statement"` // digest of the statement
-	Valid     bool     `json:"valid"`
-	Contents  []Count  `json:"contents"`
-	Blobs     int      `json:"blobs"`
-	Bytes     int64    `json:"bytes"`  // of the file
-	Faults    []string `json:"faults"` // empty when valid
+	File      string  `json:"file"`
+	Name      string  `json:"name"`
+	Version   string  `json:"version"`
+	Statement string  `json:"statement"` // digest of the statement
+	Valid     bool    `json:"valid"`
+	Contents  []Count `json:"contents"`
+	Blobs     int     `json:"blobs"`
+	Bytes     int64   `json:"bytes"` // of the file
+	// FromBase is what a delta leaves to its bases: whole it is only with them.
+	FromBase BaseContent `json:"fromBase,omitzero"`
+	Faults   []string    `json:"faults"` // empty when valid
 }
 
 // ErrInvalid means: the bundle was looked at whole and has faults.
@@ -133,7 +135,8 @@ func Verify(ctx context.Context, path string, open OpenOptions, opts archive.Ver
 	}
 	s := r.Statement()
 	v := &Verification{File: location.Redact(path), Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(faults) == 0,
-		Contents: count(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(), Faults: []string{}}
+		Contents: count(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(),
+		FromBase: BaseContent{Blobs: len(s.FromBase), Bytes: sizeOf(s.FromBase)}, Faults: []string{}}
 	for _, f := range faults {
 		v.Faults = append(v.Faults, f.Error())
 	}

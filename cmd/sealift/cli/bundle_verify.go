@@ -88,6 +88,11 @@ network than that of the file is asked. Volumes (FILE.001, ...) are read in plac
 }
 
 func verificationTable(w io.Writer, v *bundles.Verification) {
+	if v.Valid && v.FromBase.Blobs > 0 {
+		fmt.Fprintf(w, "%s %s is a good delta: signature, %s, %s, %s; with %s (%s) of its base it is whole\n", v.Name, v.Version,
+			plural(v.Blobs, "blob"), contents(v.Contents), size(v.Bytes), plural(v.FromBase.Blobs, "blob"), size(v.FromBase.Bytes))
+		return
+	}
 	if v.Valid {
 		fmt.Fprintf(w, "%s %s is whole: signature, %s, %s, %s\n", v.Name, v.Version, plural(v.Blobs, "blob"), contents(v.Contents), size(v.Bytes))
 		return
