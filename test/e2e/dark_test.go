@@ -149,14 +149,23 @@ func (s *darkSite) killOne(t *testing.T, kubectl func(...string) string) {
 	}, 2*time.Minute, 50*time.Millisecond)
 }
 
+// clusterNetworks are the addresses of kind's pods and services. While a
+// service's rules are not written yet, or its pod has just been killed, packets
+// for them take the node's default route; that is nobody's wish to leave.
+func clusterNetworks() []string { return []string{"10.244.0.0/16", "10.96.0.0/16"} }
+
 // watchLeaving drops what tries to leave the nodes' network, and returns what
 // counts it. Each attempt is in the kernel's log.
 func (s *darkSite) watchLeaving(t *testing.T) func() int {
 	const mark = "sealift-e2e"
 	bridge := s.bridge(t)
-	out := []string{"-i", bridge, "!", "-o", bridge, "-m", "comment", "--comment", mark}
-	for _, target := range [][]string{{"-j", "DROP"}, {"-j", "LOG", "--log-prefix", mark + ": "}} { // the second comes to stand first
-		rule := slices.Concat(out, target)
+	out := []string{"-i", bridge, "!", "-o", bridge}
+	counted := slices.Concat(out, []string{"-m", "comment", "--comment", mark})
+	rules := [][]string{append(slices.Clone(counted), "-j", "DROP"), append(slices.Clone(counted), "-j", "LOG", "--log-prefix", mark+": ")}
+	for _, network := range clusterNetworks() {
+		rules = append(rules, append(slices.Clone(out), "-d", network, "-j", "DROP"))
+	}
+	for _, rule := range rules { // the last comes to stand first
 		s.run(t, "iptables", append([]string{"-w", "-I", "FORWARD", "1"}, rule...)...)
 		t.Cleanup(func() { _ = exec.Command("iptables", append([]string{"-w", "-D", "FORWARD"}, rule...)...).Run() })
 	}
