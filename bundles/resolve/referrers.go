@@ -63,11 +63,17 @@ func (r *resolver) referrers(ctx context.Context, known []definition.LockedRefer
 		}
 	}
 	var all []referrer
+	seen := map[digest.Digest]bool{}
 	for depth := 0; len(subjects) > 0; depth++ {
+		for _, d := range subjects {
+			seen[d.Digest] = true
+		}
 		found, err := r.referrersOf(ctx, subjects)
 		if err != nil {
 			return nil, err
 		}
+		// Nothing refers to itself; some registries have an answer for every tag.
+		found = slices.DeleteFunc(found, func(f referrer) bool { return seen[f.desc.Digest] })
 		if len(found) > 0 && depth == maxReferrerDepth || len(all)+len(found) > maxReferrers {
 			return nil, fmt.Errorf("more than %d artifacts, or %d levels of them, refer to it: %w", maxReferrers, maxReferrerDepth, content.ErrTooLarge)
 		}

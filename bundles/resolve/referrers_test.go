@@ -142,6 +142,25 @@ func TestALineThatBreaksIsNotUnsigned(t *testing.T) {
 	}
 }
 
+// eager answers every tag with the same image.
+type eager struct{ content.Source }
+
+func (e eager) Resolve(ctx context.Context, ref string) (content.Descriptor, error) {
+	if strings.HasPrefix(ref, "sha256-") {
+		ref = "1"
+	}
+	return e.Source.Resolve(ctx, ref)
+}
+
+func TestAnImageIsNoSignatureOfItself(t *testing.T) {
+	r := startRegistry(t)
+	r.push(t, "library/a:1", oci(image(t, 1, "linux/amd64")))
+	r.wrap = func(s content.Source) content.Source { return eager{s} }
+	got, err := resolve.Resolve(t.Context(), bundle(t, nil, r.host+"/library/a:1"), r, resolve.Options{})
+	require.NoError(t, err)
+	require.Len(t, got.Roots, 1)
+}
+
 func TestVerifyRules(t *testing.T) {
 	r := startRegistry(t)
 	good, signer := keyPair(t)

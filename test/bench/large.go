@@ -107,14 +107,15 @@ func indices(n int) []int {
 
 // ServeHTTP implements http.Handler.
 func (g *generator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.Contains(r.URL.Path, "/manifests/") {
+	last := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
+	if strings.Contains(r.URL.Path, "/manifests/") && (last == "1" || last == g.desc.Digest.String()) {
 		w.Header().Set("Content-Type", g.desc.MediaType)
 		w.Header().Set("Docker-Content-Digest", g.desc.Digest.String())
 		w.Header().Set("Content-Length", strconv.Itoa(len(g.manifest)))
 		_, _ = w.Write(g.manifest)
 		return
 	}
-	open, ok := g.sections[r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]]
+	open, ok := g.sections[last]
 	if !ok {
 		w.WriteHeader(http.StatusNotFound)
 		return
