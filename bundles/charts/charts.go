@@ -219,7 +219,7 @@ func describe(c *Chart) (*Chart, error) {
 	}
 	for _, d := range c.meta.Metadata.Dependencies {
 		if !slices.ContainsFunc(c.meta.Dependencies(), func(have *chart.Chart) bool {
-			return have.Name() == d.Name && inRange(d.Version, have.Metadata.Version)
+			return have.Name() == d.Name && InRange(d.Version, have.Metadata.Version)
 		}) {
 			c.missing = append(c.missing, d)
 		}
@@ -227,8 +227,9 @@ func describe(c *Chart) (*Chart, error) {
 	return c, nil
 }
 
-// inRange tells whether a version lies in a range; "" takes every one.
-func inRange(asked, version string) bool {
+// InRange tells whether a version is the one that is asked for, or lies in the
+// range; "" takes every one.
+func InRange(asked, version string) bool {
 	if asked == "" || asked == version {
 		return true
 	}

@@ -10,10 +10,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/Masterminds/semver/v3"
 	"github.com/distribution/reference"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/charts"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/discovery"
 	"github.com/sealift/sealift/internal/problem"
@@ -52,24 +52,14 @@ func Describe(n archive.Need) string {
 }
 
 // Unmet returns the needs that no root meets and no pattern allows to be missing.
-func Unmet(needs []archive.Need, roots []archive.Root, allowed []definition.Allowance) []archive.Need {
+func Unmet(needs []archive.Need, roots []archive.Root, allowed []archive.Allowance) []archive.Need {
 	return index(roots).unmet(needs, allowed)
 }
 
-func (h holdings) unmet(needs []archive.Need, allowed []definition.Allowance) []archive.Need {
+func (h holdings) unmet(needs []archive.Need, allowed []archive.Allowance) []archive.Need {
 	return slices.DeleteFunc(slices.Clone(needs), func(n archive.Need) bool {
-		return h.meets(n) || slices.ContainsFunc(allowed, func(a definition.Allowance) bool { return definition.Matches(a.Match, subject(n)) })
+		return h.meets(n) || slices.ContainsFunc(allowed, func(a archive.Allowance) bool { return definition.Matches(a.Match, subject(n)) })
 	})
-}
-
-// inRange tells whether a version lies in a range.
-func inRange(asked, version string) bool {
-	constraint, err := semver.NewConstraint(asked)
-	if err != nil {
-		return false
-	}
-	v, err := semver.NewVersion(version)
-	return err == nil && constraint.Check(v)
 }
 
 // subject is what a pattern is compared with: a repository without tag, or a chart's name.
@@ -131,7 +121,7 @@ func (h holdings) hasChart(need string) bool {
 	for i, name := range fields {
 		name = name[strings.LastIndex(name, "/")+1:]
 		for _, c := range h.charts[name] {
-			if rest := strings.Join(fields[i+1:], " "); rest == "" || rest == c.version || inRange(rest, c.version) {
+			if charts.InRange(strings.Join(fields[i+1:], " "), c.version) {
 				return true
 			}
 		}
@@ -144,27 +134,17 @@ var ErrMissing = errors.New("needed, but not in the bundle")
 
 // Missing fails with ErrMissing when a root's needs are not met. It names each.
 func Missing(roots []archive.Root, allowed []archive.Allowance) error {
-	faults := Faults(roots, allowed)
+	have := index(roots)
+	var faults []error
+	for _, r := range roots {
+		for _, n := range have.unmet(r.Needs, allowed) {
+			faults = append(faults, fault(r, n))
+		}
+	}
 	if len(faults) == 0 {
 		return nil
 	}
 	return problem.WithRemedy(errors.Join(faults...), "list it under images: or charts:, or under allowMissing: with the reason why it is never used")
-}
-
-// Faults returns an error for each need of a root that is not met.
-func Faults(roots []archive.Root, allowed []archive.Allowance) []error {
-	patterns := make([]definition.Allowance, len(allowed))
-	for i, a := range allowed {
-		patterns[i] = definition.Allowance{Match: a.Match}
-	}
-	have := index(roots)
-	var faults []error
-	for _, r := range roots {
-		for _, n := range have.unmet(r.Needs, patterns) {
-			faults = append(faults, fault(r, n))
-		}
-	}
-	return faults
 }
 
 func fault(r archive.Root, n archive.Need) error {

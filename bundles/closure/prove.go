@@ -10,7 +10,6 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/charts"
 	"github.com/sealift/sealift/bundles/content"
-	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/discovery"
 )
 
@@ -21,9 +20,6 @@ import (
 func Prove(ctx context.Context, r *archive.Reader) (faults []error, err error) {
 	s := r.Statement()
 	p := prover{r: r, have: index(s.Roots), settings: map[digest.Digest]archive.Root{}, delta: len(s.FromBase) > 0}
-	for _, a := range s.AllowMissing {
-		p.allowed = append(p.allowed, definition.Allowance{Match: a.Match})
-	}
 	for _, root := range s.Roots {
 		if root.Kind == archive.RootValues {
 			p.settings[root.Subject] = root
@@ -42,7 +38,6 @@ func Prove(ctx context.Context, r *archive.Reader) (faults []error, err error) {
 type prover struct {
 	r        *archive.Reader
 	have     holdings
-	allowed  []definition.Allowance
 	settings map[digest.Digest]archive.Root // by subject
 	delta    bool
 	faults   []error
@@ -54,7 +49,7 @@ func (p *prover) prove(ctx context.Context, root archive.Root) error {
 		return err
 	}
 	seen := map[string]bool{}
-	for _, n := range p.have.unmet(append(Needs(report), root.Needs...), p.allowed) {
+	for _, n := range p.have.unmet(append(Needs(report), root.Needs...), p.r.Statement().AllowMissing) {
 		if key := n.Kind + " " + n.Reference; !seen[key] {
 			seen[key] = true
 			p.faults = append(p.faults, fault(root, n))

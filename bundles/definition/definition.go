@@ -7,11 +7,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+
+	"github.com/sealift/sealift/bundles/content"
 )
 
 // What the two files say they are.
@@ -99,14 +99,9 @@ func Load(path string) (*Bundle, error) {
 }
 
 func read(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s has more than %d bytes: %w", path, limit, ErrInvalid)
+	data, err := content.ReadFile(path, limit)
+	if errors.Is(err, content.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return data, err
 }

@@ -13,7 +13,6 @@ package location
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -216,24 +215,4 @@ func decrypted(s Source, identities []age.Identity) (Source, error) {
 		return nil, err
 	}
 	return &sealed{Source: s, Reader: r}, nil
-}
-
-// authorities returns the system's authorities and those of a PEM file; nil
-// means the system's.
-func authorities(file string) (*x509.CertPool, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the source's authority: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, problem.New(problem.Usage, "give a PEM file with CERTIFICATE blocks", "%s has no certificate", file)
-	}
-	return pool, nil
 }

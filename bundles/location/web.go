@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/retry"
@@ -64,7 +65,7 @@ func parseWeb(name string, plainHTTP []string) (*url.URL, error) {
 
 // newTransport makes the connections to web servers and object stores.
 func newTransport(opts Options, stall time.Duration) (*http.Transport, error) {
-	pool, err := authorities(opts.CAFile)
+	pool, err := authority.Pool(opts.CAFile)
 	if err != nil {
 		return nil, err
 	}

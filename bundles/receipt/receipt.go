@@ -16,7 +16,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -206,14 +205,9 @@ func read(path string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() //nolint:errcheck // opened for reading
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = problem.New(problem.Verification, "", "%s has more than %d bytes", path, limit)
+	data, err := content.ReadFile(path, limit)
+	if errors.Is(err, content.ErrTooLarge) {
+		err = problem.As(problem.Verification, err)
 	}
 	return data, err
 }

@@ -135,7 +135,7 @@ func (it *item) placeChart(ch *charts.Chart, host, requested string) error {
 	if err != nil {
 		return err
 	}
-	ref, err := tagged(host, "charts/"+ch.Name(), ch.Version())
+	ref, err := tagged(host, "charts/"+ch.Name(), ch.Tag())
 	if err != nil {
 		return err
 	}

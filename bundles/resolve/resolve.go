@@ -61,8 +61,6 @@ type Result struct {
 	Blobs        []Blob           // each digest once, sorted by digest
 	Lock         *definition.Lock // complete for this definition
 	Moved        []Moved          // what UpdateLock changed, or a file or chart of this host
-	// Found is what charts, packs and manifests name, with all its places.
-	Found discovery.Report
 
 	closers []io.Closer
 }
@@ -145,9 +143,7 @@ func (s *session) resolve(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range s.def.Spec.AllowMissing {
-		out.AllowMissing = append(out.AllowMissing, archive.Allowance{Match: a.Match, Reason: a.Reason})
-	}
+	out.AllowMissing = s.allowed()
 	return out, closure.Missing(out.Roots, out.AllowMissing)
 }
 
@@ -184,12 +180,13 @@ func (s *session) others() []func(context.Context) (*item, error) {
 
 // needed resolves the images that items need and the definition does not list.
 func (s *session) needed(ctx context.Context, items []*item) ([]*item, error) {
-	var report discovery.Report
+	var reports []discovery.Report
 	for _, it := range items {
-		report = report.Merge(it.found)
+		reports = append(reports, it.found)
 	}
+	needs := closure.Needs(discovery.Report{}.Merge(reports...))
 	var steps []func(context.Context) (*item, error)
-	for _, n := range closure.Unmet(closure.Needs(report), rootsOf(items), s.def.Spec.AllowMissing) {
+	for _, n := range closure.Unmet(needs, rootsOf(items), s.allowed()) {
 		if n.Kind != archive.RootImage {
 			continue // a chart cannot be guessed where to get; closure.Missing tells of it
 		}
@@ -202,6 +199,15 @@ func (s *session) needed(ctx context.Context, items []*item) ([]*item, error) {
 		})
 	}
 	return s.all(ctx, "resolving what is needed", steps)
+}
+
+// allowed returns what may be missing as the statement has it.
+func (s *session) allowed() []archive.Allowance {
+	var out []archive.Allowance
+	for _, a := range s.def.Spec.AllowMissing {
+		out = append(out, archive.Allowance(a))
+	}
+	return out
 }
 
 func rootsOf(items []*item) []archive.Root {
@@ -277,7 +283,6 @@ func collect(items []*item) (*Result, error) {
 		out.Lock.Charts = append(out.Lock.Charts, it.charts...)
 		out.Lock.Files = append(out.Lock.Files, it.files...)
 		out.Moved = append(out.Moved, it.moved...)
-		out.Found = out.Found.Merge(it.found)
 		for _, b := range it.blobs {
 			if err := out.add(at, b); err != nil {
 				return nil, err

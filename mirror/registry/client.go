@@ -3,12 +3,10 @@ package registry
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
 
+	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/retry"
@@ -99,21 +98,11 @@ func NewClient(opts Options) (*Client, error) {
 }
 
 func tlsConfig(opts Options) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if opts.CAFile != "" {
-		pem, err := os.ReadFile(opts.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the registry's authority: %w", err)
-		}
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(pem) {
-			return nil, problem.New(problem.Usage, "give a PEM file with the certificate of the authority", "%s holds no certificate", opts.CAFile)
-		}
-		config.RootCAs = pool
+	pool, err := authority.Pool(opts.CAFile)
+	if err != nil {
+		return nil, err
 	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 	if opts.CertFile != "" || opts.KeyFile != "" {
 		cert, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile)
 		if err != nil {

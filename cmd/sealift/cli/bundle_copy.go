@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -31,20 +32,12 @@ encrypted bundle. All commands read volumes in place: nobody has to join them.`,
 			if !cmd.Flags().Changed("volume-size") {
 				return usageError(cmd, fmt.Errorf("--volume-size is required"))
 			}
-			opts, err := f.options()
-			if err != nil {
-				return err
-			}
-			from, err := location.OpenRaw(cmd.Context(), args[0], opts.Options)
-			if err != nil {
-				return err
-			}
-			return a.copyBundle(cmd, from, to, opts)
+			return a.copyBundle(cmd, location.OpenRaw, args[0], to, &f)
 		},
 	}
 	f.addVolumes(cmd)
 	f.source.addRemote(cmd)
-	cmd.Flags().StringVarP(&to, "output", "o", "", "the `NEW` file, or the name before the numbers")
+	addNew(cmd, &to)
 	return cmd
 }
 
@@ -63,19 +56,11 @@ signature says.`,
 			if len(f.recipients) == 0 {
 				return usageError(cmd, fmt.Errorf("--recipient is required"))
 			}
-			opts, err := f.options()
-			if err != nil {
-				return err
-			}
-			from, err := location.Open(cmd.Context(), args[0], opts.Options)
-			if err != nil {
-				return err
-			}
-			return a.copyBundle(cmd, from, to, opts)
+			return a.copyBundle(cmd, location.Open, args[0], to, &f)
 		},
 	}
 	f.addTo(cmd)
-	cmd.Flags().StringVarP(&to, "output", "o", "", "the `NEW` file, or the name before the numbers")
+	addNew(cmd, &to)
 	return cmd
 }
 
@@ -90,31 +75,37 @@ read an encrypted bundle in place. FILE is not changed or removed.`,
 		Example: `  sealift bundle decrypt plane.tar.age --identity key.txt -o plane.tar`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			opts, err := f.options()
-			if err != nil {
-				return err
-			}
-			from, err := location.Open(cmd.Context(), args[0], opts.Options)
-			if err != nil {
-				return err
-			}
-			return a.copyBundle(cmd, from, to, opts)
+			return a.copyBundle(cmd, location.Open, args[0], to, &f)
 		},
 	}
 	f.addVolumes(cmd)
 	f.source.addTo(cmd)
-	cmd.Flags().StringVarP(&to, "output", "o", "", "the `NEW` file, or the name before the numbers")
+	addNew(cmd, &to)
 	return cmd
 }
 
-// copyBundle writes a source to a new name, and prints the names that it got.
-func (a *app) copyBundle(cmd *cobra.Command, from location.Source, to string, opts location.CreateOptions) error {
-	defer from.Close() //nolint:errcheck // opened for reading
+// addNew defines -o.
+func addNew(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVarP(to, "output", "o", "", "the `NEW` file, or the name before the numbers")
+}
+
+// copyBundle writes what open gives for a name to a new one, and prints the
+// names that it got.
+func (a *app) copyBundle(cmd *cobra.Command, open func(context.Context, string, location.Options) (location.Source, error), name, to string, f *targetFlags) error {
 	if to == "" {
 		return usageError(cmd, fmt.Errorf("--output (-o) is required"))
 	}
+	opts, err := f.options()
+	if err != nil {
+		return err
+	}
+	from, err := open(cmd.Context(), name, opts.Options)
+	if err != nil {
+		return err
+	}
+	defer from.Close() //nolint:errcheck // opened for reading
 	reporter, wait := a.progress()
-	err := location.Copy(cmd.Context(), from, to, reporter, opts)
+	err = location.Copy(cmd.Context(), from, to, reporter, opts)
 	wait()
 	if err != nil {
 		return err

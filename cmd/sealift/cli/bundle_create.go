@@ -57,9 +57,7 @@ such a run, interrupted, begins again.`,
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
 	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to fetch at once (default 6)")
-	fl.StringVar(&out.format, "result", "table", "`format` of the result: table, json, yaml")
-	out.formats = []string{"table", "json", "yaml"}
-	complete(cmd, "result", out.formats...)
+	out.addNamed(cmd, "result", "table", "json", "yaml")
 	f.registry.addTo(cmd)
 	f.target.addTo(cmd)
 	return cmd

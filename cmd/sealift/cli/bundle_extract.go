@@ -48,9 +48,7 @@ it is written; a file has its name only when it is whole.`,
 	t.addTo(cmd)
 	cmd.Flags().StringVarP(&dir, "output", "o", ".", "the `folder` to write to")
 	cmd.Flags().BoolVar(&opts.Overwrite, "overwrite", false, "replace files that are there")
-	cmd.Flags().StringVar(&out.format, "result", "table", "`format` of the result: table, json, yaml")
-	out.formats = []string{"table", "json", "yaml"}
-	complete(cmd, "result", out.formats...)
+	out.addNamed(cmd, "result", "table", "json", "yaml")
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/bundles/sbom"
 	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
@@ -52,11 +53,9 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
 			if err != nil {
 				return err
 			}
-			open := bundles.OpenOptions{Unsigned: true, MinVersion: t.minVersion}
-			if t.key != "" {
-				if open, err = t.open(cmd.Context()); err != nil {
-					return err
-				}
+			open, err := t.openAny(cmd.Context())
+			if err != nil {
+				return err
 			}
 			data, err := a.sbom(cmd.Context(), args[0], open, created, format.format)
 			if err != nil {
@@ -66,7 +65,7 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
 		},
 	}
 	t.addTo(cmd)
-	format.addFormat(cmd, formatSPDX, formatCycloneDX, formatLicenses, formatLicensesJSON)
+	format.addNamed(cmd, "format", formatSPDX, formatCycloneDX, formatLicenses, formatLicensesJSON)
 	cmd.Flags().StringVarP(&file, "output", "o", "", "`file` to write (default: standard output)")
 	return cmd
 }
@@ -103,7 +102,7 @@ func (a *app) sbom(ctx context.Context, path string, open bundles.OpenOptions, c
 		wait()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", location.Redact(path), err)
 	}
 	for _, w := range result.Warnings {
 		a.note("warning: %s", w)

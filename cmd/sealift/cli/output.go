@@ -28,11 +28,11 @@ func (o *output) addTo(cmd *cobra.Command, formats ...string) {
 	o.offer(cmd, "output", formats)
 }
 
-// addFormat defines --format with a default, the first of formats, where -o
-// names a file.
-func (o *output) addFormat(cmd *cobra.Command, formats ...string) {
-	cmd.Flags().StringVar(&o.format, "format", formats[0], "`format` of the result: "+strings.Join(formats, ", "))
-	o.offer(cmd, "format", formats)
+// addNamed defines a flag of another name with a default, the first of formats,
+// where -o names a file.
+func (o *output) addNamed(cmd *cobra.Command, flag string, formats ...string) {
+	cmd.Flags().StringVar(&o.format, flag, formats[0], "`format` of the result: "+strings.Join(formats, ", "))
+	o.offer(cmd, flag, formats)
 }
 
 func (o *output) offer(cmd *cobra.Command, flag string, formats []string) {
