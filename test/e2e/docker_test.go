@@ -20,7 +20,9 @@ func TestDockerLoads(t *testing.T) {
 	s.bundle(t)
 	names, err := images.Names(s.lab.Images())
 	require.NoError(t, err)
-	t.Cleanup(func() { s.engine.Run(context.Background(), append([]string{"image", "rm", "--force", suiteImage}, names...)...) }) //nolint:errcheck // they may be missing
+	t.Cleanup(func() {
+		s.engine.Run(context.Background(), append([]string{"image", "rm", "--force", suiteImage}, names...)...)
+	}) //nolint:errcheck // they may be missing
 	out, err := s.engine.Run(t.Context(), "load", "--input", filepath.Join(s.dir, "plane.tar"))
 	require.NoError(t, err, out)
 	for _, name := range names {
