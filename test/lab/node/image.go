@@ -95,7 +95,7 @@ func config() v1.Config {
 			"HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY="},
 		Entrypoint: []string{"/usr/local/bin/entrypoint", "/" + boot, "/sbin/init"},
 		Volumes:    map[string]struct{}{"/var": {}}, // containerd's snapshots cannot lie on an overlay
-		StopSignal: "SIGRTMIN+3", // systemd runs itself anew on SIGTERM
+		StopSignal: "SIGRTMIN+3",                    // systemd runs itself anew on SIGTERM
 		Labels:     map[string]string{Label: "node"},
 	}
 }
