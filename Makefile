@@ -90,7 +90,7 @@ lab-up: needs-go ## an engine if none runs, and a cluster
 
 .PHONY: e2e
 e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from bundles; twice, about three minutes
-	.ci/packages iptables iproute2
+	.ci/packages iptables iproute2 nftables
 	$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
 	trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
 	$(GO) test -count=1 -tags e2e -timeout 20m ./test/e2e

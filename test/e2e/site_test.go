@@ -24,6 +24,7 @@ import (
 	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/images"
 	"github.com/sealift/sealift/test/lab/cluster"
+	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/site"
@@ -38,7 +39,8 @@ type darkSite struct {
 	lab       *site.Lab
 	engine    *engine.Engine
 	nodes     node.Names
-	address   string // of this machine on the nodes' network
+	network   *darknet.Network
+	address   string // of this machine on the network
 	dir       string
 	authority *registries.Authority
 	proxy     string // by which the connected side reaches "the internet"
@@ -56,8 +58,10 @@ func openSite(t *testing.T) *darkSite {
 	require.NoError(t, err)
 	s.nodes, err = lab.LoadNodes(t.Context(), s.engine)
 	require.NoError(t, err)
-	s.address, err = cluster.Network(t.Context(), s.engine)
+	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-e2e", darknet.Options{Log: t.Logf})
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.network.Close(context.Background())) })
+	s.address = s.network.Address.String()
 	s.programs, err = lab.Programs()
 	require.NoError(t, err)
 	s.programs["sealift"], s.programs["helm"] = built(t, "bin/sealift"), built(t, ".tools/bin/helm")
@@ -183,29 +187,14 @@ func (s *darkSite) write(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
 }
 
-// bridge returns the interface of this machine that the nodes' network is on.
-func (s *darkSite) bridge(t *testing.T) string {
-	t.Helper()
-	id, err := s.engine.Run(t.Context(), "network", "inspect", "--format", "{{.Id}}", "sealift-lab")
-	require.NoError(t, err)
-	return "br-" + strings.TrimSpace(id)[:12]
-}
-
-// nameServerAddress is an address of its own: kind's nodes lead what goes to
-// their gateway's port 53 to the engine's name server.
-func (s *darkSite) nameServerAddress() string {
-	parts := strings.Split(s.address, ".")
-	return strings.Join(append(parts[:2:2], "255", "53"), ".")
-}
-
 // cluster makes a cluster whose nodes have no images and pull as the folder of
 // hosts.toml files says.
 func (s *darkSite) cluster(t *testing.T, name, certs string) (kubectl func(args ...string) string) {
 	t.Helper()
 	kubeconfig := filepath.Join(s.dir, name+".kubeconfig")
 	t.Cleanup(func() { require.NoError(t, cluster.Delete(context.Background(), s.engine, name, kubeconfig)) })
-	s.write(t, "resolv.conf", "nameserver "+s.nameServerAddress()+"\n")
-	_, err := cluster.Create(t.Context(), s.engine, name, cluster.Options{Image: s.nodes.Bare, Kubeconfig: kubeconfig,
+	s.write(t, "resolv.conf", "nameserver "+s.network.NameServer.String()+"\n")
+	_, err := cluster.Create(t.Context(), s.engine, name, cluster.Options{Image: s.nodes.Bare, Network: s.network.Name, Kubeconfig: kubeconfig,
 		Mounts: []cluster.Mount{{Host: certs, Node: "/etc/containerd/certs.d"}, {Host: filepath.Join(s.dir, "resolv.conf"), Node: "/etc/resolv.conf", Writable: true}}})
 	require.NoError(t, err)
 	t.Setenv("KUBECONFIG", kubeconfig)

@@ -26,11 +26,11 @@ const RootfsFile = "rootfs.tar"
 //go:embed customize.sh
 var customize string
 
-// packages are what kind's base image has, Debian's containerd and runc, and
-// what the lab's images take from here.
+// packages are what kind's base image has, Debian's containerd and runc, what
+// the lab's images take from here, and cloud-init with what it sets up for machines of vSphere.
 func packages() []string {
 	return strings.Fields(`systemd dbus conntrack iptables nftables iproute2 ethtool util-linux mount kmod libseccomp2 e2fsprogs
-		bash ca-certificates curl jq procps socat hostname iputils-ping containerd runc busybox-static`)
+		bash ca-certificates curl jq procps socat hostname iputils-ping containerd runc busybox-static cloud-init systemd-timesyncd`)
 }
 
 // RootfsOptions is where Debian comes from.
