@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/sealift/sealift/internal/spelling"
 )
 
 // shape compares a document with the Go type that it is to be read into.
@@ -156,7 +158,7 @@ func unknown(path, key string, names []string) string {
 	}
 	best, least := "", 3
 	for _, name := range names {
-		if d := distance(strings.ToLower(key), strings.ToLower(name)); d < least && d < len(name) {
+		if d := spelling.Distance(strings.ToLower(key), strings.ToLower(name)); d < least && d < len(name) {
 			best, least = name, d
 		}
 	}
@@ -164,26 +166,4 @@ func unknown(path, key string, names []string) string {
 		return fmt.Sprintf("%s: has no field %q; did you mean %s?", where, key, best)
 	}
 	return fmt.Sprintf("%s: has no field %q; its fields are %s", where, key, strings.Join(names, ", "))
-}
-
-// distance returns how many letters have to be put in, taken out or changed
-// to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, corner+1)
-		}
-	}
-	return row[len(b)]
 }
