@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sealift/sealift/test/lab/cache"
@@ -35,8 +36,8 @@ type Lab struct {
 
 // steps are the pieces of the build.
 type steps struct {
-	modules                                []*cache.Step
-	rootfs, engine, images, upstream, node *cache.Step
+	modules                                            []*cache.Step // as programs.Modules
+	rootfs, engine, images, clusterAPI, upstream, node *cache.Step
 }
 
 // Open returns the lab of the checkout that the folder dir belongs to.
@@ -86,9 +87,23 @@ func (l *Lab) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.steps.images = &cache.Step{Name: "images", Inputs: []string{recipe}, Needs: append(l.steps.modules[:2:2], l.steps.rootfs), Make: l.makeImages}
-	l.steps.upstream = &cache.Step{Name: "upstream", Needs: []*cache.Step{l.steps.images}, Make: l.makeUpstream}
+	l.steps.images = &cache.Step{Name: "images", Inputs: []string{recipe},
+		Needs: append(l.compiled("kubernetes", "coredns"), l.steps.rootfs), Make: l.makeImages}
+	l.steps.clusterAPI = &cache.Step{Name: "images-clusterapi", Inputs: []string{recipe},
+		Needs: append(l.compiled("clusterapi", "cpi"), l.steps.rootfs), Make: l.makeClusterAPI}
+	l.steps.upstream = &cache.Step{Name: "upstream", Needs: []*cache.Step{l.steps.images, l.steps.clusterAPI}, Make: l.makeUpstream}
 	return l.planNode(ctx)
+}
+
+// compiled returns the steps that compile the modules of these names.
+func (l *Lab) compiled(names ...string) []*cache.Step {
+	var out []*cache.Step
+	for i, m := range programs.Modules() {
+		if slices.Contains(names, m.Name) {
+			out = append(out, l.steps.modules[i])
+		}
+	}
+	return out
 }
 
 func (l *Lab) planNode(ctx context.Context) error {
@@ -101,7 +116,7 @@ func (l *Lab) planNode(ctx context.Context) error {
 		return err
 	}
 	l.steps.node = &cache.Step{Name: "node", Inputs: []string{recipe, kind},
-		Needs: append(l.steps.modules[:len(l.steps.modules):len(l.steps.modules)], l.steps.rootfs, l.steps.images), Make: l.makeNode}
+		Needs: append(l.compiled("kubernetes", "coredns", "preload"), l.steps.rootfs, l.steps.images), Make: l.makeNode}
 	return nil
 }
 
@@ -118,7 +133,28 @@ func (l *Lab) module(ctx context.Context, format, path string) (string, error) {
 
 // Kubernetes returns the version of the lab's Kubernetes, such as v1.34.4.
 func (l *Lab) Kubernetes() (string, error) {
-	return programs.Modules()[0].Version(l.programsDir(), "k8s.io/kubernetes")
+	return programs.Version(l.programsDir(), "kubernetes", "k8s.io/kubernetes")
+}
+
+// Versions returns the versions of Cluster API's providers, and of what its
+// clusters run beside Kubernetes.
+func (l *Lab) Versions() (images.Versions, error) {
+	var v images.Versions
+	for _, m := range []struct {
+		into           *string
+		folder, module string
+	}{
+		{&v.ClusterAPI, "clusterapi", "sigs.k8s.io/cluster-api"},
+		{&v.VSphere, "clusterapi", "sigs.k8s.io/cluster-api-provider-vsphere"},
+		{&v.KubeVIP, "clusterapi", "github.com/kube-vip/kube-vip"},
+		{&v.CPI, "cpi", "k8s.io/cloud-provider-vsphere"},
+	} {
+		var err error
+		if *m.into, err = programs.Version(l.programsDir(), m.folder, m.module); err != nil {
+			return images.Versions{}, err
+		}
+	}
+	return v, nil
 }
 
 // Programs returns the path of each compiled program.
@@ -151,8 +187,29 @@ func (l *Lab) makeImages(ctx context.Context, dir string) error {
 	return images.WriteLayout(ctx, dir, all)
 }
 
+func (l *Lab) makeClusterAPI(ctx context.Context, dir string) error {
+	versions, err := l.Versions()
+	if err != nil {
+		return err
+	}
+	compiled, err := l.Programs()
+	if err != nil {
+		return err
+	}
+	all, err := images.ClusterAPI(images.Sources{Programs: compiled, Rootfs: l.rootfs()}, versions)
+	if err != nil {
+		return err
+	}
+	return images.WriteLayout(ctx, dir, all)
+}
+
 func (l *Lab) makeUpstream(ctx context.Context, dir string) error {
-	return images.FillRegistry(ctx, l.cache.Path(l.steps.images), dir)
+	for _, layout := range []string{l.Images(), l.ClusterAPIImages()} {
+		if err := images.FillRegistry(ctx, layout, dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *Lab) makeNode(ctx context.Context, dir string) error {
@@ -187,9 +244,13 @@ func (l *Lab) NodeImages() (node.Names, error) {
 	return node.Names{Full: tag, Bare: tag + "-bare"}, nil
 }
 
-// Upstream returns the data folder of a registry with the images of a cluster,
+// Upstream returns the data folder of a registry with all images of the lab,
 // for mirror/serve.Registry. Each stands there as HOST/REPOSITORY:TAG.
 func (l *Lab) Upstream() string { return l.cache.Path(l.steps.upstream) }
 
 // Images returns the OCI layout of the images of a cluster.
 func (l *Lab) Images() string { return l.cache.Path(l.steps.images) }
+
+// ClusterAPIImages returns the OCI layout of the images of Cluster API's
+// providers, and of what its clusters run beside Kubernetes.
+func (l *Lab) ClusterAPIImages() string { return l.cache.Path(l.steps.clusterAPI) }

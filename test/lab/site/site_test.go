@@ -25,7 +25,7 @@ func open(t *testing.T) *Lab {
 func TestReadyNamesWhatIsNotDone(t *testing.T) {
 	err := open(t).Ready(t.Context())
 	require.ErrorIs(t, err, ErrNotBuilt)
-	require.ErrorContains(t, err, "not done: programs-kubernetes programs-coredns programs-preload engine rootfs images upstream node")
+	require.ErrorContains(t, err, "not done: programs-kubernetes programs-coredns programs-clusterapi programs-cpi programs-preload engine rootfs images images-clusterapi upstream node")
 	require.Equal(t, []string{"make lab-build"}, problem.Remedies(err))
 }
 
