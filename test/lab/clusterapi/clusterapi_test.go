@@ -2,7 +2,8 @@
 
 // Package clusterapi_test shows that the lab's programs and the components
 // that ship fit together: a local control plane of processes makes a machine
-// in the lab's vCenter. What runs in the machine is another test's matter.
+// in the lab's vCenter, and the cloud provider knows it as a node. What runs in
+// the machine is another test's matter.
 package clusterapi_test
 
 import (
@@ -57,6 +58,7 @@ func TestManagersMakeAMachine(t *testing.T) {
 	require.Contains(t, string(data), "kubeadm init --config /run/kubeadm/kubeadm.yaml")
 	// Provisioned means that CAPV has seen the address that the guest reported.
 	require.Contains(t, l.kubectl("get", "machine", machine.Metadata.Name, "-o", "jsonpath={.status.addresses}"), "192.0.2.1")
+	l.checkCloudProvider(v, spec)
 }
 
 // startProviders applies the four providers' components and starts their

@@ -3,7 +3,6 @@
 package clusterapi_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -100,18 +99,28 @@ func (l *local) port() string {
 func (l *local) start(program string, env []string, args ...string) {
 	l.t.Helper()
 	require.Contains(l.t, l.programs, program, "make lab-build")
-	var said bytes.Buffer
+	log, err := os.Create(filepath.Join(l.dir, program+".log"))
+	require.NoError(l.t, err)
+	defer log.Close()
 	cmd := exec.Command(l.programs[program], args...)
-	cmd.Stdout, cmd.Stderr, cmd.Env = &said, &said, append(os.Environ(), env...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), env...)
 	require.NoError(l.t, cmd.Start())
 	l.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if l.t.Failed() {
-			lines := strings.Split(said.String(), "\n")
+			lines := strings.Split(l.said(program), "\n")
 			l.t.Logf("%s said at last:\n%s", program, strings.Join(lines[max(0, len(lines)-25):], "\n"))
 		}
 	})
+}
+
+// said returns what a program has said until now.
+func (l *local) said(program string) string {
+	l.t.Helper()
+	text, err := os.ReadFile(filepath.Join(l.dir, program+".log"))
+	require.NoError(l.t, err)
+	return string(text)
 }
 
 // startManager starts a provider's manager with the flags that are the same
