@@ -51,7 +51,7 @@ func startLocal(t *testing.T) *local {
 		"--listen-client-urls=http://127.0.0.1:"+etcd, "--advertise-client-urls=http://127.0.0.1:"+etcd,
 		"--listen-peer-urls=http://127.0.0.1:"+peer, "--initial-advertise-peer-urls=http://127.0.0.1:"+peer,
 		"--initial-cluster=default=http://127.0.0.1:"+peer)
-	certFile, keyFile := l.authority.Issue("apiserver", time.Now().Add(time.Hour))
+	certFile, keyFile := l.authority.Issue("apiserver", time.Now().Add(time.Hour), "kubernetes")
 	_, signer := l.authority.Issue("tokens", time.Now().Add(time.Hour))
 	l.start("kube-apiserver", nil, "--etcd-servers=http://127.0.0.1:"+etcd, "--bind-address=127.0.0.1", "--secure-port="+port,
 		"--cert-dir="+filepath.Join(l.dir, "apiserver"), "--tls-cert-file="+certFile, "--tls-private-key-file="+keyFile,
