@@ -93,7 +93,7 @@ e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from
 	.ci/packages iptables iproute2 nftables
 	$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
 	trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
-	$(GO) test -count=1 -tags e2e -timeout 20m ./test/e2e
+	$(GO) test -count=1 -tags e2e -timeout 20m -p 1 ./test/e2e ./test/lab/clusterapi
 
 .PHONY: lab-down
 lab-down: needs-go ## removes all that lab-up made
