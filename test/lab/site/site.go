@@ -37,6 +37,7 @@ type Lab struct {
 type steps struct {
 	modules                                []*cache.Step
 	rootfs, engine, images, upstream, node *cache.Step
+	ova                                    *cache.Step
 }
 
 // Open returns the lab of the checkout that the folder dir belongs to.
@@ -102,6 +103,10 @@ func (l *Lab) planNode(ctx context.Context) error {
 	}
 	l.steps.node = &cache.Step{Name: "node", Inputs: []string{recipe, kind},
 		Needs: append(l.steps.modules[:len(l.steps.modules):len(l.steps.modules)], l.steps.rootfs, l.steps.images), Make: l.makeNode}
+	if recipe, err = cache.Digest(filepath.Join(l.root, "test/lab/ova")); err != nil {
+		return err
+	}
+	l.steps.ova = &cache.Step{Name: "ova", Inputs: []string{recipe}, Needs: []*cache.Step{l.steps.node}, Make: l.makeOVA}
 	return nil
 }
 
