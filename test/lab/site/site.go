@@ -36,8 +36,9 @@ type Lab struct {
 
 // steps are the pieces of the build.
 type steps struct {
-	modules                                            []*cache.Step // as programs.Modules
-	rootfs, engine, images, clusterAPI, upstream, node *cache.Step
+	modules []*cache.Step // as programs.Modules
+
+	rootfs, engine, images, clusterAPI, upstream, node, ova *cache.Step
 }
 
 // Open returns the lab of the checkout that the folder dir belongs to.
@@ -117,6 +118,10 @@ func (l *Lab) planNode(ctx context.Context) error {
 	}
 	l.steps.node = &cache.Step{Name: "node", Inputs: []string{recipe, kind},
 		Needs: append(l.compiled("kubernetes", "coredns", "preload"), l.steps.rootfs, l.steps.images), Make: l.makeNode}
+	if recipe, err = cache.Digest(filepath.Join(l.root, "test/lab/ova")); err != nil {
+		return err
+	}
+	l.steps.ova = &cache.Step{Name: "ova", Inputs: []string{recipe}, Needs: []*cache.Step{l.steps.node}, Make: l.makeOVA}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package vcenter
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,8 @@ type Containers struct {
 	Engine   *engine.Engine    // where they run
 	Name     string            // of the vCenter: containers are named NAME-vm-42; two on one engine need two names
 	Image    string            // the image of machines whose template has none of its own
-	Images   map[string]string // image by name of template
+	Disks    map[string]string // image by SHA-256 of the disk that was imported: what is imported decides what boots
+	Images   map[string]string // image by name of template, for templates that were not imported
 	Network  string            // the network of the engine for cards whose port group has none of its own
 	Networks map[string]string // network by name of port group
 	Args     []string          // further arguments of docker create, such as --privileged
@@ -64,10 +66,7 @@ func (c *Containers) Start(ctx context.Context, spec Spec) error {
 }
 
 func (c *Containers) create(ctx context.Context, spec Spec) error {
-	image := c.Images[spec.Template]
-	if image == "" {
-		image = c.Image
-	}
+	image := cmp.Or(c.Disks[spec.Disk], c.Images[spec.Template], c.Image)
 	if image == "" {
 		return fmt.Errorf("creating machine %s: template %q has no image", spec.Name, spec.Template)
 	}

@@ -56,6 +56,7 @@ type VCenter struct {
 	lastMAC   uint32                                  // under provision
 
 	origins sync.Map // machine -> name of the template that it was cloned from
+	disks   sync.Map // machine -> SHA-256 of the disk that was imported for it or its template
 }
 
 // Start starts a vCenter. It is up, with its inventory, when Start returns;
