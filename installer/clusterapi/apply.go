@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/internal/retry"
@@ -274,22 +273,4 @@ func available(d *unstructured.Unstructured) bool {
 	}
 	updated, _, _ := unstructured.NestedInt64(d.Object, "status", "updatedReplicas")
 	return observed >= d.GetGeneration() && updated >= want && conditionTrue(d, "Available")
-}
-
-// unstructuredOf returns a typed object as it is applied: with its kind, and
-// without what only the server sets.
-func unstructuredOf(o client.Object, scheme *runtime.Scheme) (*unstructured.Unstructured, error) {
-	gvks, _, err := scheme.ObjectKinds(o)
-	if err != nil {
-		return nil, err
-	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
-	if err != nil {
-		return nil, err
-	}
-	u := &unstructured.Unstructured{Object: content}
-	u.SetGroupVersionKind(gvks[0])
-	unstructured.RemoveNestedField(u.Object, "status")
-	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	return u, nil
 }
