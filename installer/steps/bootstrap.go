@@ -29,8 +29,8 @@ func (*startBootstrap) Name() string { return "start the bootstrap control plane
 
 // Check implements step.Step.
 func (s *startBootstrap) Check(ctx context.Context) (step.Status, error) {
-	if done, err := s.pivoted(ctx); done || err != nil {
-		return done.status(), err
+	if done, err := s.pivoted(ctx); err != nil || done {
+		return managesItself(), err
 	}
 	return step.Status{Done: s.first != nil, Detail: "etcd and kube-apiserver on this host"}, nil
 }
