@@ -83,6 +83,12 @@ func pinned(state tls.ConnectionState, thumbprint string) error {
 	return nil
 }
 
+// Thumbprint returns the SHA-1 of a certificate as vSphere writes it, AA:BB:....
+func Thumbprint(cert *x509.Certificate) string {
+	sum := sha1.Sum(cert.Raw) //nolint:gosec // as above
+	return colons(sum[:])
+}
+
 func colons(sum []byte) string {
 	parts := make([]string, len(sum))
 	for i, b := range sum {

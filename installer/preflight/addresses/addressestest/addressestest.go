@@ -1,0 +1,73 @@
+// Package addressestest makes a network with one other host, so that tests ask
+// a kernel whether its addresses are in use.
+package addressestest
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Network is an Ethernet of this host and another, a network namespace.
+type Network struct {
+	t      testing.TB
+	space  string
+	prefix string // the first three bytes of its addresses
+}
+
+// Start makes a network that ends with the test. It needs root.
+func Start(t testing.TB) *Network {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a network is made by root only")
+	}
+	for i := os.Getpid() % 200; ; i++ { // tests of other packages run at the same time
+		require.Less(t, i, 254)
+		n := &Network{t: t, space: fmt.Sprintf("preflight-%d", i), prefix: fmt.Sprintf("10.231.%d.", i)}
+		if err := exec.Command("ip", "netns", "add", n.space).Run(); err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n.space).Run() }) // the devices go with it
+		here, there := fmt.Sprintf("pfh%d", i), fmt.Sprintf("pft%d", i)
+		n.ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", n.space)
+		n.ip("addr", "add", n.prefix+"1/24", "dev", here)
+		n.ip("link", "set", here, "up")
+		n.ip("-n", n.space, "link", "set", there, "up")
+		n.ip("-n", n.space, "link", "set", "lo", "up")
+		n.ip("-n", n.space, "addr", "add", n.prefix+"2/24", "dev", there)
+		return n
+	}
+}
+
+func (n *Network) ip(args ...string) {
+	n.t.Helper()
+	out, err := exec.Command("ip", args...).CombinedOutput()
+	require.NoError(n.t, err, "ip %s: %s", strings.Join(args, " "), out)
+}
+
+// Address returns the address of the network that ends with a number. This host
+// is 1 and the other is 2.
+func (n *Network) Address(last int) netip.Addr {
+	return netip.MustParseAddr(fmt.Sprintf("%s%d", n.prefix, last))
+}
+
+// Silence lets the other host answer nothing but ARP, as behind a firewall.
+func (n *Network) Silence() {
+	n.t.Helper()
+	out, err := exec.Command("ip", "netns", "exec", n.space, "iptables", "-A", "INPUT", "-j", "DROP").CombinedOutput()
+	require.NoError(n.t, err, "iptables: %s", out)
+}
+
+// Far returns an address of a network that no route leads to.
+func (n *Network) Far() netip.Addr {
+	n.t.Helper()
+	far := netip.MustParseAddr(strings.Replace(n.prefix, "10.231.", "10.232.", 1) + "9")
+	n.ip("route", "add", "blackhole", far.String())
+	n.t.Cleanup(func() { _ = exec.Command("ip", "route", "del", "blackhole", far.String()).Run() })
+	return far
+}
