@@ -60,7 +60,7 @@ type Created struct {
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
 	Moved     []resolve.Moved `json:"moved,omitempty"`
-	// Warnings name what the bill of materials lacks.
+	// Warnings name tags that moved away from their digest, and what the bill of materials lacks.
 	Warnings []string `json:"warnings,omitempty"`
 	// FromBase are the bytes that a delta leaves to its bases.
 	FromBase int64 `json:"fromBase,omitempty"`
@@ -105,7 +105,7 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	}
 	s := layout.Statement
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
-		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved, Warnings: warnings}
+		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved, Warnings: append(found.Warnings, warnings...)}
 	out.FromBase = sizeOf(s.FromBase)
 	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || out.Unchanged || opts.DryRun {
 		return out, err

@@ -56,7 +56,7 @@ func (s *session) fromRegistry(ctx context.Context, asked definition.Image, kind
 	d := r.desc
 	root := archive.Root{Kind: kind, Requested: asked.Ref, Reference: named.String(), Resolved: repo + "@" + d.Digest.String(),
 		Descriptor: d, Platforms: append([]string{}, r.carried()...), Absent: r.absent}
-	it := &item{roots: []archive.Root{root}}
+	it := &item{roots: []archive.Root{root}, warnings: r.strayed(ctx)}
 	lock := definition.LockedImage{Ref: named.String(), Digest: d.Digest.String(), MediaType: d.MediaType, Size: d.Size, Platforms: r.wanted}
 	if isLocked && locked.Digest != lock.Digest {
 		it.moved = append(it.moved, Moved{Reference: named.String(), Old: locked.Digest, New: lock.Digest})
@@ -124,7 +124,8 @@ type resolver struct {
 	blobs     []Blob
 	at        map[digest.Digest]int  // where in blobs
 	walked    map[digest.Digest]bool // the manifests that were read; the value tells whether they travel
-	bytes     int64                  // of the manifests that were read
+	ahead     map[digest.Digest][]byte
+	bytes     int64 // of the manifests that were read
 	platforms []string
 	absent    []content.Descriptor
 }
@@ -139,6 +140,25 @@ func (r *resolver) resolve(ctx context.Context, ref string) error {
 	}
 	r.desc = content.Bare(d)
 	return nil
+}
+
+// strayed tells when an image is asked for by tag and digest, and the tag names
+// something else by now. The digest is what is carried; that the question could
+// not be answered is no reason to fail.
+func (r *resolver) strayed(ctx context.Context) []string {
+	tag := tagOf(r.named)
+	if _, pinned := r.named.(reference.Digested); !pinned || tag == "" {
+		return nil
+	}
+	now, err := r.src.Resolve(ctx, tag)
+	switch {
+	case errors.Is(err, content.ErrNotFound):
+		return []string{fmt.Sprintf("%s: the registry has no tag %s any more; what the digest names is carried", r.named, tag)}
+	case err != nil || now.Digest == r.desc.Digest:
+		return nil
+	default:
+		return []string{fmt.Sprintf("%s: the tag %s names %s by now; what the digest names is carried", r.named, tag, now.Digest)}
+	}
 }
 
 // resolveLocked takes the digest of the lock. When that is gone it says what

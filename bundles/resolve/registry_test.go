@@ -92,12 +92,26 @@ func TestTagAndDigest(t *testing.T) {
 			require.Equal(t, want, got.Roots[0].Descriptor.Digest.String())
 			require.Equal(t, []string{"linux/amd64"}, got.Roots[0].Platforms)
 			require.Empty(t, got.Roots[0].Absent)
+			require.Equal(t, ref == ":moved@"+d, len(got.Warnings) == 1, got.Warnings)
 			if want == d {
 				require.Equal(t, sorted(parts(t, img)), blobDigests(got))
 				require.Equal(t, descriptorOf(t, img), got.Roots[0].Descriptor)
 			}
 		})
 	}
+}
+
+func TestATagThatLeftItsDigest(t *testing.T) {
+	r := startRegistry(t)
+	d := r.push(t, "library/plain:1", image(t, 1, "linux/amd64"))
+	other := r.push(t, "library/plain:2", image(t, 2, "linux/amd64"))
+	repo := r.host + "/library/plain"
+	got, err := resolve.Resolve(t.Context(), bundle(t, nil, repo+":2@"+d, repo+":3@"+d), r, resolve.Options{})
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		repo + ":2@" + d + ": the tag 2 names " + other + " by now; what the digest names is carried",
+		repo + ":3@" + d + ": the registry has no tag 3 any more; what the digest names is carried",
+	}, got.Warnings)
 }
 
 func TestDefaultTag(t *testing.T) {

@@ -61,6 +61,7 @@ type Result struct {
 	Blobs        []Blob           // each digest once, sorted by digest
 	Lock         *definition.Lock // complete for this definition
 	Moved        []Moved          // what UpdateLock changed, or a file or chart of this host
+	Warnings     []string         // what somebody should know, though it stops nothing
 
 	closers []io.Closer
 }
@@ -263,14 +264,15 @@ func joinFailures(failures []error) error {
 
 // item is one thing of the definition as it was found.
 type item struct {
-	roots  []archive.Root // the thing itself, then what belongs to it
-	blobs  []Blob
-	images []definition.LockedImage
-	charts []definition.LockedChart
-	files  []definition.LockedFile
-	moved  []Moved
-	found  discovery.Report
-	packs  []*packs.Pack
+	roots    []archive.Root // the thing itself, then what belongs to it
+	blobs    []Blob
+	images   []definition.LockedImage
+	charts   []definition.LockedChart
+	files    []definition.LockedFile
+	moved    []Moved
+	warnings []string
+	found    discovery.Report
+	packs    []*packs.Pack
 }
 
 // collect puts items together.
@@ -283,6 +285,7 @@ func collect(items []*item) (*Result, error) {
 		out.Lock.Charts = append(out.Lock.Charts, it.charts...)
 		out.Lock.Files = append(out.Lock.Files, it.files...)
 		out.Moved = append(out.Moved, it.moved...)
+		out.Warnings = append(out.Warnings, it.warnings...)
 		for _, b := range it.blobs {
 			if err := out.add(at, b); err != nil {
 				return nil, err

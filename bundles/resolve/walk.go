@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sealift/sealift/bundles/content"
 )
@@ -32,6 +34,7 @@ func (r *resolver) walk(ctx context.Context) error {
 	if r.at == nil {
 		r.at, r.walked = map[digest.Digest]int{}, map[digest.Digest]bool{}
 	}
+	r.ahead = map[digest.Digest][]byte{}
 	m, data, err := r.manifest(ctx, r.desc)
 	if err != nil {
 		return err
@@ -63,12 +66,43 @@ func (r *resolver) manifest(ctx context.Context, d content.Descriptor) (*content
 		return nil, nil, fmt.Errorf("it has more than %d manifests or %d bytes of them: %w", maxChildren, maxManifests, content.ErrTooLarge)
 	}
 	r.bytes += d.Size
-	data, err := content.ReadAll(ctx, r.src, d, content.MaxManifestSize)
-	if err != nil {
-		return nil, nil, err
+	data, ok := r.ahead[d.Digest]
+	if delete(r.ahead, d.Digest); !ok {
+		var err error
+		if data, err = content.ReadAll(ctx, r.src, d, content.MaxManifestSize); err != nil {
+			return nil, nil, err
+		}
 	}
 	m, err := content.ParseManifest(d, data)
 	return m, data, err
+}
+
+// maxAhead is how many manifests of one index are read at once.
+const maxAhead = 8
+
+// readAhead reads the manifests of an index that will be walked, many at once.
+// What fails here is left to the walk, which reads it again and says where.
+func (r *resolver) readAhead(ctx context.Context, children []content.Descriptor) {
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(maxAhead)
+	total := r.bytes
+	for _, d := range children {
+		p := platform(d.Platform)
+		if total += d.Size; total > maxManifests || !content.IsManifest(d.MediaType) || p == "" || !r.wants(p) {
+			continue
+		}
+		g.Go(func() error {
+			data, err := content.ReadAll(ctx, r.src, d, content.MaxManifestSize)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				r.ahead[d.Digest] = data
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // no step returns an error
 }
 
 // index adds the children of an index that are wanted, and returns the
@@ -76,6 +110,9 @@ func (r *resolver) manifest(ctx context.Context, d content.Descriptor) (*content
 func (r *resolver) index(ctx context.Context, m *content.Manifest, depth int) (has []string, err error) {
 	if depth > maxDepth || len(m.Manifests) > maxChildren {
 		return nil, fmt.Errorf("its index is more than %d deep or has more than %d manifests: %w", maxDepth, maxChildren, content.ErrTooLarge)
+	}
+	if len(m.Manifests) > 1 {
+		r.readAhead(ctx, m.Manifests)
 	}
 	var attestations []content.Descriptor
 	for _, d := range m.Manifests {

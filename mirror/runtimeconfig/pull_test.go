@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +25,7 @@ import (
 	"github.com/sealift/sealift/mirror/runtimeconfig"
 	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/registries"
+	"github.com/sealift/sealift/test/runtimes"
 )
 
 const plainImage = "docker.io/library/plain:1"
@@ -155,7 +154,7 @@ func TestContainerdPulls(t *testing.T) {
 		t.Skip("containerd runs as root only")
 	}
 	site, home, away := newDarkSite(t), t.TempDir(), newOutside(t)
-	socket := startContainerd(t)
+	socket := runtimes.Containerd(t)
 	certs := filepath.Join(home, "certs.d")
 	fetch := func(image string) (string, error) {
 		return away.run(t, home, "ctr", "-a", socket, "content", "fetch", "--hosts-dir", certs, image)
@@ -177,29 +176,6 @@ func TestContainerdPulls(t *testing.T) {
 	_, err = fetch("docker.io/library/absent:1")
 	require.Error(t, err)
 	require.Equal(t, []string{"registry-1.docker.io:443"}, away.hosts())
-}
-
-// startContainerd starts a containerd of its own and returns its socket.
-func startContainerd(t *testing.T) string {
-	program, err := exec.LookPath("containerd")
-	require.NoError(t, err, "containerd is not here: run make test, which installs it, or apt-get install containerd")
-	dir, err := os.MkdirTemp("", "containerd") // a socket's path must be short
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	socket, config := filepath.Join(dir, "c.sock"), filepath.Join(dir, "config.toml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "version = 2\nroot = %q\nstate = %q\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n[grpc]\naddress = %q\n[ttrpc]\naddress = %q\n",
-		filepath.Join(dir, "root"), filepath.Join(dir, "state"), socket, socket+".ttrpc"), 0o600))
-	cmd := exec.Command(program, "--config", config)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	require.Eventually(t, func() bool {
-		return exec.Command("ctr", "-a", socket, "version").Run() == nil
-	}, 30*time.Second, 100*time.Millisecond, "containerd did not start")
-	return socket
 }
 
 func TestSkopeoPulls(t *testing.T) {

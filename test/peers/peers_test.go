@@ -1,5 +1,5 @@
 // Package peers_test reads bundles with the tools that know nothing of sealift:
-// tar, cosign, skopeo, crane and oras, each as it is installed.
+// tar, cosign, skopeo, crane, oras and containerd, each as it is installed.
 package peers_test
 
 import (
@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/sealift/sealift/cmd/sealift/cli"
 	"github.com/sealift/sealift/test/images"
 	"github.com/sealift/sealift/test/registries"
+	"github.com/sealift/sealift/test/runtimes"
 )
 
 // tool finds a program in .tools/bin of the module, else on PATH.
@@ -142,4 +144,18 @@ func TestCrane(t *testing.T) {
 	target := registries.Host(registries.Distribution(t, registries.Options{}))
 	run(t, dir, "crane", "push", "--insecure", "--index", "layout", target+"/all:1")
 	require.Equal(t, digestOf(t, upstream+"/team/app:1"), digestOf(t, target+"/all@"+digestOf(t, upstream+"/team/app:1")))
+}
+
+// TestContainerd imports the file as if it came from docker save.
+func TestContainerd(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("containerd runs as root only")
+	}
+	dir, path, upstream := bundle(t)
+	socket := runtimes.Containerd(t)
+	run(t, dir, "ctr", "-a", socket, "images", "import", "--all-platforms", "--no-unpack", path)
+	list := run(t, dir, "ctr", "-a", socket, "images", "ls")
+	for _, ref := range []string{upstream + "/team/app:1", upstream + "/team/multi:2"} {
+		require.Regexp(t, regexp.QuoteMeta(ref)+` .*`+digestOf(t, ref), list)
+	}
 }

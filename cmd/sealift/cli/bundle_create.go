@@ -97,7 +97,7 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 		return err
 	}
 	for _, w := range created.Warnings {
-		a.note("warning: the bill of materials: %s", w)
+		a.note("warning: %s", w)
 	}
 	return out.print(a.Out, created, func(w io.Writer) { createdTable(w, created, f.lock) })
 }
