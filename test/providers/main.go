@@ -10,7 +10,7 @@
 //     certificates, puts them into the Secrets that the Deployments mount, and
 //     their authority into caBundle of webhooks and of CRDs' conversions,
 //   - the label that clusterctl adds when it applies is there already,
-//   - fields of CRDs have no descriptions, which are three quarters of upstream's
+//   - fields of CRDs have no descriptions, which are three fifths of upstream's
 //     text and change nothing but the output of kubectl explain.
 //
 // It is run by "make generate".

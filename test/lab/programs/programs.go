@@ -47,42 +47,12 @@ type Stamp struct {
 	Variable string // path of a single variable
 }
 
-// Modules returns all modules, Kubernetes' first.
+// Modules returns all modules.
 func Modules() []Module {
 	return []Module{
-		{Name: "kubernetes", Programs: []Program{
-			{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
-			{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
-			{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
-			{"kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"},
-			{"kubeadm", "k8s.io/kubernetes/cmd/kubeadm"},
-			{"kubelet", "k8s.io/kubernetes/cmd/kubelet"},
-			{"kubectl", "k8s.io/kubernetes/cmd/kubectl"},
-			{"etcd", "./etcd"},
-			{"local-path-provisioner", "github.com/rancher/local-path-provisioner"},
-			{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
-			{"loopback", "github.com/containernetworking/plugins/plugins/main/loopback"},
-			{"ptp", "github.com/containernetworking/plugins/plugins/main/ptp"},
-			{"portmap", "github.com/containernetworking/plugins/plugins/meta/portmap"},
-			{"netd", "./netd"},
-			{"crictl", "./crictl"},
-			{"pause", "./pause"},
-		}, Stamps: []Stamp{
-			{Module: "k8s.io/kubernetes", Package: "k8s.io/component-base/version"},
-			{Module: "k8s.io/kubernetes", Package: "k8s.io/client-go/pkg/version"},
-		}},
+		kubernetes(),
 		{Name: "coredns", Programs: []Program{{"coredns", "."}}, Flags: "-X github.com/coredns/coredns/coremain.GitCommit=lab"},
-		{Name: "clusterapi", Programs: []Program{
-			{"cluster-api-controller", "sigs.k8s.io/cluster-api"},
-			{"kubeadm-bootstrap-controller", "sigs.k8s.io/cluster-api/bootstrap/kubeadm"},
-			{"kubeadm-control-plane-controller", "sigs.k8s.io/cluster-api/controlplane/kubeadm"},
-			{"cluster-api-vsphere-controller", "sigs.k8s.io/cluster-api-provider-vsphere"},
-			{"kube-vip", "github.com/kube-vip/kube-vip"},
-		}, Stamps: []Stamp{
-			{Module: "sigs.k8s.io/cluster-api", Package: "sigs.k8s.io/cluster-api/version"},
-			{Module: "sigs.k8s.io/cluster-api-provider-vsphere", Package: "sigs.k8s.io/cluster-api-provider-vsphere/pkg/version"},
-			{Module: "github.com/kube-vip/kube-vip", Variable: "main.Version"},
-		}},
+		clusterAPI(),
 		{Name: "cpi", Programs: []Program{
 			{"vsphere-cloud-controller-manager", "k8s.io/cloud-provider-vsphere/cmd/vsphere-cloud-controller-manager"},
 		}, Stamps: []Stamp{
@@ -91,6 +61,47 @@ func Modules() []Module {
 		}},
 		{Name: "preload", Programs: []Program{{"preload", "."}}},
 	}
+}
+
+func kubernetes() Module {
+	return Module{Name: "kubernetes", Programs: []Program{
+		{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
+		{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
+		{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
+		{"kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"},
+		{"kubeadm", "k8s.io/kubernetes/cmd/kubeadm"},
+		{"kubelet", "k8s.io/kubernetes/cmd/kubelet"},
+		{"kubectl", "k8s.io/kubernetes/cmd/kubectl"},
+		{"etcd", "./etcd"},
+		{"local-path-provisioner", "github.com/rancher/local-path-provisioner"},
+		{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
+		{"loopback", "github.com/containernetworking/plugins/plugins/main/loopback"},
+		{"ptp", "github.com/containernetworking/plugins/plugins/main/ptp"},
+		{"portmap", "github.com/containernetworking/plugins/plugins/meta/portmap"},
+		{"netd", "./netd"},
+		{"crictl", "./crictl"},
+		{"pause", "./pause"},
+	}, Stamps: []Stamp{
+		{Module: "k8s.io/kubernetes", Package: "k8s.io/component-base/version"},
+		{Module: "k8s.io/kubernetes", Package: "k8s.io/client-go/pkg/version"},
+	}}
+}
+
+// clusterAPI is Cluster API with its vSphere provider, which are made for one
+// another, and kube-vip, which compiles with their versions of Kubernetes'
+// modules.
+func clusterAPI() Module {
+	return Module{Name: "clusterapi", Programs: []Program{
+		{"cluster-api-controller", "sigs.k8s.io/cluster-api"},
+		{"kubeadm-bootstrap-controller", "sigs.k8s.io/cluster-api/bootstrap/kubeadm"},
+		{"kubeadm-control-plane-controller", "sigs.k8s.io/cluster-api/controlplane/kubeadm"},
+		{"cluster-api-vsphere-controller", "sigs.k8s.io/cluster-api-provider-vsphere"},
+		{"kube-vip", "github.com/kube-vip/kube-vip"},
+	}, Stamps: []Stamp{
+		{Module: "sigs.k8s.io/cluster-api", Package: "sigs.k8s.io/cluster-api/version"},
+		{Module: "sigs.k8s.io/cluster-api-provider-vsphere", Package: "sigs.k8s.io/cluster-api-provider-vsphere/pkg/version"},
+		{Module: "github.com/kube-vip/kube-vip", Variable: "main.Version"},
+	}}
 }
 
 // Options is how modules are compiled. The zero value reports nothing.
