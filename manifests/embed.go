@@ -26,7 +26,7 @@ var enterprise embed.FS
 // Enterprise returns what an enterprise cluster is made of:
 //
 //	providers/  components of Cluster API's providers, without webhooks' certificates
-//	addons/     templates of what runs in the cluster beside Kubernetes
+//	addons/     what runs in the cluster beside Kubernetes
 //	cluster/    templates of Cluster API's objects and of files on nodes
 //
 // Each template says at its head with what it is filled in.

@@ -49,9 +49,9 @@ type Installation struct {
 	placement *vsphere.Placement
 
 	boot  bootstrap.Bootstrap
-	local *bootstrap.Local        // boot, unless it is a kind cluster
-	first *clusterapi.Management  // on boot; nil until it was started
-	own   *clusterapi.Management  // of the cluster itself; nil until it answers
+	local *bootstrap.Local       // boot, unless it is a kind cluster
+	first *clusterapi.Management // on boot; nil until it was started
+	own   *clusterapi.Management // of the cluster itself; nil until it answers
 }
 
 // New prepares an installation. It reads the vCenter's inventory and changes nothing.
@@ -88,13 +88,15 @@ func place(ctx context.Context, opts Options) (*vsphere.Placement, error) {
 }
 
 // Close ends what the installation runs on this host. What it made stays.
-func (in *Installation) Close(ctx context.Context) error { return in.boot.Stop(context.WithoutCancel(ctx)) }
+func (in *Installation) Close(ctx context.Context) error {
+	return in.boot.Stop(context.WithoutCancel(ctx))
+}
 
 // Steps returns the installation's steps in their order.
 func (in *Installation) Steps() []step.Step {
 	return []step.Step{
-		&fill{in}, &importTemplate{in}, &startBootstrap{in}, &bootstrapProviders{in}, &describeCluster{in}, &firstNode{in},
-		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &console{in}, &removeBootstrap{in},
+		&fill{in}, &importTemplate{in}, &startBootstrap{in}, &bootstrapProviders{Installation: in}, &describeCluster{in}, &firstNode{in},
+		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &removeBootstrap{in},
 	}
 }
 

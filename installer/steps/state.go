@@ -3,15 +3,9 @@ package steps
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"time"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/step"
@@ -43,11 +37,12 @@ func (in *Installation) pivoted(ctx context.Context) (bool, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	done, err := own.Holds(ctx, in.Site.Spec.Cluster.Name)
+	// A move leaves it paused until everything is there.
+	c, err := own.Cluster(ctx, in.Site.Spec.Cluster.Name)
 	if err != nil {
-		return false, fmt.Errorf("looking at cluster %s: %w", in.Site.Spec.Cluster.Name, err)
+		return false, err
 	}
-	return done, nil
+	return c != nil && (c.Spec.Paused == nil || !*c.Spec.Paused), nil
 }
 
 // manager returns where the objects of the cluster are: on the bootstrap
@@ -63,19 +58,7 @@ func (in *Installation) manager(ctx context.Context) (*clusterapi.Management, er
 	return in.first, nil
 }
 
-// object reads the Cluster; nil when there is none.
-func (in *Installation) object(ctx context.Context) (*clusterv1.Cluster, error) {
-	m, err := in.manager(ctx)
-	if m == nil || err != nil {
-		return nil, err
-	}
-	c := &clusterv1.Cluster{}
-	err = m.Get(ctx, client.ObjectKey{Namespace: clusterapi.Namespace, Name: in.Site.Spec.Cluster.Name}, c)
-	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-		return nil, nil //nolint:nilnil // it was not made yet
-	}
-	return c, err
-}
-
 // managesItself is the status of steps that nobody needs after the pivot.
-func managesItself() step.Status { return step.Status{Done: true, Detail: "the cluster manages itself"} }
+func managesItself() step.Status {
+	return step.Status{Done: true, Detail: "the cluster manages itself"}
+}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -67,11 +68,13 @@ func (l *local) startCloudProvider(v *vcenter.VCenter) {
 	l.t.Helper()
 	port, err := strconv.Atoi(v.URL().Port())
 	require.NoError(l.t, err)
-	parsed, err := template.ParseFS(manifests.Enterprise(), "addons/cpi.yaml")
+	addon, err := fs.ReadFile(manifests.Enterprise(), "addons/cpi.yaml")
 	require.NoError(l.t, err)
-	var out bytes.Buffer
-	require.NoError(l.t, parsed.Execute(&out, fields{
-		"Image": "unused", "Server": v.URL().Hostname(), "Port": port, "Datacenter": "north", "Authority": string(v.Authority()), "Thumbprint": "",
+	parsed, err := template.ParseFS(manifests.Enterprise(), "cluster/cloud-config.yaml")
+	require.NoError(l.t, err)
+	out := bytes.NewBuffer(append(addon, "\n---\n"...))
+	require.NoError(l.t, parsed.Execute(out, fields{
+		"Server": v.URL().Hostname(), "Port": port, "Datacenter": "north", "Authority": string(v.Authority()), "Thumbprint": "",
 		"Region": "k8s-region", "Zone": "k8s-zone", "Exclude": "192.0.2.250/32",
 	}))
 	dir := filepath.Join(l.dir, "cloud")
