@@ -134,19 +134,21 @@ func (d Description) registryFiles() ([]bootstrapv1.File, *corev1.Secret, error)
 	}
 	secret := d.secret(d.name()+"-registry", map[string][]byte{key: login})
 	files = append(files,
-		bootstrapv1.File{Path: authFile, Owner: "root:root", Permissions: "0600",
+		bootstrapv1.File{Path: authFile, Owner: "root:root", Permissions: "0600", Encoding: bootstrapv1.Base64,
 			ContentFrom: bootstrapv1.FileSource{Secret: bootstrapv1.SecretFileSource{Name: secret.Name, Key: key}}},
 		bootstrapv1.File{Path: authScript, Owner: "root:root", Permissions: "0700", Content: d.addAuthentication()})
 	return files, secret, nil
 }
 
 // authentication is the login as containerd's config.toml has it, below a
-// heading that depends on the version of containerd.
+// heading that depends on the version of containerd. It is in base64: cloud-init
+// would take braces in a password for a template.
 func (d Description) authentication() ([]byte, error) {
-	return toml.Marshal(struct {
+	text, err := toml.Marshal(struct {
 		Username string `toml:"username"`
 		Password string `toml:"password"`
 	}{d.Registry.Username, d.Registry.Password.Reveal()})
+	return []byte(encode(text)), err
 }
 
 // addAuthentication returns the script that puts the login into config.toml

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -28,9 +30,25 @@ type Change struct {
 	Condition
 }
 
-// conditionsOf returns the conditions of an object.
+// conditionsOf returns the conditions of an object. Where one of them says that
+// something is wrong but not what, those of the older form that do are added:
+// CAPV tells there alone what vCenter said.
 func conditionsOf(o *unstructured.Unstructured) []Condition {
-	list, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	out := conditionsAt(o, "status", "conditions")
+	if !slices.ContainsFunc(out, func(c Condition) bool { return c.Status == "False" && c.Message == "" }) {
+		return out
+	}
+	for _, c := range conditionsAt(o, "status", "deprecated", "v1beta1", "conditions") {
+		told := slices.ContainsFunc(out, func(o Condition) bool { return o.Type == c.Type || strings.Contains(o.Message, c.Message) })
+		if c.Status == "False" && c.Message != "" && !told {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func conditionsAt(o *unstructured.Unstructured, path ...string) []Condition {
+	list, _, _ := unstructured.NestedSlice(o.Object, path...)
 	data, err := json.Marshal(list)
 	if err != nil {
 		return nil
