@@ -24,6 +24,8 @@ type Bootstrap interface {
 	// Stop ends the processes that this program has started. The objects stay
 	// for the next Start.
 	Stop(ctx context.Context) error
+	// Exists tells whether there is anything that Remove would take away.
+	Exists(ctx context.Context) (bool, error)
 	// Remove takes the control plane away with all its objects. It does nothing
 	// where there is none.
 	Remove(ctx context.Context) error

@@ -208,6 +208,15 @@ func (l *Local) stop() error {
 	return err
 }
 
+// Exists implements Bootstrap.
+func (l *Local) Exists(context.Context) (bool, error) {
+	_, err := os.Lstat(l.opts.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Remove implements Bootstrap. It refuses while another process runs a control
 // plane in the folder.
 func (l *Local) Remove(context.Context) error {

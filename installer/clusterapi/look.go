@@ -16,8 +16,12 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/internal/retry"
 )
+
+// Label returns clusterctl's name of a provider, by which the inventory has it.
+func Label(p release.Provider) string { return (&Provider{Provider: p}).label() }
 
 // Answers returns nil when the API server answers as one that can be worked with.
 func (m *Management) Answers(ctx context.Context) error {
