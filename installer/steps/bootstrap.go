@@ -3,12 +3,10 @@ package steps
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/sealift/sealift/installer/bootstrap"
 	"github.com/sealift/sealift/installer/clusterapi"
-	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/step"
 )
 

@@ -102,3 +102,18 @@ func (in *Installation) Steps() []step.Step {
 
 // Kubeconfig is the path of the cluster's administrator's kubeconfig.
 func (in *Installation) Kubeconfig() string { return filepath.Join(in.Dir, "kubeconfig") }
+
+// Address is where the cluster's API server answers.
+func (in *Installation) Address() string {
+	return "https://" + in.Site.Spec.Network.ControlPlaneEndpoint + ":6443"
+}
+
+// Begun tells whether an installation was begun from the folder of opts.
+func Begun(opts Options) bool {
+	for _, name := range []string{"bootstrap", "kubeconfig"} {
+		if _, err := os.Stat(filepath.Join(opts.Dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}
