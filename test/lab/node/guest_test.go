@@ -14,7 +14,7 @@ import (
 func TestImageBootsAsAMachineToo(t *testing.T) {
 	files := images.Files{}
 	require.NoError(t, addGuest(files))
-	for _, program := range []string{"boot", "hook", "network", "vmware-rpctool", "bin/systemd-detect-virt"} {
+	for _, program := range []string{"boot", "hook", "network", "online", "addresses", "vmware-rpctool", "bin/systemd-detect-virt"} {
 		require.EqualValues(t, 0o755, files[guestDir+"/"+program].Mode, program)
 	}
 	require.Zero(t, files[guestDir+"/kubelet.conf"].Mode)

@@ -211,6 +211,16 @@ func addManifests(files images.Files) error {
 	return nil
 }
 
+// CNI returns the manifest of the lab's network, for clusters that kind has not
+// made. Pods get addresses of the given network, such as 10.244.0.0/16.
+func CNI(pods string) (string, error) {
+	files := images.Files{}
+	if err := addManifests(files); err != nil {
+		return "", err
+	}
+	return strings.ReplaceAll(files["kind/manifests/default-cni.yaml"].Text, "{{ .PodSubnet }}", pods), nil
+}
+
 // preload returns a layer with images in containerd's store; none named means all.
 func (s Sources) preload(ctx context.Context, work string, only []string) (v1.Layer, error) {
 	store, err := os.MkdirTemp(work, "store-")

@@ -177,10 +177,19 @@ func (c *Containers) Clean(ctx context.Context) error {
 	return nil
 }
 
-// Addresses asks the guest where it has the ip command, else the engine. Only
-// the guest knows of addresses that it gave itself, as from its metadata.
+// guestTools is what a node image of the lab has for VMware's tools: it prints
+// as ip does, and nothing before the guest's network has settled.
+const guestTools = "/usr/local/lib/guest/addresses"
+
+// Addresses asks the guest where it has something to answer with, else the
+// engine. Only the guest knows of addresses that it gave itself, as from its
+// metadata.
 func (c *Containers) Addresses(ctx context.Context, id string) ([]Address, error) {
-	if out, err := c.Engine.Run(ctx, "exec", c.container(id), "ip", "-json", "address"); err == nil {
+	for _, ask := range [][]string{{guestTools}, {"ip", "-json", "address"}} {
+		out, err := c.Engine.Run(ctx, append([]string{"exec", c.container(id)}, ask...)...)
+		if err != nil {
+			continue
+		}
 		if list, err := guestAddresses([]byte(out)); err == nil {
 			return list, nil
 		}
