@@ -204,6 +204,13 @@ func (s *nameServer) add(host, address string) {
 	s.names[ip] = host
 }
 
+// set changes the server's records.
+func (s *nameServer) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
 func (s *nameServer) answer(question []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()

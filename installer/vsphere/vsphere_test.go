@@ -1,14 +1,21 @@
 package vsphere_test
 
 import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,14 +82,28 @@ func TestConnectLeavesNoSession(t *testing.T) {
 }
 
 func TestConnectTriesAPasswordOnce(t *testing.T) {
-	v, options := start(t)
+	v, _ := start(t)
 	before := len(v.Sessions())
-	v.Inject(vcenter.Fault{Method: "Login", Skip: 1, AtCall: true, Err: &types.RuntimeFault{}}) // a second one would show
-	_, err := vsphere.Connect(t.Context(), v.URL().Host, vsphere.User{Name: "sealift@vsphere.local", Password: "hunter2"}, options)
+	var logins atomic.Int32
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "https", Host: v.URL().Host})
+	trusted := x509.NewCertPool()
+	require.True(t, trusted.AppendCertsFromPEM(v.Authority()))
+	proxy.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted}}
+	a := registries.NewAuthority(t)
+	counting := registries.Start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil && bytes.Contains(body, []byte("<Login ")) || r.URL.Path == "/rest/com/vmware/cis/session" {
+			logins.Add(1)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		proxy.ServeHTTP(w, r)
+	}), registries.Options{TLS: a.Server(time.Now().Add(time.Hour), false)})
+	_, err := vsphere.Connect(t.Context(), registries.Host(counting), vsphere.User{Name: "sealift@vsphere.local", Password: "hunter2"}, vsphere.Options{CAFile: a.File})
 	require.ErrorIs(t, err, vsphere.ErrLogin)
 	require.NotContains(t, err.Error(), "hunter2")
 	require.NotEmpty(t, problem.Remedies(err))
 	require.Len(t, v.Sessions(), before)
+	require.Equal(t, int32(1), logins.Load())
 }
 
 func TestTrust(t *testing.T) {
@@ -185,7 +206,7 @@ func TestInventory(t *testing.T) {
 func TestConnected(t *testing.T) {
 	v, options := start(t)
 	c := connect(t, v, options, v.Admin())
-	inv, p := place(t, c)
+	_, p := place(t, c)
 	datastore, network := c.Connected(t.Context(), p)
 	require.NoError(t, datastore)
 	require.NoError(t, network)
@@ -204,7 +225,7 @@ func TestConnected(t *testing.T) {
 		[]types.DVPortgroupConfigSpec{{Name: "island", Type: "earlyBinding", NumPorts: 8}})
 	require.NoError(t, err)
 	require.NoError(t, task.Wait(t.Context()))
-	inv, err = c.Inventory(t.Context())
+	inv, err := c.Inventory(t.Context())
 	require.NoError(t, err)
 	p.Network, err = inv.Find(vsphere.Network, "island", "")
 	require.NoError(t, err)

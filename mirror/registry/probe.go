@@ -137,11 +137,11 @@ func (c *Client) HarborProject(ctx context.Context, host, project string) (*Proj
 	}
 	out := &Project{Creatable: info.CreationRestriction == "everyone"}
 	status, err = c.harbor(ctx, host, "/api/v2.0/projects/"+url.PathEscape(project), nil)
-	switch {
-	case status == http.StatusOK:
+	switch status {
+	case http.StatusOK:
 		out.Exists = true
 		return out, nil
-	case status == http.StatusNotFound || status == http.StatusForbidden:
+	case http.StatusNotFound, http.StatusForbidden:
 	default:
 		return nil, fmt.Errorf("asking Harbor at %s for project %s: %w", host, project, err)
 	}

@@ -9,8 +9,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // Network is an Ethernet of this host and another, a network namespace.
@@ -27,7 +25,9 @@ func Start(t testing.TB) *Network {
 		t.Skip("a network is made by root only")
 	}
 	for i := os.Getpid() % 200; ; i++ { // tests of other packages run at the same time
-		require.Less(t, i, 254)
+		if i > 253 {
+			t.Fatal("no network is free: look at ip netns list")
+		}
 		n := &Network{t: t, space: fmt.Sprintf("preflight-%d", i), prefix: fmt.Sprintf("10.231.%d.", i)}
 		if err := exec.Command("ip", "netns", "add", n.space).Run(); err != nil {
 			continue
@@ -47,7 +47,9 @@ func Start(t testing.TB) *Network {
 func (n *Network) ip(args ...string) {
 	n.t.Helper()
 	out, err := exec.Command("ip", args...).CombinedOutput()
-	require.NoError(n.t, err, "ip %s: %s", strings.Join(args, " "), out)
+	if err != nil {
+		n.t.Fatalf("ip %s: %v: %s", strings.Join(args, " "), err, out)
+	}
 }
 
 // Address returns the address of the network that ends with a number. This host
@@ -60,7 +62,9 @@ func (n *Network) Address(last int) netip.Addr {
 func (n *Network) Silence() {
 	n.t.Helper()
 	out, err := exec.Command("ip", "netns", "exec", n.space, "iptables", "-A", "INPUT", "-j", "DROP").CombinedOutput()
-	require.NoError(n.t, err, "iptables: %s", out)
+	if err != nil {
+		n.t.Fatalf("iptables: %v: %s", err, out)
+	}
 }
 
 // Far returns an address of a network that no route leads to.
