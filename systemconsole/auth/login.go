@@ -24,13 +24,13 @@ func (s *Service) Login(ctx context.Context, name, password string, c Client) (L
 	start := time.Now()
 	l, err := s.login(ctx, name, password, c)
 	if errors.Is(err, ErrLogin) {
-		s.delay(ctx, start)
+		s.Delay(ctx, start)
 	}
 	return l, err
 }
 
-// delay makes failures look alike: each takes FailureTime at least.
-func (s *Service) delay(ctx context.Context, start time.Time) {
+// Delay makes failures look alike: each takes FailureTime at least.
+func (s *Service) Delay(ctx context.Context, start time.Time) {
 	select {
 	case <-time.After(s.opts.FailureTime - time.Since(start)):
 	case <-ctx.Done():
@@ -108,7 +108,7 @@ func (s *Service) enter(ctx context.Context, name string, purpose Purpose, c Cli
 	}
 	l := Login{Account: name, Purpose: purpose}
 	var err error
-	l.Secret, l.Expires, err = s.OpenSession(ctx, name, Session{Account: name, Purpose: purpose}, c)
+	l.Secret, l.Expires, err = s.OpenSession(ctx, AccountOwner(name), Session{Account: name, Purpose: purpose}, c)
 	return l, err
 }
 
@@ -122,7 +122,7 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 	v := session.Value
 	id := Identity{Account: v.Account, Session: session.Name, FormToken: token, Tenant: v.Tenant}
 	if v.Purpose == TenantUser {
-		return id, v.Purpose, nil
+		return id, v.Purpose, nil // the tenant's own service looks further
 	}
 	item, err := s.accounts.Get(ctx, v.Account)
 	if errors.Is(err, store.ErrNotFound) || err == nil && item.Value.Disabled {
@@ -163,7 +163,7 @@ func (s *Service) ChangePassword(ctx context.Context, id Identity, current, pass
 	if err != nil {
 		return Login{}, err
 	}
-	if err := s.CloseSessions(ctx, id.Account, ""); err != nil {
+	if err := s.CloseSessions(ctx, AccountOwner(id.Account), ""); err != nil {
 		return Login{}, err
 	}
 	return s.enter(ctx, id.Account, Full, c)
