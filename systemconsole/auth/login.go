@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
-	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
@@ -85,9 +84,9 @@ func (s *Service) failed(ctx context.Context, name string) error {
 
 // proceed opens the session for what comes after the password.
 func (s *Service) proceed(ctx context.Context, name string, a Account, c Client) (Login, error) {
-	purpose := Full
-	if a.MustChange {
-		purpose = ChangePassword
+	purpose := afterFactor(a)
+	if a.Factor.On() {
+		purpose = SecondFactor
 	}
 	return s.enter(ctx, name, purpose, c)
 }
@@ -138,16 +137,9 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 // ChangePassword sets a new password for the account of an identity, ends all
 // its sessions and opens a new one.
 func (s *Service) ChangePassword(ctx context.Context, id Identity, current, password string, c Client) (Login, error) {
-	item, err := s.accounts.Get(ctx, id.Account)
+	item, err := s.confirmed(ctx, id, current)
 	if err != nil {
 		return Login{}, err
-	}
-	ok, err := s.Verify(ctx, item.Value.Credential, current)
-	if err != nil {
-		return Login{}, err
-	}
-	if !ok {
-		return Login{}, errors.Join(form.Fail("current", "this is not the current password"), s.failed(ctx, id.Account))
 	}
 	renewed, err := s.Renewed(ctx, item.Value.Credential, id.Account, password)
 	if err != nil {
