@@ -1,0 +1,4 @@
+package systemconsole
+
+// clusterRoutes are those of the enterprise cluster.
+func (s *Server) clusterRoutes() []route { return nil }
