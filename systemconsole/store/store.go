@@ -123,3 +123,10 @@ func CheckName(name string) error {
 	}
 	return nil
 }
+
+// Kind is a kind of objects with the type of their values, of which a cluster
+// wants to know the schema.
+type Kind struct {
+	Name  string
+	Value any
+}
