@@ -19,6 +19,7 @@ import (
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/web"
 )
@@ -33,6 +34,11 @@ type Options struct {
 	URL string
 	// FailureTime is how long a failed login takes at least; see auth.Options.
 	FailureTime time.Duration
+	// Cluster finds the enterprise cluster; nil, and enterprise.ErrNotFound,
+	// mean that there is none yet.
+	Cluster func(context.Context) (enterprise.Cluster, error)
+	// Installation makes one; nil where the console cannot.
+	Installation enterprise.Installation
 }
 
 // Server is the console.

@@ -37,8 +37,12 @@ func (r *Renderer) functions() template.FuncMap {
 		"fill":   func(name string, f Field) Field { f.Autocomplete = name; return f },
 		"rows":   func(n int, f Field) Field { f.Rows = n; return f },
 		"choose": func(options []Option, f Field) Field { f.Options = options; return f },
-		"holder": func(text string, f Field) Field { f.Placeholder = text; return f },
-		"range":  func(low, high int, f Field) Field { f.Min, f.Max = fmt.Sprint(low), fmt.Sprint(high); return f },
+		"choices": func(name, label string, choices []Choice, problems form.Problems) Choices {
+			return Choices{name, label, choices, problems.Of(name)}
+		},
+		"options": options,
+		"holder":  func(text string, f Field) Field { f.Placeholder = text; return f },
+		"between": func(low, high int, f Field) Field { f.Min, f.Max = fmt.Sprint(low), fmt.Sprint(high); return f },
 	}
 }
 
@@ -108,6 +112,22 @@ type Field struct {
 	Rows               int
 	Min, Max           string
 	Options            []Option
+}
+
+// Choices are a few things of which one is taken.
+type Choices struct {
+	Name, Label string
+	Choices     []Choice
+	Error       string
+}
+
+// options makes the choices of a field of values and texts in turn.
+func options(pairs ...string) []Option {
+	var out []Option
+	for i := 0; i+1 < len(pairs); i += 2 {
+		out = append(out, Option{pairs[i], pairs[i+1]})
+	}
+	return out
 }
 
 // Option is one choice of a field.

@@ -29,6 +29,7 @@ const (
 // Cluster is the objects of an enterprise cluster on an API server.
 type Cluster struct {
 	client.Client
+	Config *rest.Config
 }
 
 // Populate writes the objects of a cluster with three control planes and two
@@ -44,7 +45,7 @@ func Populate(ctx context.Context, config *rest.Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Cluster{c}
+	out := &Cluster{c, config}
 	for _, o := range objects() {
 		if err := c.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
 			return nil, fmt.Errorf("making %T %s: %w", o, o.GetName(), err)
