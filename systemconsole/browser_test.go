@@ -27,10 +27,17 @@ type console struct {
 
 func start(t *testing.T) *console {
 	t.Helper()
+	return startWith(t, systemconsole.Options{})
+}
+
+// startWith starts a server with more than a store.
+func startWith(t *testing.T, opts systemconsole.Options) *console {
+	t.Helper()
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "console.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	handler, err := systemconsole.New(t.Context(), systemconsole.Options{Store: s, FailureTime: time.Millisecond})
+	opts.Store, opts.FailureTime = s, time.Millisecond
+	handler, err := systemconsole.New(t.Context(), opts)
 	require.NoError(t, err)
 	server := httptest.NewTLSServer(handler)
 	t.Cleanup(server.Close)

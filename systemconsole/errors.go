@@ -13,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/web"
@@ -88,7 +89,7 @@ func statusOf(err error) int {
 		return http.StatusUnauthorized
 	case errors.Is(err, auth.ErrForbidden), errors.Is(err, errCrossOrigin), errors.Is(err, errStaleForm), errors.As(err, &other):
 		return http.StatusForbidden
-	case errors.Is(err, store.ErrNotFound), errors.Is(err, errUnknown):
+	case errors.Is(err, store.ErrNotFound), errors.Is(err, errUnknown), errors.Is(err, enterprise.ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
 		return http.StatusConflict

@@ -11,11 +11,23 @@ import (
 const (
 	noticeParameter = "notice"
 	noticePassword  = "password"
+
+	noticeScaled      = "scaled"
+	noticeResized     = "resized"
+	noticePoolAdded   = "pool-added"
+	noticePoolRemoved = "pool-removed"
+	noticeInstalling  = "installing"
 )
 
 func notices() map[string]string {
 	return map[string]string{
 		noticePassword: "Your password was changed.",
+
+		noticeScaled:      "The number of machines was changed. The cluster is on its way there.",
+		noticeResized:     "The size was changed. Machines are replaced one after the other.",
+		noticePoolAdded:   "The pool was added. Its machines are on their way.",
+		noticePoolRemoved: "The pool is being removed.",
+		noticeInstalling:  "The installation runs.",
 	}
 }
 

@@ -57,6 +57,7 @@ func (s *Server) entryRoutes() []route {
 		{pattern: "POST /logout", access: public(), handler: s.logout},
 		{pattern: "GET /password", access: step(auth.ChangePassword), handler: s.passwordForm},
 		{pattern: "POST /password", access: step(auth.ChangePassword), handler: s.password},
+		{pattern: "POST /theme", access: public(), handler: s.setTheme},
 		{pattern: "GET /assets/{file...}", access: public(), handler: s.asset},
 		{pattern: "/", access: public(), handler: s.unknown},
 	}

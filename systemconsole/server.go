@@ -19,6 +19,7 @@ import (
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/web"
 )
@@ -33,6 +34,11 @@ type Options struct {
 	URL string
 	// FailureTime is how long a failed login takes at least; see auth.Options.
 	FailureTime time.Duration
+	// Cluster finds the enterprise cluster; nil, and enterprise.ErrNotFound,
+	// mean that there is none yet.
+	Cluster func(context.Context) (enterprise.Cluster, error)
+	// Installation makes one; nil where the console cannot.
+	Installation enterprise.Installation
 }
 
 // Server is the console.
@@ -83,7 +89,7 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: buildinfo.Version()}
+		Notice: notice(r), Version: buildinfo.Version(), Theme: theme(r), Path: r.URL.Path}
 	for _, e := range navigation() {
 		if id.May(e.needs) {
 			f.Entries = append(f.Entries, e.entry)

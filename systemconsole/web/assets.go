@@ -18,23 +18,30 @@ type assets struct {
 	files map[string]string // address to file
 }
 
+// newAssets gives all files one checksum, so that one that names another (the
+// style its typeface) finds it beside itself.
 func newAssets() (*assets, error) {
 	a := &assets{urls: map[string]string{}, files: map[string]string{}}
+	sum := sha256.New()
+	var names []string
 	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		data, err := files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		sum := sha256.Sum256(data)
-		file := strings.TrimPrefix(name, "static/")
-		url := AssetPrefix + hex.EncodeToString(sum[:8]) + "/" + file
-		a.urls[file], a.files[url] = url, name
-		return nil
+		names = append(names, name)
+		fmt.Fprintf(sum, "%s %d\n%s", name, len(data), data)
+		return err
 	})
-	return a, err
+	if err != nil {
+		return nil, fmt.Errorf("reading the static files: %w", err)
+	}
+	for _, name := range names {
+		file := strings.TrimPrefix(name, "static/")
+		url := AssetPrefix + hex.EncodeToString(sum.Sum(nil)[:8]) + "/" + file
+		a.urls[file], a.files[url] = url, name
+	}
+	return a, nil
 }
 
 // url returns the address of a file below static; templates call it "asset".

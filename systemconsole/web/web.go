@@ -2,12 +2,20 @@
 // embedded.
 //
 // A page is a struct of one type with a template of its own: templates/NAME.html
-// defines "content", which templates/layout.html surrounds. What a script
-// replaces is a part of a page, a template that the same file defines. There is
-// nothing inline, neither scripts nor styles: the Content-Security-Policy
-// forbids both. Files below static have addresses that hold their checksum, so
-// that browsers keep them for good.
+// defines "content", which templates/layout.html surrounds; it may define "lead"
+// (a line below the title) and "actions" (buttons beside it). What pages share
+// are the partials in templates/partials.html. Every page works without
+// JavaScript: htmx keeps live parts live by asking for the same page again and
+// taking its part, and console.js adds dialogs, copy buttons and uploads that
+// can be resumed. There is nothing inline, neither scripts nor styles: the
+// Content-Security-Policy forbids both. Files below static have addresses that
+// hold their checksum, so that browsers keep them for good.
+//
+// htmx and the typeface are copied from npm by go generate and committed;
+// nothing is fetched when the console runs.
 package web
+
+//go:generate ./assets.sh
 
 import (
 	"bytes"
@@ -36,6 +44,7 @@ type Page interface {
 type Frame struct {
 	Title     string
 	Section   string        // entry of the navigation that is current, as Entry.Name
+	Crumbs    []Link        // the way to the page, without the page itself
 	Entries   []Entry       // of the navigation: what the account may see
 	Account   string        // who is logged in, or nothing
 	Role      string        // such as root
@@ -43,7 +52,11 @@ type Frame struct {
 	Banner    string        // of the site, set by its administrators
 	Notice    string        // the outcome of what was done last
 	Problems  form.Problems // of the form that was sent
+	Says      []Message     // what else the page has to say, on top
 	Version   string
+	Theme     string // light, dark, or nothing for the system's choice
+	Path      string // of the page, where a switch of the theme returns to
+	Reload    int    // seconds after which the page loads anew where there is no JavaScript; 0 means never
 }
 
 // Entry is one of the navigation.
@@ -64,7 +77,7 @@ func New() (*Renderer, error) {
 		return nil, err
 	}
 	r := &Renderer{pages: map[string]*template.Template{}, assets: a}
-	layout, err := template.New("layout.html").Funcs(r.functions()).ParseFS(files, "templates/layout.html")
+	layout, err := template.New("layout.html").Funcs(r.functions()).ParseFS(files, "templates/layout.html", "templates/partials.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing the layout: %w", err)
 	}
@@ -74,7 +87,7 @@ func New() (*Renderer, error) {
 	}
 	for _, name := range names {
 		base := strings.TrimSuffix(path.Base(name), ".html")
-		if base == "layout" {
+		if base == "layout" || base == "partials" {
 			continue
 		}
 		page, err := template.Must(layout.Clone()).ParseFS(files, name)
@@ -84,10 +97,6 @@ func New() (*Renderer, error) {
 		r.pages[base] = page
 	}
 	return r, nil
-}
-
-func (r *Renderer) functions() template.FuncMap {
-	return template.FuncMap{"asset": r.assets.url}
 }
 
 // Render writes a whole page.
