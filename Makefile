@@ -26,8 +26,8 @@ demo: build ## the whole journey of a bundle on this machine: about a minute
 	$(GO) run -buildvcs=false ./test/demo -sealift bin/sealift
 
 .PHONY: build
-build: needs-go ## bin/sealift
-	CGO_ENABLED=0 $(BUILD) -o bin/ ./cmd/sealift
+build: needs-go ## bin/sealift and bin/systemconsole
+	CGO_ENABLED=0 $(BUILD) -o bin/ ./cmd/sealift ./cmd/systemconsole
 
 .PHONY: build-pkcs11
 build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens and needs libc

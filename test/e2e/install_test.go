@@ -111,6 +111,7 @@ func TestInstall(t *testing.T) {
 func (s *darkSite) enterpriseBundle(t *testing.T) {
 	dir := filepath.Join(s.dir, "enterprise")
 	require.NoError(t, os.CopyFS(dir, os.DirFS("../../manifests/enterprise")))
+	require.NoError(t, os.CopyFS(filepath.Join(dir, "charts", "systemconsole"), os.DirFS("../../manifests/charts/systemconsole")))
 	ova, err := s.lab.OVA()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(ova, filepath.Join(dir, "node.ova")))
