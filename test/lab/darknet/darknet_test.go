@@ -113,7 +113,7 @@ func TestPacketsThatTryToLeaveAreCounted(t *testing.T) {
 	n := create(t, e, name(""), Options{Names: map[string]netip.Addr{"registry.north.example": {}}})
 	other, err := net.Listen("tcp", "0.0.0.0:0")
 	require.NoError(t, err)
-	defer other.Close() //nolint:errcheck // the test ends
+	defer other.Close()
 	g := newGuest(t, e, n)
 
 	g.dial(n.Address.String(), other) // the site
@@ -178,7 +178,7 @@ func (g *guest) dial(host string, server net.Listener) {
 func outsideAddress(t *testing.T) string {
 	conn, err := net.DialTimeout("udp", "192.0.2.1:9", time.Second)
 	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // nothing was sent
+	defer conn.Close()
 	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
 	require.NoError(t, err)
 	return host

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/cache"
 	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/images"
@@ -22,6 +23,15 @@ import (
 type Options struct {
 	Log       func(format string, args ...any) // told what is done; nil means nobody
 	OwnEngine bool                             // start an engine even where one runs
+	Source    string                           // "public" takes the published images; "" makes them from source
+}
+
+// public is the source of images that are published.
+const public = "public"
+
+// Environment returns the options that LAB_ENGINE=own and LAB_SOURCE=public ask for.
+func Environment(log func(format string, args ...any)) Options {
+	return Options{Log: log, OwnEngine: os.Getenv("LAB_ENGINE") == "own", Source: os.Getenv("LAB_SOURCE")}
 }
 
 // Lab is the lab of one checkout of the repository.
@@ -48,6 +58,9 @@ func Open(ctx context.Context, dir string, opts Options) (*Lab, error) {
 	root, err := moduleRoot(dir)
 	if err != nil {
 		return nil, err
+	}
+	if opts.Source != "" && opts.Source != public {
+		return nil, problem.New(problem.Usage, "unset LAB_SOURCE, or set it to public", "%q is no source of images", opts.Source)
 	}
 	l := &Lab{root: root, dir: filepath.Join(root, ".cache", "lab"), opts: opts}
 	l.cache = cache.New(l.dir)
@@ -87,9 +100,17 @@ func (l *Lab) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.steps.images = &cache.Step{Name: "images", Inputs: []string{recipe}, Needs: append(l.steps.modules[:2:2], l.steps.rootfs), Make: l.makeImages}
+	l.steps.images = &cache.Step{Name: "images", Inputs: append([]string{recipe}, l.source()...), Needs: append(l.steps.modules[:2:2], l.steps.rootfs), Make: l.makeImages}
 	l.steps.upstream = &cache.Step{Name: "upstream", Needs: []*cache.Step{l.steps.images}, Make: l.makeUpstream}
 	return l.planNode(ctx)
+}
+
+// source is what the key of the images knows of where they come from.
+func (l *Lab) source() []string {
+	if l.opts.Source == "" {
+		return nil
+	}
+	return []string{l.opts.Source}
 }
 
 func (l *Lab) planNode(ctx context.Context) error {
@@ -152,6 +173,9 @@ func (l *Lab) makeImages(ctx context.Context, dir string) error {
 	}
 	if err := images.Complete(ctx, compiled["kubeadm"], version, all); err != nil {
 		return err
+	}
+	if l.opts.Source == public {
+		return images.WritePublic(ctx, dir, all, images.PublicOptions{})
 	}
 	return images.WriteLayout(ctx, dir, all)
 }
