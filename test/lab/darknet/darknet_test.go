@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -191,6 +192,26 @@ func TestNamesOfNetworks(t *testing.T) {
 		require.Equal(t, problem.Usage, problem.KindOf(err))
 	}
 	require.LessOrEqual(t, len(bridge("a-name-that-is-much-longer-than-any")), 15)
+}
+
+func TestPortOfTheNameServerIsTaken(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("port 53 needs root")
+	}
+	address := netip.MustParseAddr("127.53.0.1")
+	taken, err := serveNames(address, address, Options{})
+	require.NoError(t, err)
+	defer taken.close()
+	_, err = serveNames(address, address, Options{})
+	require.ErrorContains(t, err, "starting the name server: listen udp 127.53.0.1:53: bind: address already in use")
+	require.Contains(t, problem.Remedies(err)[0], "end what listens on port 53")
+}
+
+func TestNoRangeIsLeft(t *testing.T) {
+	require.NoError(t, explain(nil))
+	require.Empty(t, problem.Remedies(explain(errors.New("no engine"))))
+	err := explain(errors.New("could not find an available, non-overlapping IPv4 address pool among the defaults"))
+	require.Contains(t, problem.Remedies(err)[0], "docker network rm")
 }
 
 func TestMissingNftablesIsSaid(t *testing.T) {
