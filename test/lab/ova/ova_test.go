@@ -28,12 +28,12 @@ func small(t *testing.T) string {
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	path := filepath.Join(t.TempDir(), "node.ova")
-	require.NoError(t, Write(t.Context(), path, &root, Options{Name: "node", Version: "v1.34.4", DiskGiB: 1}))
+	require.NoError(t, Write(t.Context(), path, []io.Reader{&root}, Options{Name: "node", Version: "v1.34.4", DiskGiB: 1}))
 	return path
 }
 
-// unpack returns the names in an OVA in their order, and writes its files into a folder.
-func unpack(t *testing.T, path string) (dir string, names []string) {
+// open returns the names in an OVA in their order, and writes its files into a folder.
+func open(t *testing.T, path string) (dir string, names []string) {
 	t.Helper()
 	f, err := os.Open(path)
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func unpack(t *testing.T, path string) (dir string, names []string) {
 
 func TestTheOVAIsWhatVSphereReads(t *testing.T) {
 	path := small(t)
-	dir, names := unpack(t, path)
+	dir, names := open(t, path)
 	require.Equal(t, []string{"node.ovf", "node.mf", "node-disk1.vmdk"}, names)
 
 	text, err := os.Open(filepath.Join(dir, "node.ovf"))
@@ -74,7 +74,7 @@ func TestTheOVAIsWhatVSphereReads(t *testing.T) {
 }
 
 func TestTheDiskHasTheFiles(t *testing.T) {
-	dir, _ := unpack(t, small(t))
+	dir, _ := open(t, small(t))
 	disk, raw := filepath.Join(dir, "node-disk1.vmdk"), filepath.Join(dir, "disk.raw")
 	out, err := exec.CommandContext(t.Context(), "qemu-img", "convert", "-f", "vmdk", "-O", "raw", disk, raw).CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -87,7 +87,7 @@ func TestTheDiskHasTheFiles(t *testing.T) {
 
 func TestManifestAndDigest(t *testing.T) {
 	path := small(t)
-	dir, _ := unpack(t, path)
+	dir, _ := open(t, path)
 	digest, err := DiskDigest(path)
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), "sha256sum", "--tag", "node.ovf", "node-disk1.vmdk")
@@ -113,7 +113,7 @@ func TestWhatIsNoOVA(t *testing.T) {
 }
 
 func TestWriteSaysWhatIsMissing(t *testing.T) {
-	err := Write(t.Context(), filepath.Join(t.TempDir(), "node.ova"), bytes.NewReader([]byte("no archive")), Options{Name: "node"})
+	err := Write(t.Context(), filepath.Join(t.TempDir(), "node.ova"), []io.Reader{bytes.NewReader([]byte("no archive"))}, Options{Name: "node"})
 	require.ErrorContains(t, err, "unpacking the root file system")
 	err = run(t.Context(), nil, "qemu-utils", "no-such-program")
 	require.Equal(t, []string{"apt-get install qemu-utils"}, problem.Remedies(err))

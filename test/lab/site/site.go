@@ -23,15 +23,17 @@ import (
 type Options struct {
 	Log       func(format string, args ...any) // told what is done; nil means nobody
 	OwnEngine bool                             // start an engine even where one runs
+	Bootable  bool                             // the OVA has a kernel and a boot loader
 	Source    string                           // "public" takes the published images; "" makes them from source
 }
 
 // public is the source of images that are published.
 const public = "public"
 
-// Environment returns the options that LAB_ENGINE=own and LAB_SOURCE=public ask for.
+// Environment returns the options that LAB_ENGINE=own, LAB_SOURCE=public and
+// LAB_DISK=bootable ask for.
 func Environment(log func(format string, args ...any)) Options {
-	return Options{Log: log, OwnEngine: os.Getenv("LAB_ENGINE") == "own", Source: os.Getenv("LAB_SOURCE")}
+	return Options{Log: log, OwnEngine: os.Getenv("LAB_ENGINE") == "own", Bootable: os.Getenv("LAB_DISK") == "bootable", Source: os.Getenv("LAB_SOURCE")}
 }
 
 // Lab is the lab of one checkout of the repository.
@@ -47,7 +49,7 @@ type Lab struct {
 type steps struct {
 	modules                                []*cache.Step
 	rootfs, engine, images, upstream, node *cache.Step
-	ova                                    *cache.Step
+	bootable, ova                          *cache.Step // bootable is nil where the OVA need not boot
 }
 
 // Open returns the lab of the checkout that the folder dir belongs to.
@@ -128,6 +130,10 @@ func (l *Lab) planNode(ctx context.Context) error {
 		return err
 	}
 	l.steps.ova = &cache.Step{Name: "ova", Inputs: []string{recipe}, Needs: []*cache.Step{l.steps.node}, Make: l.makeOVA}
+	if l.opts.Bootable {
+		l.steps.bootable = node.RootfsStep(node.RootfsOptions{Bootable: true})
+		l.steps.ova.Needs = append(l.steps.ova.Needs, l.steps.bootable)
+	}
 	return nil
 }
 
