@@ -38,7 +38,7 @@ func packages() []string {
 
 // bootPackages are what a machine has that boots by itself.
 func bootPackages() []string {
-	return strings.Fields(`linux-image-cloud-amd64 initramfs-tools udev systemd-boot-efi systemd-resolved
+	return strings.Fields(`linux-image-cloud-amd64 initramfs-tools systemd-sysv udev systemd-boot-efi systemd-resolved
 		open-vm-tools openssh-server sudo cloud-guest-utils login`)
 }
 

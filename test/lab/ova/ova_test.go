@@ -112,6 +112,38 @@ func TestWhatIsNoOVA(t *testing.T) {
 	require.ErrorContains(t, err, "names no disk")
 }
 
+func TestADiskThatBootsNeedsAKernel(t *testing.T) {
+	root := bytes.NewReader(make([]byte, 1024)) // an empty archive
+	err := Write(t.Context(), filepath.Join(t.TempDir(), "node.ova"), []io.Reader{root}, Options{Name: "node", DiskGiB: 1, Boots: true})
+	require.ErrorContains(t, err, "and a disk that boots needs one")
+	require.Contains(t, problem.Remedies(err)[0], "one kernel and systemd-boot")
+}
+
+func TestADiskThatBootsHasBothPartitions(t *testing.T) {
+	var root bytes.Buffer
+	w := tar.NewWriter(&root)
+	for _, name := range []string{"boot/vmlinuz-6", "boot/initrd.img-6", "usr/lib/systemd/boot/efi/systemd-bootx64.efi", "etc/left-out"} {
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: 4, Uid: os.Getuid(), Gid: os.Getgid()}))
+		_, err := w.Write([]byte("test"))
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	path := filepath.Join(t.TempDir(), "node.ova")
+	require.NoError(t, Write(t.Context(), path, []io.Reader{&root}, Options{Name: "node", DiskGiB: 1, Boots: true, Without: []string{"etc/left-out"}}))
+	dir, _ := open(t, path)
+	raw := filepath.Join(dir, "disk.raw")
+	out, err := exec.CommandContext(t.Context(), "qemu-img", "convert", "-f", "vmdk", "-O", "raw", filepath.Join(dir, "node-disk1.vmdk"), raw).CombinedOutput()
+	require.NoError(t, err, string(out))
+	out, err = exec.CommandContext(t.Context(), "mdir", "-b", "-/", "-i", raw+"@@1048576", "::").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for _, name := range []string{"::/EFI/BOOT/BOOTX64.EFI", "::/node/linux", "::/node/initrd", "::/loader/entries/node.conf"} {
+		require.Contains(t, string(out), name)
+	}
+	out, err = exec.CommandContext(t.Context(), "/usr/sbin/debugfs", "-R", "ls /etc", fmt.Sprintf("%s?offset=%d", raw, rootStart*sector)).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.NotContains(t, string(out), "left-out")
+}
+
 func TestWriteSaysWhatIsMissing(t *testing.T) {
 	err := Write(t.Context(), filepath.Join(t.TempDir(), "node.ova"), []io.Reader{bytes.NewReader([]byte("no archive"))}, Options{Name: "node"})
 	require.ErrorContains(t, err, "unpacking the root file system")

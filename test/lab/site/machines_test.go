@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"text/template"
 	"time"
@@ -274,6 +275,7 @@ func TestMachineBecomesANode(t *testing.T) {
 	s.done(object.NewVirtualMachine(admin.Client, vm.Reference()).Reset(t.Context()))
 	s.again(vm)
 	s.waitReady()
+	t.Logf("ready after a reset after %s", time.Since(start))
 	s.done(vm.PowerOff(t.Context()))
 	s.done(vm.PowerOn(t.Context()))
 	s.again(vm)
@@ -321,4 +323,10 @@ func TestMachineWithDHCP(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, "default via "+s.network.Address.String())
 	require.Contains(t, out, "src "+given)
+
+	require.NoError(t, vm.ShutdownGuest(t.Context()))
+	require.True(t, assertEventually(t, 40*time.Second, func() bool {
+		out, err := s.engine.Run(t.Context(), "inspect", "--format", "{{.State.Running}} {{.State.ExitCode}}", s.container(vm))
+		return err == nil && strings.HasPrefix(out, "false") && out != "false 137"
+	}), "it was asked to end, not killed")
 }
