@@ -53,7 +53,7 @@ type darkSite struct {
 // openSite readies the lab: an engine with node images, and an upstream that
 // answers under the names that images really have.
 func openSite(t *testing.T) *darkSite {
-	lab, err := site.Open(t.Context(), ".", site.Options{Log: t.Logf, OwnEngine: os.Getenv("LAB_ENGINE") == "own"})
+	lab, err := site.Open(t.Context(), ".", site.Environment(t.Logf))
 	require.NoError(t, err)
 	require.NoError(t, lab.Ready(t.Context()), "make lab-build")
 	s := &darkSite{lab: lab, dir: t.TempDir(), authority: registries.NewAuthority(t)}
