@@ -15,7 +15,6 @@ import (
 
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/test/lab/vcenter"
-	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
 )
 
 func TestVCenterIsNotThere(t *testing.T) {
@@ -69,6 +68,7 @@ func TestPlacesThatAreNotThere(t *testing.T) {
 }
 
 func TestPrivilegesThatAreMissing(t *testing.T) {
+	t.Parallel()
 	inventory := vcenter.Site()
 	for i, role := range inventory.Roles {
 		inventory.Roles[i].Privileges = slices.DeleteFunc(role.Privileges, func(p string) bool { return p == "Network.Assign" || p == "VirtualMachine.Provisioning.Clone" })
@@ -85,6 +85,7 @@ func TestPrivilegesThatAreMissing(t *testing.T) {
 }
 
 func TestTagsThatAreMissing(t *testing.T) {
+	t.Parallel()
 	inventory := vcenter.Site()
 	inventory.Tags = []vcenter.Tag{{Category: "k8s-region", Name: "Nord Süd", Path: "/north"}}
 	l := newLabWith(t, vcenter.Options{Inventory: &inventory}, nil)
@@ -163,7 +164,7 @@ func TestVCenterThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestMachineHasAnAddressOfTheRange(t *testing.T) {
-	l := newLabWith(t, vcenter.Options{Runtime: vcentertest.NewRecorder()}, nil)
+	l := newLab(t)
 	admin, err := l.vcenter.Client(t.Context(), l.vcenter.Admin())
 	require.NoError(t, err)
 	defer func() { _ = admin.Logout(t.Context()) }()
