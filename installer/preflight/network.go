@@ -76,13 +76,16 @@ func probe(ctx context.Context, list []netip.Addr, remedy string) finding {
 		for _, ip := range s.Addresses() {
 			taken = append(taken, fmt.Sprintf("%s %s", ip, s.Taken[ip]))
 		}
-		return failed(remedy, "%s", strings.Join(taken[:min(len(taken), 10)], "; ")+more(len(taken)-10))
+		return failed(remedy, "%s", strings.Join(taken[:min(len(taken), maxTold)], "; ")+more(len(taken)-maxTold))
 	}
 	if s.Doubt != "" {
 		return warning("run it as root on a host in that network to have it proven by ARP", "%s: nobody answers to TCP and ping, which a silent host may not do either; %s", what, s.Doubt)
 	}
 	return ok("%s: nobody answers to ARP, TCP and ping", what)
 }
+
+// maxTold is how many of many things are told one by one.
+const maxTold = 10
 
 func more(n int) string {
 	if n <= 0 {

@@ -1,6 +1,7 @@
 package preflight_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -204,4 +205,14 @@ func TestBundleWithoutANeededImage(t *testing.T) {
 	b.Contents.Roots[0].Needs = []archive.Need{{Kind: archive.RootImage, Reference: "registry.k8s.io/pause:3.10", Certainty: "certain", Where: "deployment.yaml"}}
 	l.options.Bundle = archivetest.Open(t, b.Write())
 	l.require("content-complete", preflight.Failed, "registry.k8s.io/pause:3.10")
+}
+
+func TestReleaseOfTheBundle(t *testing.T) {
+	l := newLab(t)
+	l.options.Bundle = archivetest.Open(t, archivetest.Sample(t).Write())
+	l.options.Release = preflight.Release{KubernetesVersion: "v1.34.4", Missing: []error{errors.New("image registry.k8s.io/etcd:3.6 is not in the bundle")}}
+	all := l.require("content-version", preflight.OK, "v1.34.4")
+	requireState(t, all["content-complete"], preflight.Failed, "image registry.k8s.io/etcd:3.6 is not in the bundle")
+	l.edit("template: node-1.34", "template: node-1.34\n    kubernetesVersion: v1.33.1")
+	l.require("content-version", preflight.Failed, "the bundle brings Kubernetes v1.34.4, the site asks for v1.33.1")
 }
