@@ -169,9 +169,9 @@ func TestMachineHasAnAddressOfTheRange(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = admin.Logout(t.Context()) }()
 	finder := find.NewFinder(admin.Client)
-	folder, err := finder.Folder(t.Context(), "/north/vm/others")
+	folder, err := finder.Folder(t.Context(), "/north/vm/sealift")
 	require.NoError(t, err)
-	pool, err := finder.ResourcePool(t.Context(), "/north/host/cluster-a/Resources/others")
+	pool, err := finder.ResourcePool(t.Context(), "/north/host/cluster-a/Resources/sealift")
 	require.NoError(t, err)
 	network, err := finder.Network(t.Context(), "/north/network/nodes")
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestMachineHasAnAddressOfTheRange(t *testing.T) {
 	require.NoError(t, err)
 	changes, err := object.VirtualDeviceList{card}.ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
 	require.NoError(t, err)
-	task, err := folder.CreateVM(t.Context(), types.VirtualMachineConfigSpec{Name: "stranger", GuestId: "otherGuest", NumCPUs: 1, MemoryMB: 64, DeviceChange: changes,
+	task, err := folder.CreateVM(t.Context(), types.VirtualMachineConfigSpec{Name: "enterprise-1", GuestId: "otherGuest", NumCPUs: 1, MemoryMB: 64, DeviceChange: changes,
 		Files: &types.VirtualMachineFileInfo{VmPathName: "[vmfs-ssd]"}}, pool, nil)
 	require.NoError(t, err)
 	info, err := task.WaitForResult(t.Context())
@@ -193,5 +193,8 @@ func TestMachineHasAnAddressOfTheRange(t *testing.T) {
 	_, err = vm.WaitForIP(t.Context(), true)
 	require.NoError(t, err)
 	l.edit("{dhcp: true}", "{range: 192.0.2.1-192.0.2.9, prefix: 24, gateway: 192.0.2.99}", l.network.Address(10).String(), "192.0.2.50")
-	l.require("addresses-known", preflight.Failed, "192.0.2.1 is machine stranger")
+	all := l.require("addresses-known", preflight.OK, "but 1 of this cluster's own")
+	require.NotContains(t, all["addresses-free"].Evidence, "192.0.2.1 ")
+	l.edit("template: node-1.34", "name: another")
+	l.require("addresses-known", preflight.Failed, "192.0.2.1 is machine enterprise-1")
 }
