@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/cluster-api/cmd/clusterctl/client/config"
 	"sigs.k8s.io/cluster-api/cmd/clusterctl/client/repository"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	crlog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // owner is the name under which fields are set.
@@ -45,6 +47,8 @@ func Connect(ctx context.Context, kubeconfig string) (*Management, error) {
 	}
 	// The API server limits itself; a client's own limit is for controllers.
 	restConfig.QPS = -1
+	// clusterctl logs through it, and it complains where nobody listens.
+	crlog.SetLogger(logr.Discard())
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err

@@ -34,6 +34,9 @@ type service struct {
 	provider        *Provider
 }
 
+// key names a service as webhooks do: NAMESPACE/NAME.
+func (s service) key() string { return s.namespace + "/" + s.name }
+
 // services returns the webhook services of a provider.
 func (p *Provider) services() []service {
 	var out []service
