@@ -147,8 +147,8 @@ func (k *Kind) await(ctx context.Context, made <-chan error) error {
 	for {
 		err := k.provider.Delete(k.opts.Name, "")
 		select {
-		case <-made:
-			return errors.Join(context.Cause(ctx), err)
+		case failed := <-made:
+			return errors.Join(context.Cause(ctx), failed, err)
 		case <-time.After(time.Second):
 		}
 	}

@@ -1,6 +1,7 @@
 package bootstrap_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,7 +23,9 @@ func needsEngine(t *testing.T) *engine.Engine {
 	}
 	e, err := engine.Find(t.Context())
 	require.NoError(t, err)
-	t.Setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", "sealift-bootstrap-test")
+	const network = "sealift-bootstrap-test"
+	t.Setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", network)
+	t.Cleanup(func() { _, _ = e.Run(context.WithoutCancel(t.Context()), "network", "rm", network) })
 	return e
 }
 
@@ -36,8 +39,6 @@ func TestKind(t *testing.T) {
 	bootstraptest.Run(t, func(t *testing.T) bootstrap.Bootstrap {
 		return bootstrap.NewKind(bootstrap.KindOptions{Name: "sealift-bootstrap-test", Dir: filepath.Join(dirs, filepath.Base(t.Name())), Image: names.Full})
 	})
-	_, err = e.Run(t.Context(), "network", "rm", "sealift-bootstrap-test")
-	require.NoError(t, err)
 }
 
 // The node image of a bundle is loaded into the engine, under a name of its

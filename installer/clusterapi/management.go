@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -79,14 +78,4 @@ func newScheme() (*runtime.Scheme, error) {
 		return nil, fmt.Errorf("collecting the kinds of Cluster API: %w", err)
 	}
 	return s, nil
-}
-
-// ensureNamespace makes a namespace unless it is there.
-func (m *Management) ensureNamespace(ctx context.Context, name string) error {
-	ns := &corev1.Namespace{}
-	ns.Name = name
-	if err := client.IgnoreAlreadyExists(m.Create(ctx, ns)); err != nil {
-		return fmt.Errorf("making namespace %s: %w", name, err)
-	}
-	return nil
 }
