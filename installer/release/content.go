@@ -77,8 +77,12 @@ func (c *Content) Components(ctx context.Context, p Provider) ([]byte, error) {
 	return c.read(ctx, archive.RootManifests, p.Manifests)
 }
 
-// AddonManifests returns the manifests of an addon that is no pack, in YAML.
+// AddonManifests returns the manifests of an addon that is no pack, in YAML, or
+// the template of them.
 func (c *Content) AddonManifests(ctx context.Context, a Addon) ([]byte, error) {
+	if a.Template != "" {
+		return c.read(ctx, archive.RootFile, a.Template)
+	}
 	return c.read(ctx, archive.RootManifests, a.Manifests)
 }
 
@@ -122,6 +126,11 @@ func (c *Content) Images() []string {
 	for _, r := range c.Spec.Images.roles() {
 		if r.reference != "" {
 			out = append(out, full(r.reference))
+		}
+	}
+	for _, a := range c.Spec.Addons {
+		for _, image := range a.Images {
+			out = append(out, full(image))
 		}
 	}
 	for _, part := range c.parts() {
@@ -177,9 +186,12 @@ func (c *Content) parts() []part {
 		out = append(out, part{archive.RootManifests, p.Manifests})
 	}
 	for _, a := range c.Spec.Addons {
-		if a.Pack != "" {
+		switch {
+		case a.Pack != "":
 			out = append(out, part{archive.RootPack, a.Pack})
-		} else {
+		case a.Template != "":
+			out = append(out, part{archive.RootFile, a.Template})
+		default:
 			out = append(out, part{archive.RootManifests, a.Manifests})
 		}
 	}
