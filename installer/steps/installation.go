@@ -58,13 +58,16 @@ type Installation struct {
 func New(ctx context.Context, opts Options) (*Installation, error) {
 	in := &Installation{Options: opts}
 	var err error
+	if in.Dir, err = filepath.Abs(opts.Dir); err != nil { // programs are started from there
+		return nil, fmt.Errorf("the folder of the installation: %w", err)
+	}
 	if in.mapping, err = mirror.ParseMapping(opts.Site.Spec.Registry.Prefix, nil); err != nil {
 		return nil, err
 	}
 	if in.placement, err = place(ctx, opts); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(in.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the installation: %w", err)
 	}
 	in.boot = in.newBootstrap()

@@ -89,7 +89,7 @@ func (s *darkSite) upstream(t *testing.T) string {
 	_, err := images.PushProgram(strings.Replace(suiteImage, "docker.io", ownServer.Listener.Addr().String(), 1), map[string]string{"linux/amd64": s.programs["sealift"]})
 	require.NoError(t, err)
 
-	hosts := []string{"registry.k8s.io", "docker.io", "registry-1.docker.io", "lab.sealift.test"}
+	hosts := []string{"registry.k8s.io", "docker.io", "registry-1.docker.io", "ghcr.io", "lab.sealift.test"}
 	certFile, keyFile := s.authority.Issue("upstream", time.Now().Add(time.Hour), hosts...)
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	require.NoError(t, err)
