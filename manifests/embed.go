@@ -25,6 +25,7 @@ var enterprise embed.FS
 
 // Enterprise returns what an enterprise cluster is made of:
 //
+//	bundle.yaml, release.yaml  the bundle that carries it, and what is installed of that
 //	providers/  components of Cluster API's providers, without webhooks' certificates
 //	addons/     what runs in the cluster beside Kubernetes
 //	cluster/    templates of Cluster API's objects and of files on nodes

@@ -2,6 +2,7 @@ package manifests_test
 
 import (
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,6 +58,7 @@ func TestProviders(t *testing.T) {
 		"bootstrap-kubeadm":      {"bootstrap-kubeadm", "registry.k8s.io/cluster-api/kubeadm-bootstrap-controller:v1.13.", "capi-kubeadm-bootstrap"},
 		"control-plane-kubeadm":  {"control-plane-kubeadm", "registry.k8s.io/cluster-api/kubeadm-control-plane-controller:v1.13.", "capi-kubeadm-control-plane"},
 		"infrastructure-vsphere": {"infrastructure-vsphere", "registry.k8s.io/cluster-api-vsphere/cluster-api-vsphere-controller:v1.16.1", "capv"},
+		"ipam-in-cluster":        {"ipam-in-cluster", "registry.k8s.io/capi-ipam-ic/cluster-api-ipam-in-cluster-controller:v1.1.0", "capi-ipam-in-cluster"},
 	} {
 		t.Run(file, func(t *testing.T) {
 			all, text := components(t, "providers/"+file+".yaml")
@@ -70,7 +72,7 @@ func TestProviders(t *testing.T) {
 				for _, h := range append(o.Webhooks, o.Spec.Conversion.Webhook) {
 					checkService(t, h, want.service)
 				}
-				if o.Kind == "CustomResourceDefinition" && file != "core" {
+				if o.Kind == "CustomResourceDefinition" && !slices.Contains([]string{"core", "ipam-in-cluster"}, file) {
 					require.Equal(t, "v1beta2", o.Metadata.Labels["cluster.x-k8s.io/v1beta2"], o.Metadata.Name)
 				}
 				if o.Kind == "Deployment" {
@@ -79,7 +81,7 @@ func TestProviders(t *testing.T) {
 				}
 			}
 			require.Equal(t, 1, kinds["Deployment"])
-			require.Equal(t, 1, kinds["Service"])
+			require.NotZero(t, kinds["Service"])
 			require.Equal(t, "Namespace", all[0].Kind, "what others stand in comes first")
 		})
 	}

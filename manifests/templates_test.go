@@ -72,7 +72,7 @@ type cpi struct {
 
 func TestCPI(t *testing.T) {
 	config := func(c cpi) (object map[string]any, settings map[string]any) {
-		for _, o := range render(t, "addons/cpi.yaml", c) {
+		for _, o := range render(t, "cluster/cloud-config.yaml", c) {
 			if o["kind"] == "ConfigMap" {
 				object = o
 			}

@@ -60,6 +60,20 @@ func (k *Kind) kubeconfig() *Kubeconfig {
 	return &Kubeconfig{Path: filepath.Join(k.opts.Dir, "kubeconfig")}
 }
 
+// Exists implements Bootstrap.
+func (k *Kind) Exists(context.Context) (bool, error) {
+	if _, err := os.Lstat(k.opts.Dir); err == nil {
+		return true, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	nodes, err := k.provider.ListInternalNodes(k.opts.Name)
+	if err != nil {
+		return false, noEngine(k.engine, err)
+	}
+	return len(nodes) > 0, nil
+}
+
 // Start implements Bootstrap. A cluster is finished when its kubeconfig is in
 // the folder: what an interrupted run left without one is made anew, and one
 // with objects is never thrown away.

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sealift/sealift/installer/bootstrap"
+	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/internal/durable"
 )
 
@@ -91,11 +92,21 @@ func (l *LocalManagers) process(ctx context.Context, kubeconfig string, p *Provi
 	}
 	health := fmt.Sprintf("127.0.0.1:%d", ports["health"])
 	args := append(keptArguments(container),
-		"--kubeconfig="+kubeconfig, "--leader-elect=false", "--health-addr="+health, "--diagnostics-address=0",
+		"--kubeconfig="+kubeconfig, "--leader-elect=false", healthFlag(p)+"="+health, "--diagnostics-address=0",
 		fmt.Sprintf("--webhook-port=%d", ports["webhook"]), "--webhook-cert-dir="+dir)
 	return bootstrap.Process{Name: p.label(), Path: path, Args: append(args, files...),
 		Env:   []string{"POD_NAMESPACE=" + d.GetNamespace(), "POD_NAME=" + d.GetName(), "POD_UID=bootstrap"},
 		Ready: bootstrap.Answers("http://" + health + "/readyz")}, nil
+}
+
+// healthFlag returns the flag of a manager for the address at which it says
+// that it is ready. The provider of addresses has kubebuilder's, all others
+// have Cluster API's.
+func healthFlag(p *Provider) string {
+	if p.Type == release.IPAM {
+		return "--health-probe-bind-address"
+	}
+	return "--health-addr"
 }
 
 // managerOf returns the container of a manager.
@@ -115,7 +126,7 @@ func managerOf(d *unstructured.Unstructured) (map[string]any, error) {
 // on where it runs.
 func keptArguments(container map[string]any) []string {
 	args, _, _ := unstructured.NestedStringSlice(container, "args")
-	replaced := []string{"kubeconfig", "leader-elect", "health-addr", "diagnostics-address", "insecure-diagnostics", "webhook-port", "webhook-cert-dir", "credentials-file"}
+	replaced := []string{"kubeconfig", "leader-elect", "health-addr", "health-probe-bind-address", "diagnostics-address", "insecure-diagnostics", "webhook-port", "webhook-cert-dir", "credentials-file"}
 	return slices.DeleteFunc(args, func(arg string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 		return slices.Contains(replaced, name)

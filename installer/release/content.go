@@ -77,12 +77,8 @@ func (c *Content) Components(ctx context.Context, p Provider) ([]byte, error) {
 	return c.read(ctx, archive.RootManifests, p.Manifests)
 }
 
-// AddonManifests returns the manifests of an addon that is no pack, in YAML, or
-// the template of them.
+// AddonManifests returns the manifests of an addon that is no pack, in YAML.
 func (c *Content) AddonManifests(ctx context.Context, a Addon) ([]byte, error) {
-	if a.Template != "" {
-		return c.read(ctx, archive.RootFile, a.Template)
-	}
 	return c.read(ctx, archive.RootManifests, a.Manifests)
 }
 
@@ -126,11 +122,6 @@ func (c *Content) Images() []string {
 	for _, r := range c.Spec.Images.roles() {
 		if r.reference != "" {
 			out = append(out, full(r.reference))
-		}
-	}
-	for _, a := range c.Spec.Addons {
-		for _, image := range a.Images {
-			out = append(out, full(image))
 		}
 	}
 	for _, part := range c.parts() {
@@ -186,12 +177,9 @@ func (c *Content) parts() []part {
 		out = append(out, part{archive.RootManifests, p.Manifests})
 	}
 	for _, a := range c.Spec.Addons {
-		switch {
-		case a.Pack != "":
+		if a.Pack != "" {
 			out = append(out, part{archive.RootPack, a.Pack})
-		case a.Template != "":
-			out = append(out, part{archive.RootFile, a.Template})
-		default:
+		} else {
 			out = append(out, part{archive.RootManifests, a.Manifests})
 		}
 	}

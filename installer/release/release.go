@@ -102,18 +102,12 @@ const (
 	CSI AddonType = "csi"
 )
 
-// Addon is what a cluster needs before its nodes are ready: exactly one of
-// manifests, a pack, and a template.
+// Addon is what a cluster needs before its nodes are ready: manifests or a pack.
 type Addon struct {
 	Name      string    `json:"name"`
 	Type      AddonType `json:"type"`
 	Manifests string    `json:"manifests,omitempty"`
 	Pack      string    `json:"pack,omitempty"`
-	// Template is a file of manifests (text/template) that the installer fills in.
-	Template string `json:"template,omitempty"`
-	// Images are those that a template names, for nobody can look into one; the
-	// first is its .Image.
-	Images []string `json:"images,omitempty"`
 }
 
 // Console is the system console.

@@ -46,7 +46,7 @@ func TestWhatShips(t *testing.T) {
 		names = append(names, m.Name)
 		text, err := fs.ReadFile(manifests.Enterprise(), m.Path)
 		require.NoError(t, err)
-		require.Contains(t, string(text), "kind: Deployment")
+		require.Contains(t, string(text), "image: ")
 	}
 	i := r.Spec.Images
 	for _, ref := range []string{i.Etcd, i.APIServer, i.ControllerManager, i.Scheduler, i.Proxy, i.CoreDNS, i.Pause, i.KubeVIP} {
@@ -60,31 +60,28 @@ func TestWhatShips(t *testing.T) {
 		require.Contains(t, string(text), ":"+p.Version+"\n", "the manager's image has the provider's version")
 	}
 	for _, a := range r.Spec.Addons {
-		require.Contains(t, names, a.Template)
-		for _, image := range a.Images {
-			require.Contains(t, images, image)
-		}
+		require.Contains(t, names, a.Manifests)
 	}
 }
 
 func TestEveryProblemIsToldAtOnce(t *testing.T) {
 	bad := strings.NewReplacer("kind: Release", "kind: Relaese", "kubernetesVersion: v1.34.4", "kubernetesVersion: 1.34", "version: 1.0.0", "version: newest",
 		"type: core", "type: kernel", "etcd: registry.k8s.io/etcd:3.6.5-0", "etcd: etcd", "pause: registry.k8s.io/pause:3.10.1", "pauze: 1",
-		"type: cpi", "type: cni", "template: cni.yaml", "pack: cilium", "file: node.ova", "file: ../node.ova").Replace(shipped(t))
+		"type: cpi", "type: cni", "manifests: cni", "pack: Cilium", "file: node.ova", "file: ../node.ova").Replace(shipped(t))
 	_, err := release.Parse([]byte(bad))
 	require.ErrorIs(t, err, release.ErrInvalid)
 	for _, text := range []string{
 		"kind: is", "spec.kubernetesVersion", "metadata.version", "spec.providers[0].type", "none of the type core", "spec.images.etcd",
-		"pauze", "spec.images.pause: is empty", "none of the type cpi", "spec.addons[0].images", "spec.template.file",
+		"pauze", "spec.images.pause: is empty", "none of the type cpi", "spec.addons[0].pack", "spec.template.file",
 	} {
 		require.ErrorContains(t, err, text)
 	}
 }
 
 func TestAddonsComeFromOnePlace(t *testing.T) {
-	for _, more := range []string{"manifests: other", "pack: other"} {
-		_, err := release.Parse([]byte(strings.Replace(shipped(t), "template: cpi.yaml", "template: cpi.yaml\n      "+more, 1)))
-		require.ErrorContains(t, err, "exactly one of manifests, pack and template")
+	for _, from := range []string{"manifests: cpi, pack: cpi", "manifests: ''"} {
+		_, err := release.Parse([]byte(strings.Replace(shipped(t), "manifests: cpi", from, 1)))
+		require.ErrorContains(t, err, "spec.addons[1]: needs either manifests or pack")
 	}
 }
 
@@ -94,7 +91,7 @@ func TestALargeReleaseIsRefused(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte("apiVersion: sealift.dev/v1\nkind: Release\nspec: {addons: [{name: a, template: b}]}\n"))
+	f.Add([]byte("apiVersion: sealift.dev/v1\nkind: Release\nspec: {addons: [{name: a, pack: b}]}\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := release.Parse(data)
 		if err == nil {
@@ -139,8 +136,8 @@ func bundle(t *testing.T, files, documents map[string]string, images ...string) 
 func TestOpen(t *testing.T) {
 	r, err := release.Parse([]byte(shipped(t)))
 	require.NoError(t, err)
-	b := bundle(t, map[string]string{"release.yaml": shipped(t), "node.ova": "machine", "cni.yaml": "template"},
-		map[string]string{"core": "kind: Deployment"}, r.Spec.Images.Etcd)
+	b := bundle(t, map[string]string{"release.yaml": shipped(t), "node.ova": "machine"},
+		map[string]string{"core": "kind: Deployment", "cni": "kind: DaemonSet"}, r.Spec.Images.Etcd)
 	c, err := release.Open(t.Context(), b)
 	require.NoError(t, err)
 	require.Equal(t, "v1.34.4", c.Spec.KubernetesVersion)
@@ -153,13 +150,12 @@ func TestOpen(t *testing.T) {
 	require.Equal(t, "kind: Deployment", string(text))
 	text, err = c.AddonManifests(t.Context(), c.AddonsInOrder()[0])
 	require.NoError(t, err)
-	require.Equal(t, "template", string(text))
+	require.Equal(t, "kind: DaemonSet", string(text))
 
 	require.Contains(t, c.Images(), "registry.k8s.io/manager-of-core:v1", "what manifests name is needed")
-	require.Contains(t, c.Images(), "ghcr.io/flannel-io/flannel:v0.28.4", "what templates name is needed")
 	require.Len(t, c.Descriptors(), 1)
 	missing := c.Missing()
-	for _, text := range []string{"manifests bootstrap-kubeadm", "file cpi.yaml", r.Spec.Images.KubeVIP, "registry.k8s.io/manager-of-core:v1"} {
+	for _, text := range []string{"manifests bootstrap-kubeadm", "manifests cpi", r.Spec.Images.KubeVIP, "registry.k8s.io/manager-of-core:v1"} {
 		found := false
 		for _, err := range missing {
 			require.ErrorIs(t, err, release.ErrMissing)

@@ -76,20 +76,18 @@ func (i Images) roles() []role {
 
 func (r role) validate(out *problems) {
 	at := "spec.images." + r.field
-	if r.reference != "" {
-		checkImage(out, at, r.reference)
-	} else if !r.optional {
-		out.add(at, "is empty; it is needed: a reference such as registry.k8s.io/pause:3.10")
+	if r.reference == "" {
+		if !r.optional {
+			out.add(at, "is empty; it is needed: a reference such as registry.k8s.io/pause:3.10")
+		}
+		return
 	}
-}
-
-func checkImage(out *problems, at, ref string) {
-	named, err := reference.ParseNamed(ref)
+	named, err := reference.ParseNamed(r.reference)
 	switch {
 	case err != nil:
-		out.add(at, "%q is not a full reference with its registry: %v", ref, err)
+		out.add(at, "%q is not a full reference with its registry: %v", r.reference, err)
 	case reference.IsNameOnly(named):
-		out.add(at, "%q has no tag", ref)
+		out.add(at, "%q has no tag", r.reference)
 	}
 }
 
@@ -129,31 +127,18 @@ func validateAddons(out *problems, addons []Addon) {
 		if !slices.Contains(known, a.Type) {
 			out.add(at+".type", "%q is none of %v", a.Type, known)
 		}
-		a.validate(out, at)
+		switch {
+		case (a.Manifests == "") == (a.Pack == ""):
+			out.add(at, "needs either manifests or pack")
+		case a.Pack != "":
+			out.name(at+".pack", a.Pack)
+		default:
+			out.name(at+".manifests", a.Manifests)
+		}
 	}
 	for _, t := range known[:2] {
 		if !types[t] {
 			out.add("spec.addons", "there is none of the type %s: the nodes would never be ready", t)
 		}
-	}
-}
-
-// validate checks where an addon comes from.
-func (a Addon) validate(out *problems, at string) {
-	given := 0
-	for field, value := range map[string]string{"manifests": a.Manifests, "pack": a.Pack, "template": a.Template} {
-		if value != "" {
-			given++
-			out.name(at+"."+field, value)
-		}
-	}
-	if given != 1 {
-		out.add(at, "needs exactly one of manifests, pack and template")
-	}
-	if a.Template == "" && len(a.Images) > 0 {
-		out.add(at+".images", "only a template needs them: those of manifests and packs are known")
-	}
-	for i, image := range a.Images {
-		checkImage(out, fmt.Sprintf("%s.images[%d]", at, i), image)
 	}
 }

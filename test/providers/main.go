@@ -36,6 +36,7 @@ func main() {
 // provider is where the components of one provider come from.
 type provider struct {
 	file   string // without its ending
+	pins   string // folder of the programs' module that pins the version
 	module string // Go module
 	config string // folder of the module with its kustomization
 	image  string // without a tag: that is the module's version
@@ -43,25 +44,27 @@ type provider struct {
 }
 
 func providers() []provider {
-	const core = "sigs.k8s.io/cluster-api"
+	const pins, core = "clusterapi", "sigs.k8s.io/cluster-api"
 	return []provider{
-		{file: "core", module: core, config: "config/default",
+		{file: "core", pins: pins, module: core, config: "config/default",
 			image: "registry.k8s.io/cluster-api/cluster-api-controller"},
-		{file: "bootstrap-kubeadm", module: core, config: "bootstrap/kubeadm/config/default",
+		{file: "bootstrap-kubeadm", pins: pins, module: core, config: "bootstrap/kubeadm/config/default",
 			image: "registry.k8s.io/cluster-api/kubeadm-bootstrap-controller"},
-		{file: "control-plane-kubeadm", module: core, config: "controlplane/kubeadm/config/default",
+		{file: "control-plane-kubeadm", pins: pins, module: core, config: "controlplane/kubeadm/config/default",
 			image: "registry.k8s.io/cluster-api/kubeadm-control-plane-controller"},
 		// Each VSphereCluster names the Secret with its own credentials, so
 		// that the manager needs none.
-		{file: "infrastructure-vsphere", module: "sigs.k8s.io/cluster-api-provider-vsphere", config: "config/default",
+		{file: "infrastructure-vsphere", pins: pins, module: "sigs.k8s.io/cluster-api-provider-vsphere", config: "config/default",
 			image:  "registry.k8s.io/cluster-api-vsphere/cluster-api-vsphere-controller",
 			values: map[string]string{"VSPHERE_USERNAME": "", "VSPHERE_PASSWORD": ""}},
+		{file: "ipam-in-cluster", pins: "ipam", module: "sigs.k8s.io/cluster-api-ipam-provider-in-cluster", config: "config/default",
+			image: "registry.k8s.io/capi-ipam-ic/cluster-api-ipam-in-cluster-controller"},
 	}
 }
 
 func run(programs, out string) error {
 	for _, p := range providers() {
-		source, err := find(filepath.Join(programs, "clusterapi"), p.module)
+		source, err := find(filepath.Join(programs, p.pins), p.module)
 		if err != nil {
 			return err
 		}

@@ -56,12 +56,17 @@ func TestManagersMakeAMachine(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(data), "#cloud-config")
 	require.Contains(t, string(data), "kubeadm init --config /run/kubeadm/kubeadm.yaml")
+	require.Equal(t, "base64", spec.GuestInfo["guestinfo.metadata.encoding"])
+	metadata, err := base64.StdEncoding.DecodeString(spec.GuestInfo["guestinfo.metadata"])
+	require.NoError(t, err)
+	require.Contains(t, string(metadata), "192.0.2.120/24", "the first address of the pool")
+	require.Contains(t, string(metadata), "192.0.2.1", "its gateway")
 	// Provisioned means that CAPV has seen the address that the guest reported.
 	require.Contains(t, l.kubectl("get", "machine", machine.Metadata.Name, "-o", "jsonpath={.status.addresses}"), "192.0.2.1")
 	l.checkCloudProvider(v, spec)
 }
 
-// startProviders applies the four providers' components and starts their
+// startProviders applies the five providers' components and starts their
 // managers, each before its webhooks are asked.
 func (l *local) startProviders() {
 	l.t.Helper()
@@ -70,14 +75,18 @@ func (l *local) startProviders() {
 		{"bootstrap-kubeadm", "kubeadm-bootstrap-controller", "capi-kubeadm-bootstrap-system"},
 		{"control-plane-kubeadm", "kubeadm-control-plane-controller", "capi-kubeadm-control-plane-system"},
 		{"infrastructure-vsphere", "cluster-api-vsphere-controller", "capv-system"},
+		{"ipam-in-cluster", "cluster-api-ipam-in-cluster-controller", "capi-ipam-in-cluster-system"},
 	} {
 		port := l.port()
 		l.applyComponents(p.components, port)
-		var args []string
-		if p.components == "infrastructure-vsphere" {
+		health, args := "--health-addr", []string{}
+		switch p.components {
+		case "infrastructure-vsphere":
 			args = []string{"--credentials-file=" + l.write("credentials.yaml", []byte("username: ''\npassword: ''\n"))}
+		case "ipam-in-cluster":
+			health = "--health-probe-bind-address"
 		}
-		l.startManager(p.program, p.namespace, port, args...)
+		l.startManager(p.program, p.namespace, port, health, args...)
 	}
 }
 

@@ -125,7 +125,7 @@ func (l *local) said(program string) string {
 
 // startManager starts a provider's manager with the flags that are the same
 // for all of them.
-func (l *local) startManager(program, namespace, webhookPort string, args ...string) {
+func (l *local) startManager(program, namespace, webhookPort, healthFlag string, args ...string) {
 	l.t.Helper()
 	certs := filepath.Join(l.dir, program)
 	require.NoError(l.t, os.Mkdir(certs, 0o700))
@@ -135,7 +135,7 @@ func (l *local) startManager(program, namespace, webhookPort string, args ...str
 	health := "127.0.0.1:" + l.port()
 	l.start(program, []string{"POD_NAMESPACE=" + namespace, "POD_NAME=" + program, "POD_UID=0"},
 		append([]string{"--kubeconfig=" + l.kubeconfig, "--leader-elect=false", "--webhook-port=" + webhookPort, "--webhook-cert-dir=" + certs,
-			"--health-addr=" + health, "--diagnostics-address=127.0.0.1:" + l.port()}, args...)...)
+			healthFlag + "=" + health, "--diagnostics-address=127.0.0.1:" + l.port()}, args...)...)
 	l.eventually(time.Minute, func() error {
 		answer, err := http.Get("http://" + health + "/readyz")
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 type Versions struct {
 	ClusterAPI string // core, and kubeadm's bootstrap and control plane providers
 	VSphere    string // the infrastructure provider
+	IPAM       string // the provider of addresses
 	KubeVIP    string
 	CPI        string // cloud-provider-vsphere
 }
@@ -39,6 +40,7 @@ func ClusterAPI(s Sources, v Versions) ([]Image, error) {
 		manager("registry.k8s.io/cluster-api/kubeadm-bootstrap-controller:"+v.ClusterAPI, "kubeadm-bootstrap-controller"),
 		manager("registry.k8s.io/cluster-api/kubeadm-control-plane-controller:"+v.ClusterAPI, "kubeadm-control-plane-controller"),
 		manager("registry.k8s.io/cluster-api-vsphere/cluster-api-vsphere-controller:"+v.VSphere, "cluster-api-vsphere-controller"),
+		manager("registry.k8s.io/capi-ipam-ic/cluster-api-ipam-in-cluster-controller:"+v.IPAM, "cluster-api-ipam-in-cluster-controller"),
 		// It announces its address by itself, through netlink and raw sockets:
 		// only load balancing and egress run iptables, from another image.
 		s.distroless("ghcr.io/kube-vip/kube-vip:"+v.KubeVIP, "kube-vip", "kube-vip", "", trusted),

@@ -23,17 +23,17 @@ func TestImagesOfClusterAPI(t *testing.T) {
 	require.NoError(t, out.Close())
 
 	s := images.Sources{Rootfs: archive, Programs: map[string]string{"cluster-api-controller": "/bin/manager"}}
-	all, err := images.ClusterAPI(s, images.Versions{ClusterAPI: "v1.13.6", VSphere: "v1.16.1", KubeVIP: "v0.9.1", CPI: "v1.36.0"})
+	all, err := images.ClusterAPI(s, images.Versions{ClusterAPI: "v1.13.6", VSphere: "v1.16.1", IPAM: "v1.1.0", KubeVIP: "v0.9.1", CPI: "v1.36.0"})
 	require.NoError(t, err)
-	require.Len(t, all, 6)
+	require.Len(t, all, 7)
 	core := all[0]
 	require.Equal(t, "registry.k8s.io/cluster-api/cluster-api-controller:v1.13.6", core.Name)
 	require.Equal(t, []string{"/manager"}, core.Config.Entrypoint)
 	require.Equal(t, "65532", core.Config.User)
 	require.Equal(t, images.Program("/bin/manager"), core.Files["manager"])
 	require.Equal(t, "PEM\n", core.Files["etc/ssl/certs/ca-certificates.crt"].Text)
-	require.Equal(t, "ghcr.io/kube-vip/kube-vip:v0.9.1", all[4].Name)
-	require.Empty(t, all[4].Config.User, "announcing an address takes root")
+	require.Equal(t, "ghcr.io/kube-vip/kube-vip:v0.9.1", all[5].Name)
+	require.Empty(t, all[5].Config.User, "announcing an address takes root")
 }
 
 func TestImagesOfClusterAPINeedAuthorities(t *testing.T) {

@@ -53,6 +53,7 @@ func Modules() []Module {
 		kubernetes(),
 		{Name: "coredns", Programs: []Program{{"coredns", "."}}, Flags: "-X github.com/coredns/coredns/coremain.GitCommit=lab"},
 		clusterAPI(),
+		ipam(),
 		{Name: "cpi", Programs: []Program{
 			{"vsphere-cloud-controller-manager", "k8s.io/cloud-provider-vsphere/cmd/vsphere-cloud-controller-manager"},
 		}, Stamps: []Stamp{
@@ -102,6 +103,14 @@ func clusterAPI() Module {
 		{Module: "sigs.k8s.io/cluster-api-provider-vsphere", Package: "sigs.k8s.io/cluster-api-provider-vsphere/pkg/version"},
 		{Module: "github.com/kube-vip/kube-vip", Variable: "main.Version"},
 	}}
+}
+
+// ipam is Cluster API's provider of addresses, which is made for an older
+// controller-runtime than clusterAPI's.
+func ipam() Module {
+	const module = "sigs.k8s.io/cluster-api-ipam-provider-in-cluster"
+	return Module{Name: "ipam", Programs: []Program{{"cluster-api-ipam-in-cluster-controller", module}},
+		Stamps: []Stamp{{Module: module, Package: module + "/version"}}}
 }
 
 // Options is how modules are compiled. The zero value reports nothing.

@@ -107,7 +107,7 @@ func (l *Lab) plan(ctx context.Context) error {
 	l.steps.images = &cache.Step{Name: "images", Inputs: append([]string{recipe}, l.source()...),
 		Needs: append(l.compiled("kubernetes", "coredns"), l.steps.rootfs), Make: l.makeImages}
 	l.steps.clusterAPI = &cache.Step{Name: "images-clusterapi", Inputs: append([]string{recipe}, l.source()...),
-		Needs: append(l.compiled("clusterapi", "cpi"), l.steps.rootfs), Make: l.makeClusterAPI}
+		Needs: append(l.compiled("clusterapi", "ipam", "cpi"), l.steps.rootfs), Make: l.makeClusterAPI}
 	l.steps.upstream = &cache.Step{Name: "upstream", Needs: []*cache.Step{l.steps.images, l.steps.clusterAPI}, Make: l.makeUpstream}
 	return l.planNode(ctx)
 }
@@ -179,6 +179,7 @@ func (l *Lab) Versions() (images.Versions, error) {
 	}{
 		{&v.ClusterAPI, "clusterapi", "sigs.k8s.io/cluster-api"},
 		{&v.VSphere, "clusterapi", "sigs.k8s.io/cluster-api-provider-vsphere"},
+		{&v.IPAM, "ipam", "sigs.k8s.io/cluster-api-ipam-provider-in-cluster"},
 		{&v.KubeVIP, "clusterapi", "github.com/kube-vip/kube-vip"},
 		{&v.CPI, "cpi", "k8s.io/cloud-provider-vsphere"},
 	} {

@@ -31,7 +31,7 @@ func open(t *testing.T) *Lab {
 func TestReadyNamesWhatIsNotDone(t *testing.T) {
 	err := open(t).Ready(t.Context())
 	require.ErrorIs(t, err, ErrNotBuilt)
-	require.ErrorContains(t, err, "not done: programs-kubernetes programs-coredns programs-clusterapi programs-cpi programs-preload engine rootfs images images-clusterapi upstream node ova")
+	require.ErrorContains(t, err, "not done: programs-kubernetes programs-coredns programs-clusterapi programs-ipam programs-cpi programs-preload engine rootfs images images-clusterapi upstream node ova")
 	require.Equal(t, []string{"make lab-build"}, problem.Remedies(err))
 }
 
@@ -131,7 +131,7 @@ func TestImagesOfTheComponentsThatShip(t *testing.T) {
 	}
 	files, err := fs.Glob(manifests.Enterprise(), "providers/*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 4)
+	require.Len(t, files, 5)
 	for _, file := range files {
 		data, err := fs.ReadFile(manifests.Enterprise(), file)
 		require.NoError(t, err)
