@@ -12,13 +12,13 @@ var tenant string
 // systemconsole/tenant/kube fills it in.
 func Tenant() string { return tenant }
 
-//go:embed charts/systemconsole/crds/*.yaml
+//go:embed enterprise/charts/systemconsole/crds/*.yaml
 var consoleResources embed.FS
 
 // ConsoleResources returns the definitions of the resources that the console
 // keeps its objects in, one a file.
 func ConsoleResources() ([][]byte, error) {
-	names, err := fs.Glob(consoleResources, "charts/systemconsole/crds/*.yaml")
+	names, err := fs.Glob(consoleResources, "enterprise/charts/systemconsole/crds/*.yaml")
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/tenant"
 )
 
-//go:generate go run ./generate ../manifests/charts/systemconsole/crds
+//go:generate go run ./generate ../manifests/enterprise/charts/systemconsole/crds
 
 // Kinds are the kinds of everything that the console keeps.
 func Kinds() []store.Kind { return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds()) }
