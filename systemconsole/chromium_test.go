@@ -96,9 +96,11 @@ func (b *chromium) fill(fields ...string) {
 }
 
 // press clicks what a CSS selector finds, and waits for what another one does.
+// The click is the element's own: live parts may move it under the pointer.
 func (b *chromium) press(selector, wait string) {
 	b.t.Helper()
-	b.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+	b.wait(selector)
+	b.run(chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).click()", selector), nil))
 	b.wait(wait)
 }
 
