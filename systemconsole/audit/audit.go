@@ -244,3 +244,6 @@ func (r Record) text() string {
 	}
 	return string(data)
 }
+
+// Kinds are the kinds of this package's objects.
+func Kinds() []store.Kind { return []store.Kind{{Name: Kind, Value: stored{}}} }

@@ -26,6 +26,7 @@ type Account struct {
 	MustChange bool       `json:"mustChange,omitempty"` // the password, before anything else
 	Disabled   bool       `json:"disabled,omitempty"`
 	Lock       Lock       `json:"lock"`
+	Factor     Factor     `json:"factor"`
 	Created    time.Time  `json:"created"`
 	LastLogin  time.Time  `json:"lastLogin,omitzero"`
 }
@@ -37,7 +38,8 @@ func (a Account) Audit() any {
 		FullName, Email      string
 		HasPassword          bool
 		MustChange, Disabled bool
-	}{a.Role, a.FullName, a.Email, a.Credential.Hash != "", a.MustChange, a.Disabled}
+		SecondFactor         bool
+	}{a.Role, a.FullName, a.Email, a.Credential.Hash != "", a.MustChange, a.Disabled, a.Factor.On()}
 }
 
 // FirstAccount is the login name and the password of the account that is there

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
+	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
@@ -28,6 +29,7 @@ var (
 type Options struct {
 	Now         func() time.Time                    // nil means time.Now
 	SessionLife func(context.Context) time.Duration // nil means DefaultSession
+	Keeper      seal.Keeper                         // of the master key, which wraps the secrets of second factors
 	// FailureTime is how long a failed login takes at least; 0 means 400 ms.
 	FailureTime time.Duration
 }
@@ -38,6 +40,8 @@ type Service struct {
 	log      *audit.Log
 	accounts store.Collection[Account]
 	sessions store.Collection[Session]
+	links    store.Collection[Link]
+	tokens   store.Collection[Token]
 	hasher   *hasher
 }
 
@@ -49,6 +53,8 @@ func New(s store.Store, log *audit.Log, opts Options) *Service {
 	return &Service{opts: opts, log: log,
 		accounts: store.Collection[Account]{Store: s, Kind: AccountKind},
 		sessions: store.Collection[Session]{Store: s, Kind: SessionKind},
+		links:    store.Collection[Link]{Store: s, Kind: LinkKind},
+		tokens:   store.Collection[Token]{Store: s, Kind: TokenKind},
 		hasher:   newHasher(2, 64)}
 }
 
@@ -58,3 +64,13 @@ func (s *Service) now() time.Time {
 	}
 	return time.Now().UTC()
 }
+
+// Kinds are the kinds of this package's objects.
+func Kinds() []store.Kind {
+	return []store.Kind{{Name: AccountKind, Value: Account{}}, {Name: SessionKind, Value: Session{}},
+		{Name: TokenKind, Value: Token{}}, {Name: LinkKind, Value: Link{}}}
+}
+
+// AccountOwner is the owner of what belongs to an account: sessions, links and
+// tokens.
+func AccountOwner(name string) string { return "account." + name }

@@ -117,3 +117,6 @@ func parseHash(hash string) (parsed, error) {
 	}
 	return p, nil
 }
+
+// equal compares without telling by its time where two texts differ.
+func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

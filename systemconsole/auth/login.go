@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
-	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
@@ -24,13 +23,13 @@ func (s *Service) Login(ctx context.Context, name, password string, c Client) (L
 	start := time.Now()
 	l, err := s.login(ctx, name, password, c)
 	if errors.Is(err, ErrLogin) {
-		s.delay(ctx, start)
+		s.Delay(ctx, start)
 	}
 	return l, err
 }
 
-// delay makes failures look alike: each takes FailureTime at least.
-func (s *Service) delay(ctx context.Context, start time.Time) {
+// Delay makes failures look alike: each takes FailureTime at least.
+func (s *Service) Delay(ctx context.Context, start time.Time) {
 	select {
 	case <-time.After(s.opts.FailureTime - time.Since(start)):
 	case <-ctx.Done():
@@ -85,9 +84,9 @@ func (s *Service) failed(ctx context.Context, name string) error {
 
 // proceed opens the session for what comes after the password.
 func (s *Service) proceed(ctx context.Context, name string, a Account, c Client) (Login, error) {
-	purpose := Full
-	if a.MustChange {
-		purpose = ChangePassword
+	purpose := afterFactor(a)
+	if a.Factor.On() {
+		purpose = SecondFactor
 	}
 	return s.enter(ctx, name, purpose, c)
 }
@@ -108,7 +107,7 @@ func (s *Service) enter(ctx context.Context, name string, purpose Purpose, c Cli
 	}
 	l := Login{Account: name, Purpose: purpose}
 	var err error
-	l.Secret, l.Expires, err = s.OpenSession(ctx, name, Session{Account: name, Purpose: purpose}, c)
+	l.Secret, l.Expires, err = s.OpenSession(ctx, AccountOwner(name), Session{Account: name, Purpose: purpose}, c)
 	return l, err
 }
 
@@ -122,7 +121,7 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 	v := session.Value
 	id := Identity{Account: v.Account, Session: session.Name, FormToken: token, Tenant: v.Tenant}
 	if v.Purpose == TenantUser {
-		return id, v.Purpose, nil
+		return id, v.Purpose, nil // the tenant's own service looks further
 	}
 	item, err := s.accounts.Get(ctx, v.Account)
 	if errors.Is(err, store.ErrNotFound) || err == nil && item.Value.Disabled {
@@ -138,16 +137,9 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 // ChangePassword sets a new password for the account of an identity, ends all
 // its sessions and opens a new one.
 func (s *Service) ChangePassword(ctx context.Context, id Identity, current, password string, c Client) (Login, error) {
-	item, err := s.accounts.Get(ctx, id.Account)
+	item, err := s.confirmed(ctx, id, current)
 	if err != nil {
 		return Login{}, err
-	}
-	ok, err := s.Verify(ctx, item.Value.Credential, current)
-	if err != nil {
-		return Login{}, err
-	}
-	if !ok {
-		return Login{}, errors.Join(form.Fail("current", "this is not the current password"), s.failed(ctx, id.Account))
 	}
 	renewed, err := s.Renewed(ctx, item.Value.Credential, id.Account, password)
 	if err != nil {
@@ -163,7 +155,7 @@ func (s *Service) ChangePassword(ctx context.Context, id Identity, current, pass
 	if err != nil {
 		return Login{}, err
 	}
-	if err := s.CloseSessions(ctx, id.Account, ""); err != nil {
+	if err := s.CloseSessions(ctx, AccountOwner(id.Account), ""); err != nil {
 		return Login{}, err
 	}
 	return s.enter(ctx, id.Account, Full, c)

@@ -1,5 +1,5 @@
-// Package controlplane runs etcd and kube-apiserver of the lab as processes of
-// this machine: a real API without nodes, for one test.
+// Package controlplane runs etcd, kube-apiserver and the controllers that need
+// no nodes as processes of this machine, for one test. They are the lab's.
 package controlplane
 
 import (
@@ -20,6 +20,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/sealift/sealift/test/lab/site"
 )
@@ -27,7 +29,7 @@ import (
 // startTime is how long the API may take to be ready.
 const startTime = 90 * time.Second
 
-// Start runs both until the test ends and returns how the API is reached, as a
+// Start runs them until the test ends and returns how the API is reached, as a
 // member of system:masters. The test is skipped where the lab is not built.
 func Start(t *testing.T) *rest.Config {
 	t.Helper()
@@ -52,7 +54,21 @@ func Start(t *testing.T) *rest.Config {
 		"--disable-admission-plugins=ServiceAccount")
 	config := &rest.Config{Host: "https://127.0.0.1:" + secure, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
 	waitReady(t, config)
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	writeKubeconfig(t, kubeconfig, config)
+	run(t, programs["kube-controller-manager"], "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0",
+		"--controllers=namespace-controller,clusterrole-aggregation-controller")
 	return config
+}
+
+func writeKubeconfig(t *testing.T, path string, config *rest.Config) {
+	t.Helper()
+	c := api.NewConfig()
+	c.Clusters["lab"] = &api.Cluster{Server: config.Host, InsecureSkipTLSVerify: true}
+	c.AuthInfos["lab"] = &api.AuthInfo{Token: config.BearerToken}
+	c.Contexts["lab"] = &api.Context{Cluster: "lab", AuthInfo: "lab"}
+	c.CurrentContext = "lab"
+	require.NoError(t, clientcmd.WriteToFile(*c, path))
 }
 
 // run runs a program until the test ends; what it wrote is shown when the test failed.
