@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/systemconsole"
+	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 )
 
@@ -37,6 +38,9 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	opts.Store, opts.FailureTime = s, time.Millisecond
+	opts.Keeper, err = seal.Local(seal.NewSecret())
+	require.NoError(t, err)
+	opts.Uploads = filepath.Join(t.TempDir(), "uploads")
 	handler, err := systemconsole.New(t.Context(), opts)
 	require.NoError(t, err)
 	server := httptest.NewTLSServer(handler)

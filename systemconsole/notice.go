@@ -17,6 +17,10 @@ const (
 	noticePoolAdded   = "pool-added"
 	noticePoolRemoved = "pool-removed"
 	noticeInstalling  = "installing"
+
+	noticeRegistryAdded   = "registry-added"
+	noticeRegistryChecked = "registry-checked"
+	noticeRegistryRemoved = "registry-removed"
 )
 
 func notices() map[string]string {
@@ -28,6 +32,10 @@ func notices() map[string]string {
 		noticePoolAdded:   "The pool was added. Its machines are on their way.",
 		noticePoolRemoved: "The pool is being removed.",
 		noticeInstalling:  "The installation runs.",
+
+		noticeRegistryAdded:   "The registry was added.",
+		noticeRegistryChecked: "The registry was asked; its answer stands below.",
+		noticeRegistryRemoved: "The console knows the registry no more. What it holds is untouched.",
 	}
 }
 

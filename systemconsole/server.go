@@ -20,6 +20,8 @@ import (
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/registries"
+	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/web"
 )
@@ -27,6 +29,7 @@ import (
 // Options are what a server works with. Store is required.
 type Options struct {
 	Store  store.Store
+	Keeper seal.Keeper      // of the master key, which wraps the keys of tenants
 	Logger *slog.Logger     // nil means nobody is told
 	Now    func() time.Time // nil means time.Now
 	// URL is the address that links in mails have, such as
@@ -39,6 +42,9 @@ type Options struct {
 	Cluster func(context.Context) (enterprise.Cluster, error)
 	// Installation makes one; nil where the console cannot.
 	Installation enterprise.Installation
+	// Uploads is the folder that bundles are received in; empty means that
+	// none can be uploaded.
+	Uploads string
 }
 
 // Server is the console.
@@ -50,6 +56,9 @@ type Server struct {
 	audit   *audit.Log
 	auth    *auth.Service
 	handler http.Handler
+
+	registries *registries.Service
+	uploads    *registries.Uploads // nil without a folder for them
 }
 
 // New makes a server and what the store lacks: the first account.
@@ -72,6 +81,12 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, FailureTime: opts.FailureTime})
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
+	}
+	s.registries = registries.New(opts.Store, s.audit, opts.Keeper)
+	if opts.Uploads != "" {
+		if s.uploads, err = registries.NewUploads(ctx, s.registries, opts.Uploads, uploadsPath); err != nil {
+			return nil, err
+		}
 	}
 	s.handler = s.chain(s.mux())
 	return s, nil

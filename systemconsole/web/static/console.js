@@ -54,7 +54,8 @@ document.addEventListener("DOMContentLoaded", follow);
 
 // Uploads speak tus 1.0: create, ask how far it came, send the next chunk.
 const chunkSize = 16 * 1024 * 1024;
-const tus = (headers) => ({ "Tus-Resumable": "1.0.0", ...headers });
+const token = document.querySelector("meta[name=form-token]")?.content ?? "";
+const tus = (headers) => ({ "Tus-Resumable": "1.0.0", "X-Form-Token": token, ...headers });
 const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
 async function begin(form, file) {
