@@ -2,6 +2,7 @@ package systemconsole_test
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -40,6 +41,7 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	opts.Store, opts.FailureTime = s, time.Millisecond
 	opts.Keeper, err = seal.Local(seal.NewSecret())
 	require.NoError(t, err)
+	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	opts.Uploads = filepath.Join(t.TempDir(), "uploads")
 	handler, err := systemconsole.New(t.Context(), opts)
 	require.NoError(t, err)

@@ -21,11 +21,9 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 // login takes name and password. The session that the browser had before ends:
 // nobody can have planted the one that follows.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	name, next := r.PostForm.Get("name"), local(r.PostForm.Get("next"))
 	l, err := s.auth.Login(r.Context(), name, r.PostForm.Get("password"), client(r))
+	s.metrics.login(err)
 	if errors.Is(err, auth.ErrLogin) {
 		p := web.LoginPage{Frame: s.frame(r, "Log in", ""), Name: name, Next: next}
 		p.Problems.Add("", "%s", auth.ErrLogin)
@@ -37,7 +35,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err := s.endSession(r); err != nil {
 		return err
 	}
-	setSession(w, l)
+	setSession(w, sessionCookie, l)
 	if l.Purpose != auth.Full {
 		return see(w, r, stepError{l.Purpose}.page())
 	}
@@ -54,7 +52,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := s.endSession(r); err != nil {
 		return err
 	}
-	dropSession(w)
+	dropSession(w, sessionCookie)
 	return see(w, r, "/login")
 }
 
@@ -81,7 +79,7 @@ func (s *Server) passwordPage(r *http.Request, problems form.Problems) web.Passw
 func (s *Server) password(w http.ResponseWriter, r *http.Request) error {
 	id := auth.IdentityOf(r.Context())
 	password := r.PostFormValue("password")
-	err := form.Fail("again", "the two new passwords differ")
+	err := errPasswordsDiffer()
 	var l auth.Login
 	if password == r.PostFormValue("again") {
 		l, err = s.auth.ChangePassword(r.Context(), id, r.PostFormValue("current"), password, client(r))
@@ -92,8 +90,34 @@ func (s *Server) password(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	setSession(w, l)
+	setSession(w, sessionCookie, l)
 	return seeNotice(w, r, "/", noticePassword)
+}
+
+func errPasswordsDiffer() error { return form.Fail("again", "the two new passwords differ") }
+
+// secondFactorForm asks for a code.
+func (s *Server) secondFactorForm(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, web.SecondFactorPage{Frame: s.frame(r, "Second factor", "")})
+}
+
+// secondFactor takes the code and opens a full session.
+func (s *Server) secondFactor(w http.ResponseWriter, r *http.Request) error {
+	l, err := s.auth.SecondFactor(r.Context(), auth.IdentityOf(r.Context()), r.PostForm.Get("code"), client(r))
+	s.metrics.login(err)
+	if errors.Is(err, auth.ErrLogin) {
+		p := web.SecondFactorPage{Frame: s.frame(r, "Second factor", "")}
+		p.Problems.Add("code", "the code is wrong or was used already, or the account is locked")
+		return s.web.Render(w, http.StatusUnauthorized, p)
+	}
+	if err != nil {
+		return err
+	}
+	setSession(w, sessionCookie, l)
+	if l.Purpose != auth.Full {
+		return see(w, r, stepError{l.Purpose}.page())
+	}
+	return see(w, r, "/")
 }
 
 // summary is the first page.

@@ -59,13 +59,13 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := statusOf(err)
 	message := err.Error()
 	if status == http.StatusInternalServerError {
-		s.log.ErrorContext(r.Context(), "request failed", "request", numberOf(r), "method", r.Method, "path", r.URL.Path, "error", err)
+		s.log.ErrorContext(r.Context(), "request failed", "request", numberOf(r), "method", r.Method, "route", r.Pattern, "error", err)
 		message = "something went wrong on the server; its log says what"
 	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
-	if strings.HasPrefix(r.URL.Path, "/api/") {
+	if strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == metricsPath {
 		s.failAPI(w, r, status, message, err)
 		return
 	}
@@ -87,6 +87,8 @@ func statusOf(err error) int {
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, auth.ErrNoSession), errors.Is(err, auth.ErrLogin):
 		return http.StatusUnauthorized
+	case errors.Is(err, auth.ErrLink):
+		return http.StatusGone
 	case errors.Is(err, auth.ErrForbidden), errors.Is(err, errCrossOrigin), errors.Is(err, errStaleForm), errors.As(err, &other):
 		return http.StatusForbidden
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, errUnknown), errors.Is(err, enterprise.ErrNotFound):
@@ -118,6 +120,9 @@ func (s *Server) failAPI(w http.ResponseWriter, r *http.Request, status int, mes
 		f.Remedies = problem.Remedies(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sealift"`)
+	}
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(f) // a client that went away is told nothing
 }
@@ -144,6 +149,9 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 
 // loginURL is the login, with the way back to a page that was only looked at.
 func loginURL(r *http.Request) string {
+	if name := r.PathValue("tenant"); name != "" && strings.HasPrefix(r.URL.Path, "/t/") {
+		return "/t/" + url.PathEscape(name) + "/login"
+	}
 	if r.Method != http.MethodGet || r.URL.Path == "/" {
 		return "/login"
 	}

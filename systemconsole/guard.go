@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
@@ -14,6 +15,9 @@ import (
 // sessionCookie holds the secret of a session. The prefix makes browsers insist
 // on TLS, this host and every path.
 const sessionCookie = "__Host-session"
+
+// tenantCookie is the same for the session of a tenant's user.
+const tenantCookie = "__Host-tenant"
 
 // defaultBody is the most bytes of a request's body.
 const defaultBody = 1 << 20
@@ -49,8 +53,11 @@ func (s *Server) guard(rt route) http.Handler {
 // request that it returns knows it.
 func (s *Server) admit(r *http.Request, a access) (*http.Request, error) {
 	actor := audit.Actor{Name: "nobody", Via: "page", Source: source(r)}
+	if a.token {
+		actor.Via = "api"
+	}
 	r = r.WithContext(audit.WithActor(r.Context(), actor))
-	id, purpose, err := s.identify(r)
+	id, purpose, err := s.identify(r, a)
 	if err != nil && !errors.Is(err, auth.ErrNoSession) {
 		return r, err
 	}
@@ -60,24 +67,65 @@ func (s *Server) admit(r *http.Request, a access) (*http.Request, error) {
 	}
 	switch {
 	case a.public:
-		return r, nil
+		return r, readForm(r)
 	case err != nil:
 		return r, err
+	case a.token:
+		return r, needs(id, a)
 	case a.purpose == auth.ChangePassword && purpose == auth.Full: // whoever is logged in may change it too
+	case a.purpose == auth.TenantUser && id.Tenant != r.PathValue("tenant"):
+		return r, auth.ErrNoSession // another tenant's
 	case a.purpose != purpose:
 		return r, stepError{purpose}
-	case a.needs != "" && !id.May(a.needs):
-		return r, auth.ErrForbidden
+	}
+	if err := needs(id, a); err != nil {
+		return r, err
 	}
 	return r, checkForm(r, id)
 }
 
-func (s *Server) identify(r *http.Request) (auth.Identity, auth.Purpose, error) {
-	c, err := r.Cookie(sessionCookie)
+func needs(id auth.Identity, a access) error {
+	if a.needs != "" && !id.May(a.needs) {
+		return auth.ErrForbidden
+	}
+	return nil
+}
+
+// identify finds who makes a request by what the route asks for: a token, the
+// session of an account, or that of a tenant's user.
+func (s *Server) identify(r *http.Request, a access) (auth.Identity, auth.Purpose, error) {
+	if a.token {
+		text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			return auth.Identity{}, "", auth.ErrNoSession
+		}
+		id, err := s.auth.IdentifyToken(r.Context(), text)
+		return id, auth.Full, err
+	}
+	name := sessionCookie
+	if a.purpose == auth.TenantUser {
+		name = tenantCookie
+	}
+	c, err := r.Cookie(name)
 	if err != nil {
 		return auth.Identity{}, "", auth.ErrNoSession
 	}
-	return s.auth.Identify(r.Context(), c.Value)
+	id, purpose, err := s.auth.Identify(r.Context(), c.Value)
+	if err == nil && (purpose == auth.TenantUser) != (name == tenantCookie) {
+		return auth.Identity{}, "", auth.ErrNoSession // one in the other's place
+	}
+	return id, purpose, err
+}
+
+// readForm reads the form of a request that changes something.
+func readForm(r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	return nil
 }
 
 // FormTokenField is the hidden field of every form; scripts may send the token
@@ -92,11 +140,11 @@ func checkForm(r *http.Request, id auth.Identity) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil
 	}
+	if err := readForm(r); err != nil {
+		return err
+	}
 	token := r.Header.Get(FormTokenHeader)
 	if token == "" {
-		if err := r.ParseForm(); err != nil {
-			return badForm(err)
-		}
 		token = r.PostForm.Get(FormTokenField)
 	}
 	if subtle.ConstantTimeCompare([]byte(token), []byte(id.FormToken)) != 1 {
@@ -137,13 +185,13 @@ func client(r *http.Request) auth.Client {
 }
 
 // setSession gives the browser the secret of a session.
-func setSession(w http.ResponseWriter, l auth.Login) {
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: l.Secret, Path: "/", Expires: l.Expires,
+func setSession(w http.ResponseWriter, cookie string, l auth.Login) {
+	http.SetCookie(w, &http.Cookie{Name: cookie, Value: l.Secret, Path: "/", Expires: l.Expires,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
-func dropSession(w http.ResponseWriter) {
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+func dropSession(w http.ResponseWriter, cookie string) {
+	http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }
 
 // local returns where to go after a login: next when it is a path of this

@@ -12,6 +12,15 @@ const (
 	noticeParameter = "notice"
 	noticePassword  = "password"
 
+	noticeTenantCreated  = "tenant-created"
+	noticeTenantDisabled = "tenant-disabled"
+	noticeTenantEnabled  = "tenant-enabled"
+	noticeLimits         = "limits"
+	noticeAccount        = "account"
+	noticeAccountDeleted = "account-deleted"
+	noticeFactorOff      = "factor-off"
+	noticeRevoked        = "revoked"
+
 	noticeScaled      = "scaled"
 	noticeResized     = "resized"
 	noticePoolAdded   = "pool-added"
@@ -26,6 +35,15 @@ const (
 func notices() map[string]string {
 	return map[string]string{
 		noticePassword: "Your password was changed.",
+
+		noticeTenantCreated:  "The tenant was created. Activate it to get the link for its first administrator.",
+		noticeTenantDisabled: "The tenant was disabled, and its sessions were ended.",
+		noticeTenantEnabled:  "The tenant was enabled.",
+		noticeLimits:         "The limits were changed.",
+		noticeAccount:        "The account was changed.",
+		noticeAccountDeleted: "The account was deleted.",
+		noticeFactorOff:      "The second factor was turned off.",
+		noticeRevoked:        "It is no longer valid.",
 
 		noticeScaled:      "The number of machines was changed. The cluster is on its way there.",
 		noticeResized:     "The size was changed. Machines are replaced one after the other.",

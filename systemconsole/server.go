@@ -23,15 +23,18 @@ import (
 	"github.com/sealift/sealift/systemconsole/registries"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/systemconsole/tenant"
 	"github.com/sealift/sealift/systemconsole/web"
 )
 
-// Options are what a server works with. Store is required.
+// Options are what a server works with. Store and Keeper are required.
 type Options struct {
 	Store  store.Store
-	Keeper seal.Keeper      // of the master key, which wraps the keys of tenants
-	Logger *slog.Logger     // nil means nobody is told
-	Now    func() time.Time // nil means time.Now
+	Keeper seal.Keeper // of the master key, which wraps the keys of tenants
+	// Tenants gives tenants their place in the cluster; nil where there is none.
+	Tenants tenant.Provisioner
+	Logger  *slog.Logger     // nil means nobody is told
+	Now     func() time.Time // nil means time.Now
 	// URL is the address that links in mails have, such as
 	// https://console.example.com; empty means the address of the request.
 	URL string
@@ -55,6 +58,8 @@ type Server struct {
 	web     *web.Renderer
 	audit   *audit.Log
 	auth    *auth.Service
+	tenants *tenant.Service
+	metrics *metrics
 	handler http.Handler
 
 	registries *registries.Service
@@ -63,8 +68,8 @@ type Server struct {
 
 // New makes a server and what the store lacks: the first account.
 func New(ctx context.Context, opts Options) (*Server, error) {
-	if opts.Store == nil {
-		return nil, errors.New("a console needs a store")
+	if opts.Store == nil || opts.Keeper == nil {
+		return nil, errors.New("a console needs a store and a master key")
 	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -78,7 +83,9 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s.audit = audit.New(opts.Store, audit.Options{Logger: opts.Logger, Now: opts.Now})
-	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, FailureTime: opts.FailureTime})
+	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
+	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
+	s.metrics = newMetrics()
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
 	}

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/tus/tusd/v2/pkg/filestore"
 	"github.com/tus/tusd/v2/pkg/handler"
 	"github.com/tus/tusd/v2/pkg/memorylocker"
+	"golang.org/x/exp/slog"
 
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
@@ -34,6 +37,7 @@ type Uploads struct {
 	*handler.UnroutedHandler
 	ctx     context.Context //nolint:containedctx // of the server: it ends what uploads began
 	folder  string
+	path    string
 	service *Service
 	mu      sync.Mutex
 	jobs    map[string]*Job
@@ -42,8 +46,9 @@ type Uploads struct {
 // Job is the way of one upload into a registry.
 type Job struct {
 	progress.None
-	mu    sync.Mutex
-	state JobState
+	mu     sync.Mutex
+	upload Upload
+	state  JobState
 }
 
 // JobState is how far a job came.
@@ -58,6 +63,9 @@ type JobState struct {
 	Images      int
 	Sent        int64
 }
+
+// Again tells whether the job may be begun anew: it failed, or there is none.
+func (s *JobState) Again() bool { return s == nil || s.Finished && s.Failure != "" }
 
 // Upload is one file that is arriving or has arrived.
 type Upload struct {
@@ -76,16 +84,18 @@ func NewUploads(ctx context.Context, s *Service, folder, path string) (*Uploads,
 	filestore.New(folder).UseIn(composer)
 	memorylocker.New().UseIn(composer)
 	h, err := handler.NewUnroutedHandler(handler.Config{StoreComposer: composer, BasePath: path, MaxSize: MaxUpload,
-		DisableDownload: true, DisableConcatenation: true, Cors: &handler.CorsConfig{Disable: true}})
+		DisableDownload: true, DisableConcatenation: true, Cors: &handler.CorsConfig{Disable: true},
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		return nil, fmt.Errorf("receiving uploads: %w", err)
 	}
-	return &Uploads{UnroutedHandler: h, ctx: ctx, folder: folder, service: s, jobs: map[string]*Job{}}, nil
+	return &Uploads{UnroutedHandler: h, ctx: ctx, folder: folder, path: path, service: s, jobs: map[string]*Job{}}, nil
 }
 
 // Serve answers one request of the tus protocol.
 func (u *Uploads) Serve(w http.ResponseWriter, r *http.Request) {
-	u.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	// The library takes the rest of the path as the upload's name.
+	http.StripPrefix(strings.TrimSuffix(u.path, "/"), u.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodPost:
 			u.PostFile(w, r)
@@ -96,13 +106,16 @@ func (u *Uploads) Serve(w http.ResponseWriter, r *http.Request) {
 		default:
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
-	})).ServeHTTP(w, r)
+	}))).ServeHTTP(w, r)
 }
 
 // Get returns an upload, or store.ErrNotFound.
 func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(id) {
 		return Upload{}, fmt.Errorf("upload %.40q: %w", id, store.ErrNotFound)
+	}
+	if job := u.job(id); job != nil {
+		return job.look(), nil // the file may be gone: what was pushed is removed
 	}
 	file, err := filestore.New(u.folder).GetUpload(ctx, id)
 	if errors.Is(err, handler.ErrNotFound) {
@@ -115,14 +128,14 @@ func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	if err != nil {
 		return Upload{}, fmt.Errorf("looking at upload %s: %w", id, err)
 	}
-	out := Upload{ID: id, Name: info.MetaData["filename"], Size: info.Size, Received: info.Offset}
+	return Upload{ID: id, Name: info.MetaData["filename"], Size: info.Size, Received: info.Offset}, nil
+}
+
+// job returns the job of an upload, or nil.
+func (u *Uploads) job(id string) *Job {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if job, ok := u.jobs[id]; ok {
-		state := job.look()
-		out.Job = &state
-	}
-	return out, nil
+	return u.jobs[id]
 }
 
 // Start verifies an upload that is complete, then pushes it into a registry.
@@ -149,20 +162,23 @@ func (u *Uploads) Start(ctx context.Context, id, name string) error {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if job, ok := u.jobs[id]; ok && !job.look().Finished {
-		return form.Fail("", "this upload is being pushed already")
+	if job, ok := u.jobs[id]; ok && !job.look().Job.Again() {
+		return form.Fail("", "this upload has been pushed, or is on its way")
 	}
-	job := &Job{state: JobState{Phase: "Verifying"}}
+	job := &Job{upload: upload, state: JobState{Phase: "verifying"}}
 	u.jobs[id] = job
 	actor := audit.ActorOf(ctx)
 	go job.run(audit.WithActor(u.ctx, actor), u, filepath.Join(u.folder, id), item)
 	return nil
 }
 
-func (j *Job) look() JobState {
+// look returns the upload with the job as it is now.
+func (j *Job) look() Upload {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.state
+	out, state := j.upload, j.state
+	out.Job = &state
+	return out
 }
 
 func (j *Job) change(f func(*JobState)) {
@@ -221,7 +237,7 @@ func (j *Job) push(ctx context.Context, s *Service, reader *archive.Reader, item
 		return err
 	}
 	var result *mirror.PushResult
-	e := audit.Event{Action: "registry.push", Object: Kind + "/" + item.Name, After: map[string]string{"bundle": j.look().Bundle, "version": j.look().Version}}
+	e := audit.Event{Action: "registry.push", Object: Kind + "/" + item.Name, After: map[string]string{"bundle": j.look().Job.Bundle, "version": j.look().Job.Version}}
 	err = s.log.Do(ctx, e, func() error {
 		result, err = mirror.Push(ctx, []*archive.Reader{reader}, client, host(item.Value), mapping, mirror.PushOptions{Progress: j})
 		return err
@@ -230,7 +246,7 @@ func (j *Job) push(ctx context.Context, s *Service, reader *archive.Reader, item
 		return fmt.Errorf("pushing to registry %s: %w", item.Name, err)
 	}
 	j.change(func(s *JobState) { s.Images, s.Sent = len(result.Images), result.Bytes })
-	state := j.look()
+	state := j.look().Job
 	_, err = s.registries.Modify(ctx, item.Name, func(r *Registry) error {
 		r.Push = &LastPush{Bundle: state.Bundle, Version: state.Version, When: time.Now().UTC(), Images: state.Images, Bytes: state.Sent}
 		return nil

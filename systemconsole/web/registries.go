@@ -72,10 +72,3 @@ type UploadPage struct {
 
 // Template names the template.
 func (UploadPage) Template() string { return "upload" }
-
-// Again tells whether the upload can be pushed, for the first time or after a
-// failure.
-func (p UploadPage) Again() bool {
-	job := p.Upload.Job
-	return job == nil || job.Finished && job.Failure != ""
-}

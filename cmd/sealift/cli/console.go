@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole"
+	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 )
 
@@ -52,7 +53,11 @@ func (a *app) runConsole(ctx context.Context, f consoleFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	console, err := systemconsole.New(ctx, systemconsole.Options{Store: s, Logger: a.logger(), URL: f.url})
+	keeper, err := seal.File(filepath.Join(f.data, "master.key"))
+	if err != nil {
+		return err
+	}
+	console, err := systemconsole.New(ctx, systemconsole.Options{Store: s, Keeper: keeper, Logger: a.logger(), URL: f.url})
 	if err != nil {
 		return err
 	}
