@@ -90,7 +90,7 @@ func (s *Server) registryEntries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, web.EntriesPage{Frame: s.inRegistries(r, part, web.Link{Text: name, Path: "/registries/" + name}), Entries: entries})
+	return s.render(w, web.EntriesPage{Frame: s.inRegistries(r, part, web.Link{Text: name, Path: "/registries/" + name}), Contents: entries})
 }
 
 func (s *Server) validateRegistry(w http.ResponseWriter, r *http.Request) error {

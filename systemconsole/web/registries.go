@@ -56,7 +56,7 @@ func (RegistryPage) Template() string { return "registry" }
 // EntriesPage is one repository or chart of a registry.
 type EntriesPage struct {
 	Frame
-	Entries []registries.Entry
+	Contents []registries.Entry
 }
 
 // Template names the template.
