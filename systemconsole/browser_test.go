@@ -84,7 +84,7 @@ func (b *browser) send(path string, fields ...string) *browser {
 		form.Set("form-token", m[1])
 	}
 	for i := 0; i < len(fields); i += 2 {
-		form.Set(fields[i], fields[i+1])
+		form.Add(fields[i], fields[i+1])
 	}
 	resp, err := b.client.PostForm(b.base+path, form)
 	return b.show(resp, err)

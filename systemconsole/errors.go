@@ -97,6 +97,8 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case errors.Is(err, auth.ErrBusy):
 		return http.StatusServiceUnavailable
+	case problem.KindOf(err) == problem.Verification:
+		return http.StatusConflict
 	case problem.KindOf(err) == problem.Usage:
 		return http.StatusBadRequest
 	default:
@@ -111,6 +113,7 @@ type Failure struct {
 	Problems []form.Problem `json:"problems,omitempty"` // field by field
 	Remedies []string       `json:"remedies,omitempty"`
 	Request  string         `json:"request,omitempty"` // number of the request in the server's log
+	Broken   bool           `json:"broken,omitempty"`  // a verification failed
 }
 
 func (s *Server) failAPI(w http.ResponseWriter, r *http.Request, status int, message string, err error) {
@@ -118,6 +121,7 @@ func (s *Server) failAPI(w http.ResponseWriter, r *http.Request, status int, mes
 	if status != http.StatusInternalServerError {
 		f.Problems, _ = form.From(err) // none when it is no such error
 		f.Remedies = problem.Remedies(err)
+		f.Broken = problem.KindOf(err) == problem.Verification
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if status == http.StatusUnauthorized {

@@ -75,7 +75,8 @@ Environment: SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD are credent
 command names; others come from docker's configuration (DOCKER_CONFIG) and its credential helpers.
 SEALIFT_SOURCE_USERNAME and SEALIFT_SOURCE_PASSWORD are for a bundle behind https://; AWS_ENDPOINT_URL, AWS_REGION,
 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are for s3://. SEALIFT_AGE_IDENTITY names the file of a private age key.
-COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are honored.`,
+COSIGN_PASSWORD is the passphrase of a signing key. SEALIFT_CONSOLE and SEALIFT_TOKEN name a console and a token for it.
+HTTPS_PROXY and NO_PROXY are honored.`,
 		Version:           buildinfo.Version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -90,7 +91,7 @@ COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are
 	cmd.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	cmd.PersistentFlags().StringVar(&a.logFormat, "log-format", "text", "progress and logs as `text` or json")
 	complete(cmd, "log-format", "text", "json")
-	cmd.AddCommand(a.key(), a.bundle(), a.pack(), a.mirror(), a.registry(), a.console(), a.man())
+	cmd.AddCommand(a.key(), a.bundle(), a.pack(), a.mirror(), a.registry(), a.console(), a.tenant(), a.admin(), a.man())
 	usageErrors(cmd)
 	return cmd
 }
