@@ -100,7 +100,7 @@ func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
 	wanted := strings.ToLower(p.Filter)
 	for _, e := range events {
 		text := strings.ToLower(e.Reason + " " + e.Object + " " + e.Message)
-		if strings.Contains(text, wanted) && (p.Only == "" || e.State == enterprise.Warn) {
+		if strings.Contains(text, wanted) && (p.Only != "warnings" || e.State == enterprise.Warn) {
 			p.Events = append(p.Events, e)
 		}
 	}

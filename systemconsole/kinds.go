@@ -6,6 +6,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/registries"
+	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/tenant"
 )
@@ -14,5 +15,5 @@ import (
 
 // Kinds are the kinds of everything that the console keeps.
 func Kinds() []store.Kind {
-	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds())
+	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds())
 }

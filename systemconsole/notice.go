@@ -27,6 +27,11 @@ const (
 	noticePoolRemoved = "pool-removed"
 	noticeInstalling  = "installing"
 
+	noticeSettings = "settings"
+	noticeMailSent = "mail-sent"
+	noticeTLS      = "certificate"
+	noticeBackup   = "backup"
+
 	noticeRegistryAdded   = "registry-added"
 	noticeRegistryChecked = "registry-checked"
 	noticeRegistryRemoved = "registry-removed"
@@ -50,6 +55,11 @@ func notices() map[string]string {
 		noticePoolAdded:   "The pool was added. Its machines are on their way.",
 		noticePoolRemoved: "The pool is being removed.",
 		noticeInstalling:  "The installation runs.",
+
+		noticeSettings: "The settings were saved.",
+		noticeMailSent: "The mail server took the test mail.",
+		noticeTLS:      "The certificate was changed. New connections have it.",
+		noticeBackup:   "A backup was written and read again.",
 
 		noticeRegistryAdded:   "The registry was added.",
 		noticeRegistryChecked: "The registry was asked; its answer stands below.",
