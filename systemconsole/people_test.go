@@ -45,3 +45,12 @@ func TestTenantInABrowser(t *testing.T) {
 	b.wait("form[action$=logout]")
 	b.looks("tenant-home")
 }
+
+// No page shows a hash of a password, wherever a template prints a value.
+func TestPagesKeepHashes(t *testing.T) {
+	b := start(t).admin(t)
+	for _, path := range []string{"/", "/me", "/accounts", "/accounts/admin", "/tenants", "/audit", "/cluster", "/registries", "/administration", "/administration/mail"} {
+		require.Equal(t, 200, b.get(path).status, path)
+		require.NotContains(t, b.page, "argon2", path)
+	}
+}

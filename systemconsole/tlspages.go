@@ -57,7 +57,7 @@ func (s *Server) saveTLS(w http.ResponseWriter, r *http.Request) error {
 		return errUnknown
 	}
 	host := strings.TrimSpace(r.PostFormValue("host"))
-	certificate, key := []byte(r.PostFormValue("certificate")), []byte(r.PostFormValue("key"))
+	certificate, key := pemIn(r, "certificate"), pemIn(r, "key")
 	if problems := checkPair(host, certificate, key); problems != nil {
 		return s.showTLS(w, r, problems)
 	}
@@ -73,6 +73,11 @@ func (s *Server) saveTLS(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return seeNotice(w, r, "/administration/certificate", noticeTLS)
+}
+
+// pemIn reads a text of a form with the ends of lines that files have.
+func pemIn(r *http.Request, field string) []byte {
+	return []byte(strings.ReplaceAll(r.PostFormValue(field), "\r\n", "\n"))
 }
 
 func checkPair(host string, certificate, key []byte) form.Problems {

@@ -15,7 +15,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/archive/archivetest"
 	"github.com/sealift/sealift/bundles/sign"
-	"github.com/sealift/sealift/mirror/serve"
+	endpoint "github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/systemconsole/registries"
 	upstream "github.com/sealift/sealift/test/registries"
 )
@@ -45,7 +45,7 @@ func signedBundle(t *testing.T) (path, key string) {
 func siteRegistry(t *testing.T) (*httptest.Server, string) {
 	t.Helper()
 	authority := upstream.NewAuthority(t)
-	handler, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: t.TempDir()})
+	handler, closeRegistry, err := endpoint.Registry(t.Context(), endpoint.RegistryOptions{Data: t.TempDir()})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, closeRegistry()) })
 	server := upstream.Start(t, handler, upstream.Options{TLS: authority.Server(time.Now().Add(time.Hour), false)})
