@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -114,13 +113,6 @@ func (b *chromium) text(selector string) string {
 	var text string
 	b.run(chromedp.Text(selector, &text, chromedp.ByQuery))
 	return text
-}
-
-func (b *chromium) path() string {
-	b.t.Helper()
-	var url string
-	b.run(chromedp.Location(&url))
-	return strings.TrimPrefix(url, b.base)
 }
 
 func (b *chromium) size(width, height int64) {
