@@ -52,7 +52,6 @@ func clusterTabs(current string) []web.Tab {
 		{Text: "Nodes", Path: "/cluster/nodes"},
 		{Text: "Events", Path: "/cluster/events"},
 		{Text: "Certificates", Path: "/cluster/certificates"},
-		{Text: "Upgrade", Path: "/cluster/upgrade"},
 	}
 	for i := range tabs {
 		tabs[i].Current = tabs[i].Path == current
