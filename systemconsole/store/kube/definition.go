@@ -1,9 +1,8 @@
 package kube
 
 import (
-	"strings"
-
 	"fmt"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 
