@@ -115,7 +115,9 @@ func TestPreflightKnowsTheBundleAsComplete(t *testing.T) {
 
 	code, out := sealift(t, "preflight", "-f", file, "--bundle", b.File, "--key", b.Key, "-o", "json", "--timeout", "60s")
 	require.Equal(t, 4, code, "there is no vCenter")
-	var report struct{ Checks []struct{ Name, State, Evidence string } }
+	var report struct {
+		Checks []struct{ Name, State, Evidence string }
+	}
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	states := map[string]string{}
 	for _, c := range report.Checks {
