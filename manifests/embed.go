@@ -25,9 +25,10 @@ var enterprise embed.FS
 
 // Enterprise returns what an enterprise cluster is made of:
 //
-//	bundle.yaml, release.yaml  the bundle that carries it, and what is installed of that
+//	*.yaml      the bundle that carries it, and the release: what is installed of that
 //	providers/  components of Cluster API's providers, without webhooks' certificates
 //	addons/     what runs in the cluster beside Kubernetes
+//	charts/     the system console
 //	cluster/    templates of Cluster API's objects and of files on nodes
 //
 // Each template says at its head with what it is filled in.

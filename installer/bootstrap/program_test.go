@@ -4,12 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
@@ -54,6 +56,14 @@ func image(t *testing.T, b *archivetest.Builder, entrypoint string, contents ...
 	config := ocispec.Image{Platform: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}, RootFS: ocispec.RootFS{Type: "layers"}}
 	if entrypoint != "" {
 		config.Config.Entrypoint = []string{entrypoint}
+	}
+	for _, data := range contents {
+		plain := data
+		if z, err := gzip.NewReader(bytes.NewReader(data)); err == nil {
+			plain, err = io.ReadAll(z)
+			require.NoError(t, err)
+		}
+		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, digest.FromBytes(plain))
 	}
 	m := ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: b.Document(ocispec.MediaTypeImageConfig, config)}

@@ -110,7 +110,7 @@ func (m *Management) secure(ctx context.Context, providers []*Provider, opts App
 					return nil, err
 				}
 			}
-			targets[s.namespace+"/"+s.name] = t
+			targets[s.key()] = t
 		}
 	}
 	return targets, nil

@@ -1,13 +1,19 @@
 package clusterapi_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/sealift/sealift/installer/clusterapi"
+	"github.com/sealift/sealift/internal/authority"
 )
 
 func TestApplyProvidersLocally(t *testing.T) {
@@ -29,4 +35,28 @@ func TestApplyProvidersLocally(t *testing.T) {
 	renewed, err := m.Rotate(t.Context(), providers(t), opts)
 	require.NoError(t, err)
 	require.Empty(t, renewed, "nothing is near its end")
+
+	shorten(t, m)
+	renewed, err = m.Rotate(t.Context(), providers(t), opts)
+	require.NoError(t, err)
+	require.Equal(t, []string{"capi-system/capi-webhook-service"}, renewed)
+	require.Eventually(t, func() bool {
+		err := m.Create(t.Context(), bad.DeepCopy())
+		require.Error(t, err)
+		return strings.Contains(err.Error(), "admission webhook")
+	}, time.Minute, time.Second, "webhooks answer under the new certificate")
+}
+
+// shorten replaces the certificate of the core provider's webhooks by one that
+// ends soon.
+func shorten(t *testing.T, m *clusterapi.Management) {
+	t.Helper()
+	ca, err := authority.New("old", time.Hour)
+	require.NoError(t, err)
+	pair, err := ca.Issue(authority.Leaf{Name: "old", DNSNames: []string{"old"}, Validity: time.Minute})
+	require.NoError(t, err)
+	secret := &corev1.Secret{}
+	require.NoError(t, m.Get(t.Context(), client.ObjectKey{Namespace: "capi-system", Name: "capi-webhook-service-cert"}, secret))
+	secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = pair.Certificate, pair.Key
+	require.NoError(t, m.Update(t.Context(), secret))
 }

@@ -97,11 +97,11 @@ func (p *Provider) label() string {
 	return string(p.Type) + "-" + p.Name
 }
 
-// Namespace returns the namespace of the provider's manager; "" when it has none.
+// Namespace returns the namespace of the provider; "" when it brings none.
 func (p *Provider) Namespace() string {
 	for _, o := range p.Objects {
-		if o.GetKind() == "Deployment" {
-			return o.GetNamespace()
+		if o.GetKind() == "Namespace" {
+			return o.GetName()
 		}
 	}
 	return ""

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/cluster-api/cmd/clusterctl/client/config"
 	"sigs.k8s.io/cluster-api/cmd/clusterctl/client/repository"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	crlog "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // owner is the name under which fields are set.
@@ -45,6 +46,8 @@ func Connect(ctx context.Context, kubeconfig string) (*Management, error) {
 	}
 	// The API server limits itself; a client's own limit is for controllers.
 	restConfig.QPS = -1
+	// clusterctl logs through it, and it complains where nobody listens.
+	crlog.SetLogger(logr.Discard())
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err
@@ -75,14 +78,4 @@ func newScheme() (*runtime.Scheme, error) {
 		return nil, fmt.Errorf("collecting the kinds of Cluster API: %w", err)
 	}
 	return s, nil
-}
-
-// ensureNamespace makes a namespace unless it is there.
-func (m *Management) ensureNamespace(ctx context.Context, name string) error {
-	ns := &corev1.Namespace{}
-	ns.Name = name
-	if err := client.IgnoreAlreadyExists(m.Create(ctx, ns)); err != nil {
-		return fmt.Errorf("making namespace %s: %w", name, err)
-	}
-	return nil
 }

@@ -14,53 +14,51 @@ import (
 func (m *Management) Rotate(ctx context.Context, providers []*Provider, opts ApplyOptions) ([]string, error) {
 	var renewed []string
 	for _, p := range providers {
-		for _, s := range p.services() {
-			_, fresh, err := m.certificate(ctx, s, true)
-			if err != nil {
-				return renewed, err
-			}
-			if !fresh {
-				continue
-			}
-			if err := m.rotate(ctx, p, opts); err != nil {
-				return renewed, fmt.Errorf("renewing the webhook certificate of provider %s: %w", p.Name, err)
-			}
-			renewed = append(renewed, s.namespace+"/"+s.name)
+		names, err := m.rotate(ctx, p, opts)
+		if err != nil {
+			return renewed, fmt.Errorf("renewing the webhook certificates of provider %s: %w", p.Name, err)
 		}
+		renewed = append(renewed, names...)
 	}
 	return renewed, nil
 }
 
-// rotate gives a provider's webhooks a new certificate, and lets the API
-// server trust it first.
-func (m *Management) rotate(ctx context.Context, p *Provider, opts ApplyOptions) error {
-	fresh := map[string]Certificate{}
+// rotate gives a provider's webhooks new certificates where they are needed,
+// and lets the API server trust these first.
+func (m *Management) rotate(ctx context.Context, p *Provider, opts ApplyOptions) ([]string, error) {
+	fresh := map[service]Certificate{}
 	trusted := map[string]target{}
+	var renewed []string
 	for _, s := range p.services() {
-		cert, _, err := m.certificate(ctx, s, true)
+		cert, isNew, err := m.certificate(ctx, s, true)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		key := s.namespace + "/" + s.name
-		fresh[key], trusted[key] = cert, target{authorities: cert.Authorities}
+		trusted[s.key()] = target{authorities: cert.Authorities}
+		if isNew {
+			fresh[s] = cert
+			renewed = append(renewed, s.key())
+		}
+	}
+	if len(fresh) == 0 {
+		return nil, nil
 	}
 	for _, o := range p.Objects {
 		if err := m.trust(ctx, o, trusted); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for _, s := range p.services() {
-		cert := fresh[s.namespace+"/"+s.name]
+	for s, cert := range fresh {
 		if err := m.saveCertificate(ctx, s, cert); err != nil {
-			return err
+			return nil, err
 		}
 		if opts.Local != nil {
 			if _, err := opts.Local.serve(p, cert); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return renewed, nil
 }
 
 // trust changes nothing of a webhook but the authorities, wherever it is called.

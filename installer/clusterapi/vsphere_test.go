@@ -3,6 +3,8 @@ package clusterapi_test
 import (
 	"context"
 	"encoding/base64"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +99,13 @@ func TestAMachineBootsAfterFaults(t *testing.T) {
 	require.True(t, seen, "the failing object's own words are shown")
 	machines := schema.GroupVersionKind{Group: "infrastructure.cluster.x-k8s.io", Version: "v1beta2", Kind: "VSphereCluster"}
 	require.NoError(t, m.WaitCondition(ctx, machines, clusterapi.Namespace, "enterprise", "Ready"))
+
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	require.ErrorIs(t, m.WriteKubeconfig(ctx, "other", kubeconfig), clusterapi.ErrNoKubeconfig)
+	require.NoError(t, m.WriteKubeconfig(ctx, "enterprise", kubeconfig))
+	info, err := os.Stat(kubeconfig)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode())
 
 	data := userData(t, recorder)
 	for _, text := range []string{

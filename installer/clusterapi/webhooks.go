@@ -34,6 +34,9 @@ type service struct {
 	provider        *Provider
 }
 
+// key names a service as webhooks do: NAMESPACE/NAME.
+func (s service) key() string { return s.namespace + "/" + s.name }
+
 // services returns the webhook services of a provider.
 func (p *Provider) services() []service {
 	var out []service
@@ -89,7 +92,7 @@ func (m *Management) certificate(ctx context.Context, s service, renew bool) (ce
 	}
 	old := Certificate{authority.Pair{Certificate: secret.Data[corev1.TLSCertKey], Key: secret.Data[corev1.TLSPrivateKeyKey]}, secret.Data[authorityKey]}
 	parsed, parseErr := authority.Certificate(old.Certificate)
-	if parseErr == nil && !(renew && authority.Expiring(parsed, time.Now())) && time.Now().Before(parsed.NotAfter) {
+	if parseErr == nil && time.Now().Before(parsed.NotAfter) && (!renew || !authority.Expiring(parsed, time.Now())) {
 		return old, false, nil
 	}
 	cert, err = issue(s, old)

@@ -70,9 +70,21 @@ spec:
   console: {hostname: console.north.example}
 `
 
-func newLab(t *testing.T) *lab {
-	return newLabWith(t, vcenter.Options{Runtime: vcentertest.NewRecorder()}, nil)
+// TestMain keeps this machine's own credentials out.
+func TestMain(m *testing.M) {
+	if err := os.Setenv("DOCKER_CONFIG", "/nonexistent"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
+
+// newLab lets the test run beside others: most of a run is waiting.
+func newLab(t *testing.T) *lab {
+	t.Parallel()
+	return newLabWith(t, siteVCenter(), nil)
+}
+
+func siteVCenter() vcenter.Options { return vcenter.Options{Runtime: vcentertest.NewRecorder()} }
 
 // newLabWith takes another vCenter, and a layer before the registry.
 func newLabWith(t *testing.T, v vcenter.Options, wrap func(http.Handler) http.Handler) *lab {
@@ -94,7 +106,6 @@ func newLabWith(t *testing.T, v vcenter.Options, wrap func(http.Handler) http.Ha
 	l.edit("REGISTRY", registries.Host(l.registry), "VCENTER", l.vcenter.URL().Host, "NAMESERVER", l.names.address, "TIME", l.clock.address,
 		"ENDPOINT", l.network.Address(10).String())
 	l.names.add("console.north.example", "192.0.2.1")
-	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	return l
 }
 

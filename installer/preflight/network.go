@@ -15,9 +15,9 @@ const maxProbed = 1024
 
 func (e *examination) addressChecks() []check {
 	return []check{
-		{name: "addresses-known", needs: []string{"vcenter-login"}, run: e.addressesKnown},
-		{name: "addresses-free", run: e.addressesFree},
-		{name: "endpoint-free", run: e.endpointFree},
+		{name: "addresses-known", needs: []string{"inventory-folder"}, run: e.addressesKnown},
+		{name: "addresses-free", follows: []string{"addresses-known"}, run: e.addressesFree},
+		{name: "endpoint-free", follows: []string{"addresses-known"}, run: e.endpointFree},
 	}
 }
 
@@ -37,16 +37,22 @@ func (e *examination) addressesKnown(ctx context.Context) finding {
 	if err != nil {
 		return failedWith(err)
 	}
+	e.vcenter.own = map[netip.Addr]bool{}
 	var taken []string
 	for _, ip := range e.addresses() {
-		if name, ok := guests[ip]; ok {
-			taken = append(taken, fmt.Sprintf("%s is machine %s", ip, name))
+		guest, known := guests[ip]
+		switch {
+		case !known:
+		case guest.Folder == e.vcenter.placement.Folder.Ref && strings.HasPrefix(guest.Name, e.site.Spec.Cluster.Name+"-"):
+			e.vcenter.own[ip] = true // an earlier installation of this cluster, which goes on
+		default:
+			taken = append(taken, fmt.Sprintf("%s is machine %s", ip, guest.Name))
 		}
 	}
 	if len(taken) > 0 {
 		return failed("choose other addresses, or remove these machines", "%s", strings.Join(taken, "; "))
 	}
-	return ok("none is reported by a machine of the vCenter (it knows %d addresses)", len(guests))
+	return ok("of %d addresses that machines report, none is of the range but %d of this cluster's own", len(guests), len(e.vcenter.own))
 }
 
 func (e *examination) addressesFree(ctx context.Context) finding {
@@ -54,7 +60,7 @@ func (e *examination) addressesFree(ctx context.Context) finding {
 	if len(all) == 0 {
 		return skipped("addresses come by DHCP")
 	}
-	return probe(ctx, all[:min(len(all), maxProbed)], "choose another range, or take these hosts out of it")
+	return e.probe(ctx, all[:min(len(all), maxProbed)], "choose another range, or take these hosts out of it")
 }
 
 func (e *examination) endpointFree(ctx context.Context) finding {
@@ -62,10 +68,14 @@ func (e *examination) endpointFree(ctx context.Context) finding {
 	if err != nil {
 		return failedWith(err)
 	}
-	return probe(ctx, []netip.Addr{vip}, "choose another spec.network.controlPlaneEndpoint, or take this host away")
+	return e.probe(ctx, []netip.Addr{vip}, "choose another spec.network.controlPlaneEndpoint, or take this host away")
 }
 
-func probe(ctx context.Context, list []netip.Addr, remedy string) finding {
+func (e *examination) probe(ctx context.Context, list []netip.Addr, remedy string) finding {
+	list = slices.DeleteFunc(slices.Clone(list), func(ip netip.Addr) bool { return e.vcenter.own[ip] })
+	if len(list) == 0 {
+		return ok("the machines of this cluster have them")
+	}
 	s := addresses.Look(ctx, list, addresses.Options{})
 	what := list[0].String()
 	if len(list) > 1 {
@@ -76,13 +86,16 @@ func probe(ctx context.Context, list []netip.Addr, remedy string) finding {
 		for _, ip := range s.Addresses() {
 			taken = append(taken, fmt.Sprintf("%s %s", ip, s.Taken[ip]))
 		}
-		return failed(remedy, "%s", strings.Join(taken[:min(len(taken), 10)], "; ")+more(len(taken)-10))
+		return failed(remedy, "%s", strings.Join(taken[:min(len(taken), maxTold)], "; ")+more(len(taken)-maxTold))
 	}
 	if s.Doubt != "" {
 		return warning("run it as root on a host in that network to have it proven by ARP", "%s: nobody answers to TCP and ping, which a silent host may not do either; %s", what, s.Doubt)
 	}
 	return ok("%s: nobody answers to ARP, TCP and ping", what)
 }
+
+// maxTold is how many of many things are told one by one.
+const maxTold = 10
 
 func more(n int) string {
 	if n <= 0 {

@@ -45,9 +45,9 @@ func TestNames(t *testing.T) {
 	requireState(t, all["dns-search"], preflight.OK, "no name with two meanings")
 
 	l.names.add("console.south.example", "192.0.2.9")
-	all = l.require("dns-search", preflight.Warning, "console.north.example is 192.0.2.1, but console.south.example is 192.0.2.9")
+	l.require("dns-search", preflight.Warning, "console.north.example is 192.0.2.1, but console.south.example is 192.0.2.9")
 	l.names.set(func() { l.names.names[netip.MustParseAddr("192.0.2.1")] = "other.example" })
-	all = l.require("dns-reverse", preflight.Warning, "192.0.2.1 is other.example, which is another address")
+	l.require("dns-reverse", preflight.Warning, "192.0.2.1 is other.example, which is another address")
 	l.names.set(func() { delete(l.names.names, netip.MustParseAddr("192.0.2.1")) })
 	l.require("dns-reverse", preflight.Warning, "there is no such name")
 

@@ -73,6 +73,8 @@ func (r *Report) Err() error {
 type Release struct {
 	KubernetesVersion string // such as v1.34.4; "" is not known
 	Template          string // name of the template that is made of its OVA; "" is not known
+	// Missing are the parts of the release that the bundle does not carry.
+	Missing []error
 }
 
 // Options is how a site is looked at. The zero value checks everything but the

@@ -112,6 +112,9 @@ func (c check) look(ctx context.Context, timeout time.Duration) finding {
 	f := c.run(limited)
 	if f.state == Failed && errors.Is(limited.Err(), context.DeadlineExceeded) {
 		f.evidence = fmt.Sprintf("no answer within %s: %s", timeout, f.evidence)
+		if f.remedy == "" {
+			f.remedy = "look whether it is overloaded, or a firewall drops packets on the way; --timeout allows more"
+		}
 	}
 	return f
 }

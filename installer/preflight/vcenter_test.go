@@ -15,7 +15,6 @@ import (
 
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/test/lab/vcenter"
-	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
 )
 
 func TestVCenterIsNotThere(t *testing.T) {
@@ -69,6 +68,7 @@ func TestPlacesThatAreNotThere(t *testing.T) {
 }
 
 func TestPrivilegesThatAreMissing(t *testing.T) {
+	t.Parallel()
 	inventory := vcenter.Site()
 	for i, role := range inventory.Roles {
 		inventory.Roles[i].Privileges = slices.DeleteFunc(role.Privileges, func(p string) bool { return p == "Network.Assign" || p == "VirtualMachine.Provisioning.Clone" })
@@ -85,6 +85,7 @@ func TestPrivilegesThatAreMissing(t *testing.T) {
 }
 
 func TestTagsThatAreMissing(t *testing.T) {
+	t.Parallel()
 	inventory := vcenter.Site()
 	inventory.Tags = []vcenter.Tag{{Category: "k8s-region", Name: "Nord Süd", Path: "/north"}}
 	l := newLabWith(t, vcenter.Options{Inventory: &inventory}, nil)
@@ -163,14 +164,14 @@ func TestVCenterThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestMachineHasAnAddressOfTheRange(t *testing.T) {
-	l := newLabWith(t, vcenter.Options{Runtime: vcentertest.NewRecorder()}, nil)
+	l := newLab(t)
 	admin, err := l.vcenter.Client(t.Context(), l.vcenter.Admin())
 	require.NoError(t, err)
 	defer func() { _ = admin.Logout(t.Context()) }()
 	finder := find.NewFinder(admin.Client)
-	folder, err := finder.Folder(t.Context(), "/north/vm/others")
+	folder, err := finder.Folder(t.Context(), "/north/vm/sealift")
 	require.NoError(t, err)
-	pool, err := finder.ResourcePool(t.Context(), "/north/host/cluster-a/Resources/others")
+	pool, err := finder.ResourcePool(t.Context(), "/north/host/cluster-a/Resources/sealift")
 	require.NoError(t, err)
 	network, err := finder.Network(t.Context(), "/north/network/nodes")
 	require.NoError(t, err)
@@ -180,7 +181,7 @@ func TestMachineHasAnAddressOfTheRange(t *testing.T) {
 	require.NoError(t, err)
 	changes, err := object.VirtualDeviceList{card}.ConfigSpec(types.VirtualDeviceConfigSpecOperationAdd)
 	require.NoError(t, err)
-	task, err := folder.CreateVM(t.Context(), types.VirtualMachineConfigSpec{Name: "stranger", GuestId: "otherGuest", NumCPUs: 1, MemoryMB: 64, DeviceChange: changes,
+	task, err := folder.CreateVM(t.Context(), types.VirtualMachineConfigSpec{Name: "enterprise-1", GuestId: "otherGuest", NumCPUs: 1, MemoryMB: 64, DeviceChange: changes,
 		Files: &types.VirtualMachineFileInfo{VmPathName: "[vmfs-ssd]"}}, pool, nil)
 	require.NoError(t, err)
 	info, err := task.WaitForResult(t.Context())
@@ -192,5 +193,8 @@ func TestMachineHasAnAddressOfTheRange(t *testing.T) {
 	_, err = vm.WaitForIP(t.Context(), true)
 	require.NoError(t, err)
 	l.edit("{dhcp: true}", "{range: 192.0.2.1-192.0.2.9, prefix: 24, gateway: 192.0.2.99}", l.network.Address(10).String(), "192.0.2.50")
-	l.require("addresses-known", preflight.Failed, "192.0.2.1 is machine stranger")
+	all := l.require("addresses-known", preflight.OK, "but 1 of this cluster's own")
+	require.NotContains(t, all["addresses-free"].Evidence, "192.0.2.1 ")
+	l.edit("template: node-1.34", "name: another")
+	l.require("addresses-known", preflight.Failed, "192.0.2.1 is machine enterprise-1")
 }

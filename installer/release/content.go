@@ -90,6 +90,19 @@ func (c *Content) AddonsInOrder() []Addon {
 	return out
 }
 
+// Chart returns the archive of the console's chart.
+func (c *Content) Chart(ctx context.Context) ([]byte, error) {
+	files, err := c.files(ctx, archive.RootChart, c.Spec.Console.Chart)
+	if err != nil {
+		return nil, err
+	}
+	data, err := content.ReadAll(ctx, c.bundle, files[0].Descriptor, maxManifests) // a chart's first layer is its archive
+	if err != nil {
+		return nil, fmt.Errorf("reading chart %s of the bundle: %w", c.Spec.Console.Chart, err)
+	}
+	return data, nil
+}
+
 // Image returns the descriptor of an image by its full reference. It fails
 // with ErrMissing.
 func (c *Content) Image(ref string) (content.Descriptor, error) {

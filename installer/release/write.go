@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
@@ -23,19 +24,17 @@ var ErrExists = errors.New("it exists")
 func Write(dir string) ([]string, error) {
 	sources := map[string][]byte{}
 	var out []string
-	for _, pattern := range []string{"bundle.yaml", FileName, "providers/*.yaml", "addons/*.yaml"} {
-		names, err := fs.Glob(manifests.Enterprise(), pattern)
-		if err != nil {
-			return nil, err
+	err := fs.WalkDir(manifests.Enterprise(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasPrefix(name, "cluster/") { // the installer's own
+			return err
 		}
-		for _, name := range names {
-			data, err := fs.ReadFile(manifests.Enterprise(), name)
-			if err != nil {
-				return nil, err
-			}
-			path := filepath.Join(dir, filepath.FromSlash(name))
-			sources[path], out = data, append(out, path)
-		}
+		data, err := fs.ReadFile(manifests.Enterprise(), name)
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		sources[path], out = data, append(out, path)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	if err := checkAbsent(out); err != nil {
 		return nil, err

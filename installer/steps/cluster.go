@@ -74,12 +74,21 @@ func (in *Installation) description(ctx context.Context) (clusterapi.Description
 		return d, err
 	}
 	d.Thumbprint = vsphere.Thumbprint(cert)
-	if ca := in.Site.Path(in.Site.Spec.Registry.CAFile); ca != "" {
-		if d.RegistryCA, err = content.ReadFile(ca, maxAuthority); err != nil {
-			return d, fmt.Errorf("reading the authority of the registry: %w", err)
-		}
+	d.RegistryCA, err = in.registryAuthority()
+	return d, err
+}
+
+// registryAuthority returns the authority of the registry; nil when the system's are enough.
+func (in *Installation) registryAuthority() ([]byte, error) {
+	ca := in.Site.Path(in.Site.Spec.Registry.CAFile)
+	if ca == "" {
+		return nil, nil
 	}
-	return d, nil
+	data, err := content.ReadFile(ca, maxAuthority)
+	if err != nil {
+		return nil, fmt.Errorf("reading the authority of the registry: %w", err)
+	}
+	return data, nil
 }
 
 // firstNode waits for the first control plane.

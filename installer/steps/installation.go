@@ -70,8 +70,8 @@ func New(ctx context.Context, opts Options) (*Installation, error) {
 	if err := os.MkdirAll(in.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the installation: %w", err)
 	}
-	in.boot = in.newBootstrap()
-	return in, nil
+	in.boot, err = in.newBootstrap()
+	return in, err
 }
 
 // place finds the places of the site.
@@ -99,7 +99,7 @@ func (in *Installation) Close(ctx context.Context) error {
 func (in *Installation) Steps() []step.Step {
 	return []step.Step{
 		&fill{in}, &importTemplate{in}, &startBootstrap{in}, &bootstrapProviders{Installation: in}, &describeCluster{in}, &firstNode{in},
-		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &removeBootstrap{in},
+		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &console{in}, &removeBootstrap{in},
 	}
 }
 

@@ -72,6 +72,7 @@ func Connect(ctx context.Context, server string, user User, options Options) (*C
 	}
 	c := &Client{vim: vim, session: session.NewManager(vim), rest: rest.NewClient(vim), user: user}
 	if err := c.session.Login(ctx, url.UserPassword(user.Name, user.Password)); err != nil {
+		vim.CloseIdleConnections()
 		return nil, fmt.Errorf("logging in to %s as %s: %w", server, user.Name, loginError(err))
 	}
 	return c, nil

@@ -66,7 +66,7 @@ spec:
     templateFolder: templates
     resourcePool: cluster-a/Resources/sealift
   network:
-    addresses: {dhcp: true}
+    addresses: {range: {{.First}}-{{.Last}}, prefix: {{.Bits}}, gateway: {{.Address}}}
     controlPlaneEndpoint: {{.VIP}}
     nameservers: [{{.NameServer}}]
   cluster:
@@ -110,7 +110,7 @@ func TestInstall(t *testing.T) {
 // enterpriseBundle makes enterprise.tar.
 func (s *darkSite) enterpriseBundle(t *testing.T) {
 	dir := filepath.Join(s.dir, "enterprise")
-	require.NoError(t, os.CopyFS(dir, os.DirFS("../../manifests/enterprise")))
+	s.run(t, "sealift", "bundle", "init", dir)
 	ova, err := s.lab.OVA()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(ova, filepath.Join(dir, "node.ova")))

@@ -34,6 +34,9 @@ import (
 // suiteImage is the image of sealift that its own chart asks for.
 const suiteImage = "docker.io/sealift/sealift:0.1.0"
 
+// consoleImage is the image of the system console that its chart asks for.
+const consoleImage = "docker.io/sealift/systemconsole:0.1.0"
+
 // darkSite is the lab, and what of the connected side the tests need.
 type darkSite struct {
 	lab       *site.Lab
@@ -50,7 +53,7 @@ type darkSite struct {
 // openSite readies the lab: an engine with node images, and an upstream that
 // answers under the names that images really have.
 func openSite(t *testing.T) *darkSite {
-	lab, err := site.Open(t.Context(), ".", site.Options{Log: t.Logf, OwnEngine: os.Getenv("LAB_ENGINE") == "own"})
+	lab, err := site.Open(t.Context(), ".", site.Environment(t.Logf))
 	require.NoError(t, err)
 	require.NoError(t, lab.Ready(t.Context()), "make lab-build")
 	s := &darkSite{lab: lab, dir: t.TempDir(), authority: registries.NewAuthority(t)}
@@ -86,8 +89,10 @@ func (s *darkSite) upstream(t *testing.T) string {
 	own := registry(t, t.TempDir())
 	ownServer := httptest.NewServer(own)
 	t.Cleanup(ownServer.Close)
-	_, err := images.PushProgram(strings.Replace(suiteImage, "docker.io", ownServer.Listener.Addr().String(), 1), map[string]string{"linux/amd64": s.programs["sealift"]})
-	require.NoError(t, err)
+	for image, program := range map[string]string{suiteImage: s.programs["sealift"], consoleImage: built(t, "bin/systemconsole")} {
+		_, err := images.PushProgram(strings.Replace(image, "docker.io", ownServer.Listener.Addr().String(), 1), map[string]string{"linux/amd64": program})
+		require.NoError(t, err)
+	}
 
 	hosts := []string{"registry.k8s.io", "docker.io", "registry-1.docker.io", "ghcr.io", "lab.sealift.test"}
 	certFile, keyFile := s.authority.Issue("upstream", time.Now().Add(time.Hour), hosts...)

@@ -187,7 +187,7 @@ func (a *app) installSteps(ctx context.Context, f *installFlags, opts steps.Opti
 	if err != nil {
 		return err
 	}
-	done := installed{Address: installation.Address(), Kubeconfig: installation.Kubeconfig(), Steps: results}
+	done := installed{Console: installation.ConsoleURL(), Address: installation.Address(), Kubeconfig: installation.Kubeconfig(), Steps: results}
 	return f.out.print(a.Out, done, func(w io.Writer) { installedTable(w, done) })
 }
 
@@ -213,6 +213,7 @@ func (a *app) connect(ctx context.Context, opts *steps.Options) error {
 
 // installed is the result of an installation.
 type installed struct {
+	Console    string        `json:"console,omitempty"`
 	Address    string        `json:"address"`
 	Kubeconfig string        `json:"kubeconfig"`
 	Steps      []step.Result `json:"steps"`
@@ -225,6 +226,9 @@ func installedTable(w io.Writer, done installed) {
 	}
 	table(w, rows)
 	fmt.Fprintf(w, "\nAPI server   %s\nkubeconfig   %s\n", done.Address, done.Kubeconfig)
+	if done.Console != "" {
+		fmt.Fprintf(w, "console      %s\n             the first login is admin with the password admin; a new password is asked for at once\n", done.Console)
+	}
 }
 
 // planned is a step with what it would do.

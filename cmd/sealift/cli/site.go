@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/installer/interview"
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
@@ -94,13 +96,14 @@ func (a *app) siteInit() *cobra.Command {
 		Short: "Write a site: asked for in a terminal, else an example to fill in",
 		Long: `In a terminal, asks for registry, vCenter, placement, addresses and sizes and writes site.yaml. Once it can log in to the vCenter, it
 offers what is there: datacenters, clusters, datastores, networks, folders and pools. User names and passwords are used
-to look, and are not written. Without a terminal, writes an example with a comment on every field.`,
+to look, and are not written. With ACCESSIBLE set, it asks line by line, for screen readers. Without a terminal, it writes an example with
+a comment on every field.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := os.Stat(file); err == nil && !overwrite {
 				return problem.New(problem.Usage, "choose another name with -o, or give --overwrite", "%s exists", file)
 			}
-			text, err := a.siteText(cmd.Context())
+			text, err := a.siteText(cmd.Context(), filepath.Dir(file))
 			if err != nil {
 				return err
 			}
@@ -117,6 +120,11 @@ to look, and are not written. Without a terminal, writes an example with a comme
 }
 
 // siteText returns what to write: what a person answered, or the example.
-func (a *app) siteText(_ context.Context) ([]byte, error) {
-	return site.Example(), nil
+func (a *app) siteText(ctx context.Context, dir string) ([]byte, error) {
+	login := a.loginOptions()
+	if login.Prompt == nil || !isTerminal(a.Err) {
+		return site.Example(), nil
+	}
+	_, dumb := os.LookupEnv("ACCESSIBLE")
+	return interview.Ask(ctx, interview.Options{In: a.In, Out: a.Err, Dir: dir, Login: login, Accessible: dumb})
 }

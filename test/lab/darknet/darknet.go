@@ -147,7 +147,15 @@ func (n *Network) network(ctx context.Context, args ...string) error {
 	create := []string{"network", "create", "--label", Label, "--opt", "com.docker.network.bridge.name=" + n.rules.bridge,
 		"--opt", "com.docker.network.bridge.enable_ip_masquerade=false"}
 	_, err := n.engine.Run(ctx, append(append(create, args...), n.Name)...)
-	return err
+	return explain(err)
+}
+
+// explain adds a remedy where the engine has no range of addresses left.
+func explain(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "address pool") {
+		return err
+	}
+	return problem.WithRemedy(err, "remove networks that nobody uses: docker network ls, docker network rm")
 }
 
 // last returns the last address of an IPv4 network that a host can have.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -113,7 +114,7 @@ func TestPacketsThatTryToLeaveAreCounted(t *testing.T) {
 	n := create(t, e, name(""), Options{Names: map[string]netip.Addr{"registry.north.example": {}}})
 	other, err := net.Listen("tcp", "0.0.0.0:0")
 	require.NoError(t, err)
-	defer other.Close() //nolint:errcheck // the test ends
+	defer other.Close()
 	g := newGuest(t, e, n)
 
 	g.dial(n.Address.String(), other) // the site
@@ -178,7 +179,7 @@ func (g *guest) dial(host string, server net.Listener) {
 func outsideAddress(t *testing.T) string {
 	conn, err := net.DialTimeout("udp", "192.0.2.1:9", time.Second)
 	require.NoError(t, err)
-	defer conn.Close() //nolint:errcheck // nothing was sent
+	defer conn.Close()
 	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
 	require.NoError(t, err)
 	return host
@@ -191,6 +192,26 @@ func TestNamesOfNetworks(t *testing.T) {
 		require.Equal(t, problem.Usage, problem.KindOf(err))
 	}
 	require.LessOrEqual(t, len(bridge("a-name-that-is-much-longer-than-any")), 15)
+}
+
+func TestPortOfTheNameServerIsTaken(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("port 53 needs root")
+	}
+	address := netip.MustParseAddr("127.53.0.1")
+	taken, err := serveNames(address, address, Options{})
+	require.NoError(t, err)
+	defer taken.close()
+	_, err = serveNames(address, address, Options{})
+	require.ErrorContains(t, err, "starting the name server: listen udp 127.53.0.1:53: bind: address already in use")
+	require.Contains(t, problem.Remedies(err)[0], "end what listens on port 53")
+}
+
+func TestNoRangeIsLeft(t *testing.T) {
+	require.NoError(t, explain(nil))
+	require.Empty(t, problem.Remedies(explain(errors.New("no engine"))))
+	err := explain(errors.New("could not find an available, non-overlapping IPv4 address pool among the defaults"))
+	require.Contains(t, problem.Remedies(err)[0], "docker network rm")
 }
 
 func TestMissingNftablesIsSaid(t *testing.T) {

@@ -1,7 +1,6 @@
 package darknet
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -9,6 +8,8 @@ import (
 	"sync"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // names is the name server of a network. It answers over UDP; all of its
@@ -33,7 +34,7 @@ func serveNames(listen, own netip.Addr, opts Options) (*names, error) {
 	}
 	conn, err := net.ListenPacket("udp", netip.AddrPortFrom(listen, 53).String())
 	if err != nil {
-		return nil, fmt.Errorf("starting the name server: %w", err)
+		return nil, problem.New(problem.Preflight, "end what listens on port 53 of all addresses (ss -lunp shows it), or let it listen on some", "starting the name server: %w", err)
 	}
 	n.conn = conn
 	go n.serve()

@@ -1,6 +1,7 @@
 // Package ova packs the root file system of a node as an OVA: a descriptor, a
 // manifest and a disk in VMware's streamOptimized format, that import into
-// vSphere. Its disk holds one ext4 file system and nothing that boots.
+// vSphere. Its disk is one ext4 file system, which the lab's vCenter has no need
+// to boot, or one with a kernel and a boot loader for a real vSphere.
 package ova
 
 import (
@@ -26,9 +27,11 @@ import (
 
 // Options describes the machine. Name is needed.
 type Options struct {
-	Name    string // of the machine and of the files, such as node-v1.34.4
-	Version string // of Kubernetes, such as v1.34.4
-	DiskGiB int    // default 8; the file has as many bytes as there is content
+	Name    string   // of the machine and of the files, such as node-v1.34.4
+	Version string   // of Kubernetes, such as v1.34.4
+	DiskGiB int      // default 8; the file has as many bytes as there is content
+	Boots   bool     // the root has a kernel and systemd-boot: the disk is to boot from UEFI
+	Without []string // files of the root that are left out
 }
 
 // Names of the files in an OVA are Name with these suffixes.
@@ -41,9 +44,10 @@ const (
 //go:embed node.ovf
 var descriptor string
 
-// Write writes an OVA whose disk has the files of a tar archive. It needs root,
-// so that files keep their owners, and works in the folder of the OVA.
-func Write(ctx context.Context, path string, root io.Reader, opts Options) error {
+// Write writes an OVA whose disk has the files of tar archives, each over those
+// before it. It needs root, so that files keep their owners, and works in the
+// folder of the OVA.
+func Write(ctx context.Context, path string, roots []io.Reader, opts Options) error {
 	if opts.DiskGiB == 0 {
 		opts.DiskGiB = 8
 	}
@@ -51,26 +55,57 @@ func Write(ctx context.Context, path string, root io.Reader, opts Options) error
 	if err != nil {
 		return err
 	}
-	err = write(ctx, path, work, root, opts)
+	err = write(ctx, path, work, roots, opts)
 	return errors.Join(err, os.RemoveAll(work))
 }
 
-func write(ctx context.Context, path, work string, root io.Reader, opts Options) error {
+func write(ctx context.Context, path, work string, roots []io.Reader, opts Options) error {
 	tree, raw, vmdk := filepath.Join(work, "root"), filepath.Join(work, "disk.raw"), filepath.Join(work, "disk.vmdk")
-	if err := os.Mkdir(tree, 0o755); err != nil {
-		return err
-	}
-	if err := run(ctx, root, "tar", "tar", "--extract", "--numeric-owner", "--preserve-permissions", "--directory", tree); err != nil {
+	if err := unpack(ctx, tree, roots, opts.Without); err != nil {
 		return fmt.Errorf("unpacking the root file system: %w", err)
 	}
-	if err := run(ctx, nil, "e2fsprogs", "mke2fs", "-q", "-t", "ext4", "-L", "root", "-U", "5ea11f70-0000-4000-8000-000000000001",
-		"-E", "hash_seed=5ea11f70-0000-4000-8000-000000000002", "-d", tree, raw, fmt.Sprintf("%dG", opts.DiskGiB)); err != nil {
-		return fmt.Errorf("making the disk's file system: %w", err)
+	bytes := int64(opts.DiskGiB) << 30
+	disk := func() error { return filesystem(ctx, tree, raw, 0, bytes) }
+	if opts.Boots {
+		disk = func() error { return partitions(ctx, work, tree, raw, bytes) }
+	}
+	if err := disk(); err != nil {
+		return err
 	}
 	if err := run(ctx, nil, "qemu-utils", "qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized,adapter_type=lsilogic", raw, vmdk); err != nil {
 		return fmt.Errorf("making the disk streamOptimized: %w", err)
 	}
 	return pack(path, vmdk, opts)
+}
+
+// unpack unpacks archives into a new folder.
+func unpack(ctx context.Context, tree string, roots []io.Reader, without []string) error {
+	if err := os.Mkdir(tree, 0o755); err != nil {
+		return err
+	}
+	for _, root := range roots {
+		// A folder that is a link already stays one: /lib leads to /usr/lib.
+		if err := run(ctx, root, "tar", "tar", "--extract", "--numeric-owner", "--preserve-permissions", "--keep-directory-symlink", "--directory", tree); err != nil {
+			return err
+		}
+	}
+	for _, name := range without {
+		if err := os.RemoveAll(filepath.Join(tree, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filesystem makes an ext4 file system of a folder at an offset of a disk. Its
+// identifiers are always the same.
+func filesystem(ctx context.Context, tree, disk string, offset, bytes int64) error {
+	err := run(ctx, nil, "e2fsprogs", "mke2fs", "-q", "-F", "-t", "ext4", "-L", "root", "-U", "5ea11f70-0000-4000-8000-000000000001",
+		"-E", fmt.Sprintf("offset=%d,hash_seed=5ea11f70-0000-4000-8000-000000000002", offset), "-d", tree, disk, fmt.Sprintf("%dk", bytes>>10))
+	if err != nil {
+		return fmt.Errorf("making the disk's file system: %w", err)
+	}
+	return nil
 }
 
 // pack puts the disk with its descriptor and manifest into one file.
@@ -156,6 +191,10 @@ func DiskDigest(path string) (string, error) {
 		}
 		return "", fmt.Errorf("the manifest of %s names no disk", path)
 	}
+}
+
+func runText(ctx context.Context, stdin, debian, program string, args ...string) error {
+	return run(ctx, strings.NewReader(stdin), debian, program, args...)
 }
 
 // run runs a program of a Debian package.

@@ -20,7 +20,11 @@ func (l *Lab) all(ctx context.Context) []*cache.Step {
 	if _, err := l.findEngine(ctx); err != nil {
 		out = append(out, l.steps.engine)
 	}
-	return append(out, l.steps.rootfs, l.steps.images, l.steps.clusterAPI, l.steps.upstream, l.steps.node, l.steps.ova)
+	out = append(out, l.steps.rootfs, l.steps.images, l.steps.clusterAPI, l.steps.upstream, l.steps.node)
+	if l.steps.bootable != nil {
+		out = append(out, l.steps.bootable)
+	}
+	return append(out, l.steps.ova)
 }
 
 // Build makes what is not made yet.

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/sealift/sealift/test/lab/node"
@@ -56,7 +58,45 @@ func (l *Lab) makeOVA(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("reading the node image: %w", err)
 	}
-	root := mutate.Extract(image)
 	machine := "node-" + version
-	return errors.Join(ova.Write(ctx, filepath.Join(dir, machine+".ova"), root, ova.Options{Name: machine, Version: version}), root.Close())
+	opts := ova.Options{Name: machine, Version: version, Boots: l.opts.Bootable}
+	roots, closeAll, err := l.roots(image)
+	if err != nil {
+		return err
+	}
+	if opts.Boots {
+		opts.Without = node.ContainerOnly()
+	}
+	return errors.Join(ova.Write(ctx, filepath.Join(dir, machine+".ova"), roots, opts), closeAll())
+}
+
+// roots returns the archives that make up a machine's files: those of the node
+// image, where the first, which is Debian, gives way to one with a kernel.
+func (l *Lab) roots(image v1.Image) (roots []io.Reader, closeAll func() error, err error) {
+	var open []io.Closer
+	closeAll = func() error {
+		var errs []error
+		for _, c := range open {
+			errs = append(errs, c.Close())
+		}
+		return errors.Join(errs...)
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, layer := range layers {
+		read := layer.Uncompressed
+		if i == 0 && l.steps.bootable != nil {
+			read = func() (io.ReadCloser, error) {
+				return os.Open(filepath.Join(l.cache.Path(l.steps.bootable), node.RootfsFile))
+			}
+		}
+		r, err := read()
+		if err != nil {
+			return nil, nil, errors.Join(err, closeAll())
+		}
+		roots, open = append(roots, r), append(open, r)
+	}
+	return roots, closeAll, nil
 }

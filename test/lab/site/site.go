@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/cache"
 	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/images"
@@ -23,6 +24,17 @@ import (
 type Options struct {
 	Log       func(format string, args ...any) // told what is done; nil means nobody
 	OwnEngine bool                             // start an engine even where one runs
+	Bootable  bool                             // the OVA has a kernel and a boot loader
+	Source    string                           // "public" takes the published images; "" makes them from source
+}
+
+// public is the source of images that are published.
+const public = "public"
+
+// Environment returns the options that LAB_ENGINE=own, LAB_SOURCE=public and
+// LAB_DISK=bootable ask for.
+func Environment(log func(format string, args ...any)) Options {
+	return Options{Log: log, OwnEngine: os.Getenv("LAB_ENGINE") == "own", Bootable: os.Getenv("LAB_DISK") == "bootable", Source: os.Getenv("LAB_SOURCE")}
 }
 
 // Lab is the lab of one checkout of the repository.
@@ -39,6 +51,7 @@ type steps struct {
 	modules []*cache.Step // as programs.Modules
 
 	rootfs, engine, images, clusterAPI, upstream, node, ova *cache.Step
+	bootable                                                *cache.Step // nil where the OVA need not boot
 }
 
 // Open returns the lab of the checkout that the folder dir belongs to.
@@ -49,6 +62,9 @@ func Open(ctx context.Context, dir string, opts Options) (*Lab, error) {
 	root, err := moduleRoot(dir)
 	if err != nil {
 		return nil, err
+	}
+	if opts.Source != "" && opts.Source != public {
+		return nil, problem.New(problem.Usage, "unset LAB_SOURCE, or set it to public", "%q is no source of images", opts.Source)
 	}
 	l := &Lab{root: root, dir: filepath.Join(root, ".cache", "lab"), opts: opts}
 	l.cache = cache.New(l.dir)
@@ -91,9 +107,9 @@ func (l *Lab) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.steps.images = &cache.Step{Name: "images", Inputs: []string{recipe},
+	l.steps.images = &cache.Step{Name: "images", Inputs: append([]string{recipe}, l.source()...),
 		Needs: append(l.compiled("kubernetes", "coredns"), l.steps.rootfs), Make: l.makeImages}
-	l.steps.clusterAPI = &cache.Step{Name: "images-clusterapi", Inputs: []string{recipe},
+	l.steps.clusterAPI = &cache.Step{Name: "images-clusterapi", Inputs: append([]string{recipe}, l.source()...),
 		Needs: append(l.compiled("clusterapi", "ipam", "cpi"), l.steps.rootfs), Make: l.makeClusterAPI}
 	l.steps.upstream = &cache.Step{Name: "upstream", Needs: []*cache.Step{l.steps.images, l.steps.clusterAPI}, Make: l.makeUpstream}
 	return l.planNode(ctx)
@@ -108,6 +124,14 @@ func (l *Lab) compiled(names ...string) []*cache.Step {
 		}
 	}
 	return out
+}
+
+// source is what the key of the images knows of where they come from.
+func (l *Lab) source() []string {
+	if l.opts.Source == "" {
+		return nil
+	}
+	return []string{l.opts.Source}
 }
 
 func (l *Lab) planNode(ctx context.Context) error {
@@ -125,6 +149,10 @@ func (l *Lab) planNode(ctx context.Context) error {
 		return err
 	}
 	l.steps.ova = &cache.Step{Name: "ova", Inputs: []string{recipe}, Needs: []*cache.Step{l.steps.node}, Make: l.makeOVA}
+	if l.opts.Bootable {
+		l.steps.bootable = node.RootfsStep(node.RootfsOptions{Bootable: true})
+		l.steps.ova.Needs = append(l.steps.ova.Needs, l.steps.bootable)
+	}
 	return nil
 }
 
@@ -192,6 +220,9 @@ func (l *Lab) makeImages(ctx context.Context, dir string) error {
 	}
 	if err := images.Complete(ctx, compiled["kubeadm"], version, all); err != nil {
 		return err
+	}
+	if l.opts.Source == public {
+		return images.WritePublic(ctx, dir, all, images.PublicOptions{})
 	}
 	return images.WriteLayout(ctx, dir, all)
 }

@@ -31,7 +31,7 @@ func open(t *testing.T) *Lab {
 func TestReadyNamesWhatIsNotDone(t *testing.T) {
 	err := open(t).Ready(t.Context())
 	require.ErrorIs(t, err, ErrNotBuilt)
-	require.ErrorContains(t, err, "not done: programs-kubernetes programs-coredns programs-clusterapi programs-ipam programs-cpi programs-preload engine rootfs images images-clusterapi upstream node")
+	require.ErrorContains(t, err, "not done: programs-kubernetes programs-coredns programs-clusterapi programs-ipam programs-cpi programs-preload engine rootfs images images-clusterapi upstream node ova")
 	require.Equal(t, []string{"make lab-build"}, problem.Remedies(err))
 }
 
@@ -59,6 +59,17 @@ func TestStatusOfAnEmptyCache(t *testing.T) {
 func TestOpenOutsideOfACheckout(t *testing.T) {
 	_, err := Open(t.Context(), t.TempDir(), Options{})
 	require.ErrorContains(t, err, "is not in a checkout of sealift")
+}
+
+func TestSourceOfImages(t *testing.T) {
+	_, err := Open(t.Context(), ".", Options{Source: "elsewhere"})
+	require.ErrorContains(t, err, `"elsewhere" is no source of images`)
+	require.NotEmpty(t, problem.Remedies(err))
+	public, err := Open(t.Context(), ".", Options{Source: "public"})
+	require.NoError(t, err)
+	require.NotEqual(t, open(t).steps.images.Key(), public.steps.images.Key(), "one cache holds the one or the other")
+	t.Setenv("LAB_SOURCE", "public")
+	require.Equal(t, "public", Environment(nil).Source)
 }
 
 func TestNodeImagesAreNamedAfterTheirContent(t *testing.T) {

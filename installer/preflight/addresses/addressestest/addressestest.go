@@ -4,6 +4,7 @@ package addressestest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -24,17 +25,18 @@ func Start(t testing.TB) *Network {
 	if os.Geteuid() != 0 {
 		t.Skip("a network is made by root only")
 	}
-	for i := os.Getpid() % 200; ; i++ { // tests of other packages run at the same time
-		if i > 253 {
-			t.Fatal("no network is free: look at ip netns list")
-		}
+	for range maxTries { // tests of other packages run at the same time
+		i := rand.IntN(254)
 		n := &Network{t: t, space: fmt.Sprintf("preflight-%d", i), prefix: fmt.Sprintf("10.231.%d.", i)}
-		if err := exec.Command("ip", "netns", "add", n.space).Run(); err != nil {
+		if exec.Command("ip", "netns", "add", n.space).Run() != nil {
 			continue
 		}
-		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n.space).Run() }) // the devices go with it
+		t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n.space).Run() })
 		here, there := fmt.Sprintf("pfh%d", i), fmt.Sprintf("pft%d", i)
-		n.ip("link", "add", here, "type", "veth", "peer", "name", there, "netns", n.space)
+		if exec.Command("ip", "link", "add", here, "type", "veth", "peer", "name", there, "netns", n.space).Run() != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = exec.Command("ip", "link", "del", here).Run() }) // its other end goes with it
 		n.ip("addr", "add", n.prefix+"1/24", "dev", here)
 		n.ip("link", "set", here, "up")
 		n.ip("-n", n.space, "link", "set", there, "up")
@@ -42,7 +44,12 @@ func Start(t testing.TB) *Network {
 		n.ip("-n", n.space, "addr", "add", n.prefix+"2/24", "dev", there)
 		return n
 	}
+	t.Fatal("no network could be made: look at ip netns list")
+	return nil
 }
+
+// maxTries is how many numbers of networks are tried.
+const maxTries = 50
 
 func (n *Network) ip(args ...string) {
 	n.t.Helper()
