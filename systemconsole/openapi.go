@@ -39,10 +39,12 @@ func (s *Server) document() (object, error) {
 		if err != nil {
 			return nil, fmt.Errorf("describing %s: %w", r.pattern, err)
 		}
-		if paths[path] == nil {
-			paths[path] = object{}
+		item, ok := paths[path].(object)
+		if !ok {
+			item = object{}
+			paths[path] = item
 		}
-		paths[path].(object)[strings.ToLower(method)] = described //nolint:errcheck,forcetypeassert // made above
+		item[strings.ToLower(method)] = described
 	}
 	version := buildinfo.Version()
 	if version == "" {
@@ -93,10 +95,10 @@ func describeAnswer(op *operation) (answer object, status string, err error) {
 		return object{"description": "Done"}, "204", nil
 	}
 	kind, s := op.content, object{"type": "string"}
-	switch {
-	case kind == "application/json":
+	switch kind {
+	case "application/json":
 		s = object{"type": "object"}
-	case kind == "":
+	case "":
 		kind = "application/json"
 		if s, err = jsonSchema(op.out); err != nil {
 			return nil, "", err

@@ -43,7 +43,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err != nil {
 		return err
 	}
-	return systemconsole.Serve(ctx, console, opts.ServeOptions)
+	return console.Run(ctx, opts.ServeOptions)
 }
 
 // open puts the console together.

@@ -16,7 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
+	"strings"
 )
 
 // The errors that every store returns, wrapped with kind and name.
@@ -118,10 +118,24 @@ type Event struct {
 // CheckName fails for what cannot be the name or owner of an object: names
 // are DNS subdomains in lower case, as Kubernetes has them.
 func CheckName(name string) error {
-	if len(name) > 253 || !regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`).MatchString(name) {
+	ok := len(name) > 0 && len(name) <= 253
+	for part := range strings.SplitSeq(name, ".") {
+		ok = ok && label(part)
+	}
+	if !ok {
 		return fmt.Errorf("%.60q cannot be a name: use lower-case letters, digits, dots and hyphens", name)
 	}
 	return nil
+}
+
+// label tells whether a part between dots begins and ends with a letter or digit.
+func label(part string) bool {
+	for _, r := range part {
+		if r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			return false
+		}
+	}
+	return part != "" && part[0] != '-' && part[len(part)-1] != '-'
 }
 
 // Kind is a kind of objects with the type of their values, of which a cluster

@@ -61,7 +61,7 @@ func (a *app) runConsole(ctx context.Context, f consoleFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	return systemconsole.Serve(ctx, console, systemconsole.ServeOptions{Addr: f.addr, CertFile: f.certFile, KeyFile: f.keyFile,
+	return console.Run(ctx, systemconsole.ServeOptions{Addr: f.addr, CertFile: f.certFile, KeyFile: f.keyFile,
 		Listening: func(url string) {
 			fmt.Fprintln(a.Out, url)
 			a.note("the first login is admin with the password admin; end with Ctrl-C")

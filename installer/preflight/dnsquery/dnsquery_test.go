@@ -117,10 +117,10 @@ func TestErrorsOfAServer(t *testing.T) {
 }
 
 func TestNames(t *testing.T) {
-	var asked string
+	asked := make(chan string, 8)
 	ptr := reply(func(m *dnsmessage.Message) {
 		q := m.Questions[0]
-		asked = q.Name.String()
+		asked <- q.Name.String()
 		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, Type: q.Type},
 			Body: &dnsmessage.PTRResource{PTR: dnsmessage.MustNewName("host.example.")}}}
 	})
@@ -132,6 +132,6 @@ func TestNames(t *testing.T) {
 		names, err := dnsquery.Names(t.Context(), server, netip.MustParseAddr(ip))
 		require.NoError(t, err)
 		require.Equal(t, []string{"host.example"}, names)
-		require.Equal(t, want, asked)
+		require.Equal(t, want, <-asked)
 	}
 }

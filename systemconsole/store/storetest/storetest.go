@@ -232,7 +232,7 @@ func aWatchEnds(t *testing.T, s store.Store) {
 }
 
 func badObjects(t *testing.T, s store.Store) {
-	for _, name := range []string{"", "Upper", "a b", "-a", "a/b", "a\x00b", "\u00e4", "a."} {
+	for _, name := range []string{"", "Upper", "a b", "-a", "a/b", "a\x00b", "\u00e4", "a.", "a..b", "a.-b", "a-.b"} {
 		_, err := things(s).Create(t.Context(), store.Item[Thing]{Name: name})
 		require.Error(t, err, "name %q", name)
 	}
