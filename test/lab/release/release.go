@@ -28,6 +28,7 @@ import (
 // makes the bundle for sites with the default network of pods.
 type Options struct {
 	Sealift string // the program; "" compiles it
+	Console string // the program of the system console, systemconsole; "" compiles it
 	PodCIDR string // of the sites that it is for; "" means that of a site that names none
 }
 
@@ -60,7 +61,7 @@ func Create(ctx context.Context, lab *site.Lab, opts Options) (*Bundle, error) {
 // folders of the lab's results have the keys of these in their names.
 func newStep(lab *site.Lab, opts Options) (*cache.Step, error) {
 	var code []string
-	for _, dir := range []string{"bundles", "installer/release", "manifests", "mirror/registry", "test/lab/release"} {
+	for _, dir := range []string{"bundles", "cmd/systemconsole", "installer/release", "manifests", "mirror/registry", "systemconsole", "test/lab/release"} {
 		code = append(code, filepath.Join(lab.Root(), dir))
 	}
 	sources, err := cache.Digest(code...)
@@ -91,17 +92,17 @@ func (m *maker) make(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if m.opts.Sealift == "" {
-		m.opts.Sealift = filepath.Join(work, "sealift")
-		if err := m.run(ctx, m.lab.Root(), "go", "build", "-buildvcs=false", "-o", m.opts.Sealift, "./cmd/sealift"); err != nil {
-			return err
-		}
+	if err := m.compile(ctx, work); err != nil {
+		return err
 	}
-	up, err := startUpstream(ctx, m.lab.Upstream())
+	up, err := startUpstream(ctx, m.lab.Upstream(), filepath.Join(work, "registry"))
 	if err != nil {
 		return err
 	}
 	defer up.close()
+	if err := up.addConsole(m.opts.Console); err != nil {
+		return fmt.Errorf("the image of the console: %w", err)
+	}
 	ca := filepath.Join(work, "ca.crt")
 	if err := os.WriteFile(ca, up.authority, 0o600); err != nil {
 		return err
@@ -116,6 +117,20 @@ func (m *maker) make(ctx context.Context, dir string) (err error) {
 	}
 	return m.run(ctx, dir, m.opts.Sealift, "bundle", "create", "-f", filepath.Join(sources, "bundle.yaml"), "-o", "enterprise.tar",
 		"--key", "cosign.key", "--registry-ca", ca)
+}
+
+// compile compiles the programs that were not given into a folder.
+func (m *maker) compile(ctx context.Context, dir string) error {
+	for program, path := range map[string]*string{"sealift": &m.opts.Sealift, "systemconsole": &m.opts.Console} {
+		if *path != "" {
+			continue
+		}
+		*path = filepath.Join(dir, program)
+		if err := m.run(ctx, m.lab.Root(), "env", "CGO_ENABLED=0", "go", "build", "-buildvcs=false", "-o", *path, "./cmd/"+program); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write writes the sources that ship, with the lab's machine image and network.

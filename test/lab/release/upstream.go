@@ -3,28 +3,35 @@ package release
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"time"
 
 	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/mirror/serve"
+	"github.com/sealift/sealift/test/images"
 )
 
-// upstream serves the lab's images under the names of the registries that they
-// have upstream.
+// consoleImage is the image that the console's chart asks for.
+const consoleImage = "docker.io/sealift/systemconsole:0.1.0"
+
+// upstream serves the lab's images, and the suite's own, under the names of the
+// registries that they have upstream.
 type upstream struct {
+	own       string // HOST:PORT of the registry of the suite's own images
 	proxy     string // URL of the proxy by which it is reached
 	authority []byte // of its certificate, PEM
 	closers   []func()
 }
 
 // startUpstream serves the data folder of a registry in which images stand as
-// HOST/REPOSITORY:TAG.
-func startUpstream(ctx context.Context, data string) (*upstream, error) {
+// HOST/REPOSITORY:TAG, and a new one for the suite's own images.
+func startUpstream(ctx context.Context, data, ownData string) (*upstream, error) {
 	own, err := authority.New("lab", time.Hour)
 	if err != nil {
 		return nil, err
@@ -42,12 +49,23 @@ func startUpstream(ctx context.Context, data string) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := httptest.NewUnstartedServer(byHost(registry))
+	suite, closeSuite, err := serve.Registry(ctx, serve.RegistryOptions{Data: ownData})
+	if err != nil {
+		return nil, errors.Join(err, closeRegistry())
+	}
+	ownServer := httptest.NewServer(suite)
+	server := httptest.NewUnstartedServer(byHost(registry, suite))
 	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
 	server.StartTLS()
 	proxy := httptest.NewServer(tunnel(server.Listener.Addr().String()))
-	return &upstream{proxy: proxy.URL, authority: own.Pair().Certificate,
-		closers: []func(){proxy.Close, server.Close, func() { _ = closeRegistry() }}}, nil
+	return &upstream{own: ownServer.Listener.Addr().String(), proxy: proxy.URL, authority: own.Pair().Certificate,
+		closers: []func(){proxy.Close, server.Close, ownServer.Close, func() { _ = errors.Join(closeRegistry(), closeSuite()) }}}, nil
+}
+
+// addConsole adds the image of the system console's program.
+func (u *upstream) addConsole(program string) error {
+	_, err := images.PushProgram(strings.Replace(consoleImage, "docker.io", u.own, 1), map[string]string{"linux/" + runtime.GOARCH: program})
+	return err
 }
 
 func (u *upstream) close() {
@@ -56,9 +74,14 @@ func (u *upstream) close() {
 	}
 }
 
-// byHost finds the repositories of each registry below its name.
-func byHost(registry http.Handler) http.Handler {
+// byHost finds the repositories of each registry below its name; those below
+// sealift/ are the suite's own.
+func byHost(registry, suite http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v2/sealift/") {
+			suite.ServeHTTP(w, r)
+			return
+		}
 		if rest, ok := strings.CutPrefix(r.URL.Path, "/v2/"); ok && rest != "" {
 			r.URL.Path = "/v2/" + strings.Replace(r.Host, "registry-1.docker.io", "docker.io", 1) + "/" + rest
 		}
