@@ -26,8 +26,12 @@ demo: build ## the whole journey of a bundle on this machine: about a minute
 	$(GO) run -buildvcs=false ./test/demo -sealift bin/sealift
 
 .PHONY: build
-build: needs-go ## bin/sealift
-	CGO_ENABLED=0 $(BUILD) -o bin/ ./cmd/sealift
+build: needs-go ## bin/sealift and bin/systemconsole
+	CGO_ENABLED=0 $(BUILD) -o bin/ ./cmd/sealift ./cmd/systemconsole
+
+.PHONY: assets
+assets: ## what the console takes from npm, into systemconsole/web/static
+	systemconsole/web/assets.sh
 
 .PHONY: build-pkcs11
 build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens and needs libc
@@ -38,7 +42,8 @@ build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens an
 
 .PHONY: test
 test: needs-go build tools-test ## every test that needs no Docker
-	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev
+	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev qemu-utils fdisk mtools iproute2 iptables chromium npm
+	systemconsole/web/assets.sh
 	$(GO) vet ./...
 	$(GO) test ./...
 	CGO_ENABLED=1 $(GO) test -tags pkcs11key ./bundles/sign/...
@@ -77,7 +82,7 @@ discovery: needs-go ## precision and recall of discovery, as in docs/discovery.m
 
 .PHONY: lab-build
 lab-build: needs-go ## Kubernetes and all that the lab needs, from source: an hour at most, then kept
-	.ci/packages mmdebstrap iptables
+	.ci/packages mmdebstrap iptables qemu-utils $(if $(filter bootable,$(LAB_DISK)),fdisk mtools)
 	$(GO) run -buildvcs=false ./test/lab build
 
 .PHONY: lab-ready
@@ -89,11 +94,12 @@ lab-up: needs-go ## an engine if none runs, and a cluster
 	@$(GO) run -buildvcs=false ./test/lab up
 
 .PHONY: e2e
-e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from bundles; twice, about three minutes
-	.ci/packages iptables iproute2
+e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from bundles, and machines of its vCenter: about six minutes
+	.ci/packages iptables iproute2 nftables $(if $(filter bootable,$(LAB_DISK)),qemu-system-x86 ovmf)
 	$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
 	trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
-	$(GO) test -count=1 -tags e2e -timeout 20m ./test/e2e
+	LAB_TEST=1 $(GO) test -count=1 -timeout 10m ./test/lab/site; \
+	$(GO) test -count=1 -tags e2e -timeout 40m -p 1 ./test/e2e ./test/lab/clusterapi
 
 .PHONY: lab-down
 lab-down: needs-go ## removes all that lab-up made

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/document"
 )
 
 // What the two files say they are.
@@ -28,7 +29,7 @@ const (
 )
 
 // ErrInvalid means: the file is not what it should be.
-var ErrInvalid = errors.New("not valid")
+var ErrInvalid = document.ErrInvalid
 
 // Bundle is a definition.
 type Bundle struct {
@@ -113,7 +114,7 @@ func Parse(data []byte) (*Bundle, error) {
 		return nil, fmt.Errorf("it has more than %d bytes: %w", maxSize, ErrInvalid)
 	}
 	b := &Bundle{source: bytes.Clone(data)}
-	if err := decode(data, b, b.validate); err != nil {
+	if err := document.Decode(data, b, b.validate, document.Options{}); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -161,5 +162,5 @@ func platformProblems(path string, platforms []string) []string {
 
 // CheckPlatforms checks platforms that were given by hand.
 func CheckPlatforms(platforms []string) error {
-	return invalid(platformProblems("platforms", platforms))
+	return document.Invalid(platformProblems("platforms", platforms))
 }

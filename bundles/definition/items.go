@@ -16,7 +16,8 @@ type Image struct {
 	Platforms []string `json:"platforms,omitempty"`
 }
 
-func (Image) shortField() string { return "ref" }
+// ShortField implements document.ShortForm.
+func (Image) ShortField() string { return "ref" }
 
 // Reference returns the reference in full: with registry, and with the tag
 // latest when it has neither tag nor digest.
@@ -65,7 +66,8 @@ type Pack struct {
 	Variants []Variant `json:"variants,omitempty"`
 }
 
-func (Pack) shortField() string { return "path" }
+// ShortField implements document.ShortForm.
+func (Pack) ShortField() string { return "path" }
 
 // Manifests are plain Kubernetes manifests that travel as one artifact.
 type Manifests struct {
@@ -73,7 +75,8 @@ type Manifests struct {
 	Name string `json:"name,omitempty"` // "" means the name of the file or folder
 }
 
-func (Manifests) shortField() string { return "path" }
+// ShortField implements document.ShortForm.
+func (Manifests) ShortField() string { return "path" }
 
 // File is any file: a machine image, an installer, a program.
 type File struct {
@@ -83,7 +86,8 @@ type File struct {
 	Version string `json:"version,omitempty"` // "" means that of the bundle
 }
 
-func (File) shortField() string { return "path" }
+// ShortField implements document.ShortForm.
+func (File) ShortField() string { return "path" }
 
 // VerifyRule says by which key the signatures of images have to be good.
 type VerifyRule struct {
@@ -100,7 +104,8 @@ type Allowance struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-func (Allowance) shortField() string { return "match" }
+// ShortField implements document.ShortForm.
+func (Allowance) ShortField() string { return "match" }
 
 // Matches tells whether a pattern fits a name in full. In a pattern, * stands
 // for any part of one element of a path, and ** at the end for all that follows.

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/document"
 	"github.com/sealift/sealift/internal/durable"
 )
 
@@ -123,7 +124,7 @@ func ParseLock(data []byte) (*Lock, error) {
 		return nil, fmt.Errorf("it has more than %d bytes: %w", maxLockSize, ErrInvalid)
 	}
 	l := new(Lock)
-	if err := decode(data, l, l.validate); err != nil {
+	if err := document.Decode(data, l, l.validate, document.Options{}); err != nil {
 		return nil, err
 	}
 	return l, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/layers"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 )
@@ -168,7 +169,7 @@ func (u *unpacker) read(ctx context.Context, d content.Descriptor) error {
 }
 
 func (u *unpacker) unpack(compressed io.Reader) error {
-	plain, done, err := decompress(compressed)
+	plain, done, err := layers.Decompress(compressed)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLayer, err)
 	}

@@ -15,15 +15,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/sealift/sealift/test/lab/images"
 	"github.com/sealift/sealift/test/stores"
@@ -65,7 +61,6 @@ func (s *darkSite) bundle(t *testing.T) {
 // live brings a cluster up that pulls from mirror, and uses it.
 func (s *darkSite) live(t *testing.T, name, mirror string) {
 	s.run(t, "sealift", "mirror", "config", "containerd", mirror, "--bundle", "plane.tar", "--key", "cosign.pub", "--registry-ca", s.authority.File, "-o", "node", "--quiet")
-	leaving, asked := s.watchLeaving(t), s.nameServer(t)
 	kubectl := s.cluster(t, name, filepath.Join(s.dir, "node", "etc", "containerd", "certs.d"))
 	kubectl("wait", "--for=condition=Ready", "--all", "--all-namespaces", "--timeout=180s", "pods")
 
@@ -74,8 +69,9 @@ func (s *darkSite) live(t *testing.T, name, mirror string) {
 		"--set", "storage.size=2Gi", "--wait", "--timeout", "180s")
 	require.Contains(t, kubectl("get", "pvc"), "Bound")
 	s.indexedJob(t, kubectl)
-	require.Zero(t, leaving(), "packets that tried to leave the dark network")
-	require.Empty(t, asked(), "names of the world outside that somebody asked for")
+	attempts, err := s.network.Attempts(t.Context())
+	require.NoError(t, err)
+	require.True(t, attempts.Empty(), "somebody tried to leave the dark network: %+v", attempts)
 }
 
 // indexedJob fills the registry in the cluster from object storage, four pods
@@ -147,99 +143,4 @@ func (s *darkSite) killOne(t *testing.T, kubectl func(...string) string) {
 		}
 		return false
 	}, 2*time.Minute, 50*time.Millisecond)
-}
-
-// clusterNetworks are the addresses of kind's pods and services. While a
-// service's rules are not written yet, or its pod has just been killed, packets
-// for them take the node's default route; that is nobody's wish to leave.
-func clusterNetworks() []string { return []string{"10.244.0.0/16", "10.96.0.0/16"} }
-
-// watchLeaving drops what tries to leave the nodes' network, and returns what
-// counts it. Each attempt is in the kernel's log.
-func (s *darkSite) watchLeaving(t *testing.T) func() int {
-	const mark = "sealift-e2e"
-	bridge := s.bridge(t)
-	out := []string{"-i", bridge, "!", "-o", bridge}
-	counted := slices.Concat(out, []string{"-m", "comment", "--comment", mark})
-	rules := [][]string{append(slices.Clone(counted), "-j", "DROP"), append(slices.Clone(counted), "-j", "LOG", "--log-prefix", mark+": ")}
-	for _, network := range clusterNetworks() {
-		rules = append(rules, append(slices.Clone(out), "-d", network, "-j", "DROP"))
-	}
-	for _, rule := range rules { // the last comes to stand first
-		s.run(t, "iptables", append([]string{"-w", "-I", "FORWARD", "1"}, rule...)...)
-		t.Cleanup(func() { _ = exec.Command("iptables", append([]string{"-w", "-D", "FORWARD"}, rule...)...).Run() })
-	}
-	return func() int {
-		for line := range strings.Lines(s.run(t, "iptables", "-w", "-L", "FORWARD", "-v", "-x", "-n")) {
-			if fields := strings.Fields(line); strings.Contains(line, mark) && fields[2] == "DROP" {
-				packets, err := strconv.Atoi(fields[0])
-				require.NoError(t, err)
-				if log, err := exec.Command("dmesg").Output(); err == nil && packets > 0 {
-					t.Log(lastLines(string(log), mark, 20))
-				}
-				return packets
-			}
-		}
-		require.Fail(t, "the rule that counts is gone")
-		return -1
-	}
-}
-
-// nameServer is the site's: it knows nothing of the world outside, and returns
-// what was asked of it. (CoreDNS asks for the root, and for a name of numbers,
-// to see whether the server lives and whether it is itself; a node of kind asks
-// for the engine's host.)
-func (s *darkSite) nameServer(t *testing.T) func() []string {
-	address, bridge := s.nameServerAddress(), s.bridge(t)
-	s.run(t, "ip", "address", "replace", address+"/32", "dev", bridge)
-	t.Cleanup(func() { _ = exec.Command("ip", "address", "del", address+"/32", "dev", bridge).Run() })
-	conn, err := net.ListenPacket("udp", net.JoinHostPort(address, "53"))
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close() })
-	var mu sync.Mutex
-	var asked []string
-	go func() {
-		buf := make([]byte, 4096)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			name, answer := nothing(buf[:n])
-			if name != "" {
-				mu.Lock()
-				asked = append(asked, name)
-				mu.Unlock()
-			}
-			_, _ = conn.WriteTo(answer, from)
-		}
-	}()
-	return func() []string {
-		mu.Lock()
-		defer mu.Unlock()
-		slices.Sort(asked)
-		return slices.Compact(asked)
-	}
-}
-
-// nothing answers a question with "there is no such name", and returns the
-// name unless it is one of those.
-func nothing(question []byte) (name string, answer []byte) {
-	var m dnsmessage.Message
-	if m.Unpack(question) != nil || len(m.Questions) != 1 {
-		return "", nil
-	}
-	q := m.Questions[0]
-	if q.Type != dnsmessage.TypeHINFO && q.Name.String() != "." && q.Name.String() != "host.docker.internal." {
-		name = q.Name.String()
-	}
-	m.Response, m.RCode, m.Additionals = true, dnsmessage.RCodeNameError, nil
-	answer, _ = m.Pack()
-	return name, answer
-}
-
-// lastLines returns the last lines of a text that hold a word.
-func lastLines(text, word string, most int) string {
-	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(line string) bool { return !strings.Contains(line, word) })
-	return strings.Join(lines[max(0, len(lines)-most):], "\n")
 }

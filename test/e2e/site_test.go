@@ -24,6 +24,7 @@ import (
 	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/images"
 	"github.com/sealift/sealift/test/lab/cluster"
+	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/site"
@@ -33,12 +34,16 @@ import (
 // suiteImage is the image of sealift that its own chart asks for.
 const suiteImage = "docker.io/sealift/sealift:0.1.0"
 
+// consoleImage is the image of the system console that its chart asks for.
+const consoleImage = "docker.io/sealift/systemconsole:0.1.0"
+
 // darkSite is the lab, and what of the connected side the tests need.
 type darkSite struct {
 	lab       *site.Lab
 	engine    *engine.Engine
 	nodes     node.Names
-	address   string // of this machine on the nodes' network
+	network   *darknet.Network
+	address   string // of this machine on the network
 	dir       string
 	authority *registries.Authority
 	proxy     string // by which the connected side reaches "the internet"
@@ -48,7 +53,7 @@ type darkSite struct {
 // openSite readies the lab: an engine with node images, and an upstream that
 // answers under the names that images really have.
 func openSite(t *testing.T) *darkSite {
-	lab, err := site.Open(t.Context(), ".", site.Options{Log: t.Logf, OwnEngine: os.Getenv("LAB_ENGINE") == "own"})
+	lab, err := site.Open(t.Context(), ".", site.Environment(t.Logf))
 	require.NoError(t, err)
 	require.NoError(t, lab.Ready(t.Context()), "make lab-build")
 	s := &darkSite{lab: lab, dir: t.TempDir(), authority: registries.NewAuthority(t)}
@@ -56,8 +61,10 @@ func openSite(t *testing.T) *darkSite {
 	require.NoError(t, err)
 	s.nodes, err = lab.LoadNodes(t.Context(), s.engine)
 	require.NoError(t, err)
-	s.address, err = cluster.Network(t.Context(), s.engine)
+	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-e2e", darknet.Options{Log: t.Logf})
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.network.Close(context.Background())) })
+	s.address = s.network.Address.String()
 	s.programs, err = lab.Programs()
 	require.NoError(t, err)
 	s.programs["sealift"], s.programs["helm"] = built(t, "bin/sealift"), built(t, ".tools/bin/helm")
@@ -82,10 +89,12 @@ func (s *darkSite) upstream(t *testing.T) string {
 	own := registry(t, t.TempDir())
 	ownServer := httptest.NewServer(own)
 	t.Cleanup(ownServer.Close)
-	_, err := images.PushProgram(strings.Replace(suiteImage, "docker.io", ownServer.Listener.Addr().String(), 1), map[string]string{"linux/amd64": s.programs["sealift"]})
-	require.NoError(t, err)
+	for image, program := range map[string]string{suiteImage: s.programs["sealift"], consoleImage: built(t, "bin/systemconsole")} {
+		_, err := images.PushProgram(strings.Replace(image, "docker.io", ownServer.Listener.Addr().String(), 1), map[string]string{"linux/amd64": program})
+		require.NoError(t, err)
+	}
 
-	hosts := []string{"registry.k8s.io", "docker.io", "registry-1.docker.io", "lab.sealift.test"}
+	hosts := []string{"registry.k8s.io", "docker.io", "registry-1.docker.io", "ghcr.io", "lab.sealift.test"}
 	certFile, keyFile := s.authority.Issue("upstream", time.Now().Add(time.Hour), hosts...)
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	require.NoError(t, err)
@@ -183,29 +192,14 @@ func (s *darkSite) write(t *testing.T, name, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600))
 }
 
-// bridge returns the interface of this machine that the nodes' network is on.
-func (s *darkSite) bridge(t *testing.T) string {
-	t.Helper()
-	id, err := s.engine.Run(t.Context(), "network", "inspect", "--format", "{{.Id}}", "sealift-lab")
-	require.NoError(t, err)
-	return "br-" + strings.TrimSpace(id)[:12]
-}
-
-// nameServerAddress is an address of its own: kind's nodes lead what goes to
-// their gateway's port 53 to the engine's name server.
-func (s *darkSite) nameServerAddress() string {
-	parts := strings.Split(s.address, ".")
-	return strings.Join(append(parts[:2:2], "255", "53"), ".")
-}
-
 // cluster makes a cluster whose nodes have no images and pull as the folder of
 // hosts.toml files says.
 func (s *darkSite) cluster(t *testing.T, name, certs string) (kubectl func(args ...string) string) {
 	t.Helper()
 	kubeconfig := filepath.Join(s.dir, name+".kubeconfig")
 	t.Cleanup(func() { require.NoError(t, cluster.Delete(context.Background(), s.engine, name, kubeconfig)) })
-	s.write(t, "resolv.conf", "nameserver "+s.nameServerAddress()+"\n")
-	_, err := cluster.Create(t.Context(), s.engine, name, cluster.Options{Image: s.nodes.Bare, Kubeconfig: kubeconfig,
+	s.write(t, "resolv.conf", "nameserver "+s.network.NameServer.String()+"\n")
+	_, err := cluster.Create(t.Context(), s.engine, name, cluster.Options{Image: s.nodes.Bare, Network: s.network.Name, Kubeconfig: kubeconfig,
 		Mounts: []cluster.Mount{{Host: certs, Node: "/etc/containerd/certs.d"}, {Host: filepath.Join(s.dir, "resolv.conf"), Node: "/etc/resolv.conf", Writable: true}}})
 	require.NoError(t, err)
 	t.Setenv("KUBECONFIG", kubeconfig)

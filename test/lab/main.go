@@ -22,6 +22,7 @@ const usage = `usage: go run ./test/lab build|ready|up|down|status
   status  list what is built and what is up
 
 LAB_ENGINE=own starts an engine even where a Docker runs.
+LAB_SOURCE=public takes images from the public registries instead of making them.
 `
 
 func main() {
@@ -42,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) != 1 {
 		return problem.New(problem.Usage, "give one of build, ready, up, down, status", "one command is needed\n\n%s", usage)
 	}
-	lab, err := site.Open(ctx, ".", site.Options{Log: say, OwnEngine: os.Getenv("LAB_ENGINE") == "own"})
+	lab, err := site.Open(ctx, ".", site.Environment(say))
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"agekey": agekey, "join": join, "s3": s3, "files": files,
 			"registry": registry, "image": image, "imagefiles": imageFiles, "pull": pull, "flip": flip, "code": code, "subst": subst,
-			"chart": chart, "chartrepo": chartRepo, "timeless": timeless,
+			"console": console, "chart": chart, "chartrepo": chartRepo, "timeless": timeless, "vcenter": vCenter,
 		},
 		RequireExplicitExec: true,
 	})

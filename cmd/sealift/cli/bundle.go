@@ -4,7 +4,7 @@ import "github.com/spf13/cobra"
 
 func (a *app) bundle() *cobra.Command {
 	return group("bundle", "Make bundles, verify them and look inside",
-		a.bundleCreate(), a.bundleVerify(), a.bundleInspect(), a.bundleDiff(), a.bundleSBOM(), a.bundleDiscover(), a.bundleExtract(),
+		a.bundleInit(), a.bundleCreate(), a.bundleVerify(), a.bundleInspect(), a.bundleDiff(), a.bundleSBOM(), a.bundleDiscover(), a.bundleExtract(),
 		a.bundleSplit(), a.bundleEncrypt(), a.bundleDecrypt(), a.bundleSchema())
 }
 

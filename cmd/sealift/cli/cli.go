@@ -66,7 +66,8 @@ func (a *app) root() *cobra.Command {
 		Use:   "sealift",
 		Short: "Carry everything a Kubernetes management plane needs across an air gap",
 		Long: `sealift packs images, Helm charts, packs, manifests and files into one signed file on a connected host, and in the
-dark site verifies that file, fills a private registry from it or serves it as one.
+dark site verifies that file, fills a private registry from it or serves it as one, installs the enterprise cluster on
+vSphere, and runs the system console.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 verification failed, 4 preflight failed,
 5 partly done (run the same command again to go on), 130 interrupted.
@@ -75,7 +76,8 @@ Environment: SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD are credent
 command names; others come from docker's configuration (DOCKER_CONFIG) and its credential helpers.
 SEALIFT_SOURCE_USERNAME and SEALIFT_SOURCE_PASSWORD are for a bundle behind https://; AWS_ENDPOINT_URL, AWS_REGION,
 AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are for s3://. SEALIFT_AGE_IDENTITY names the file of a private age key.
-COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are honored.`,
+COSIGN_PASSWORD is the passphrase of a signing key. SEALIFT_CONSOLE and SEALIFT_TOKEN name a console and a token for it.
+HTTPS_PROXY and NO_PROXY are honored.`,
 		Version:           buildinfo.Version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
@@ -90,7 +92,11 @@ COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are
 	cmd.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	cmd.PersistentFlags().StringVar(&a.logFormat, "log-format", "text", "progress and logs as `text` or json")
 	complete(cmd, "log-format", "text", "json")
-	cmd.AddCommand(a.key(), a.bundle(), a.pack(), a.mirror(), a.registry(), a.man())
+	addGroup(cmd, "What crosses the gap:", a.key(), a.bundle(), a.pack())
+	addGroup(cmd, "Registries of the dark site:", a.mirror(), a.registry())
+	addGroup(cmd, "The enterprise cluster:", a.site(), a.preflight(), a.install())
+	addGroup(cmd, "The system console:", a.console(), a.tenant(), a.admin())
+	cmd.AddCommand(a.man())
 	usageErrors(cmd)
 	return cmd
 }
@@ -100,6 +106,15 @@ func (a *app) checkGlobals() error {
 		return problem.New(problem.Usage, "", "--log-format %q is neither text nor json", a.logFormat)
 	}
 	return nil
+}
+
+// addGroup adds commands that help shows together under a title.
+func addGroup(root *cobra.Command, title string, sub ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, cmd := range sub {
+		cmd.GroupID = title
+		root.AddCommand(cmd)
+	}
 }
 
 // group makes a command that only holds others.

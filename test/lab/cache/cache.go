@@ -67,14 +67,16 @@ func (c *Cache) Path(s *Step) string {
 	return filepath.Join(c.dir, s.Name+"-"+s.Key()[:16])
 }
 
-// Done returns the record of a step that is done, and false for any other.
+// Done returns the record of a step that is done, and false for any other. A
+// result of which something was taken away is none.
 func (c *Cache) Done(s *Step) (Record, bool) {
 	var r Record
 	data, err := os.ReadFile(filepath.Join(c.Path(s), record))
 	if err != nil || json.Unmarshal(data, &r) != nil {
 		return Record{}, false
 	}
-	return r, true
+	size, err := Size(c.Path(s))
+	return r, err == nil && size-int64(len(data)) >= r.Bytes
 }
 
 // Make makes the result of a step whose needs are done, unless it is done
@@ -154,14 +156,21 @@ func isKey(s string) bool {
 	return err == nil && len(s) == 16
 }
 
-// Size returns the bytes of all files below a folder.
+// Size returns the bytes of all files below a folder. Those that vanish
+// meanwhile, as a registry's that is in use may, count for nothing.
 func Size(dir string) (int64, error) {
 	var size int64
-	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if path != dir && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		info, err := d.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -105,6 +105,23 @@ func TestHalfBuiltResultIsNotDone(t *testing.T) {
 	require.Equal(t, 3, made)
 }
 
+func TestResultWithoutItsFilesIsNotDone(t *testing.T) {
+	c := cache.New(t.TempDir())
+	s := &cache.Step{Name: "step", Make: func(_ context.Context, dir string) error {
+		return os.WriteFile(filepath.Join(dir, "result"), []byte("what others need"), 0o644)
+	}}
+	_, err := c.Make(t.Context(), s)
+	require.NoError(t, err)
+	_, done := c.Done(s)
+	require.True(t, done)
+	require.NoError(t, os.Remove(filepath.Join(c.Path(s), "result")))
+	_, done = c.Done(s)
+	require.False(t, done)
+	_, err = c.Make(t.Context(), s)
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(c.Path(s), "result"))
+}
+
 func TestNeedsComeFirst(t *testing.T) {
 	c, made := cache.New(t.TempDir()), 0
 	s := counting(&made)

@@ -88,13 +88,14 @@ func writeArchive(path string, out map[name.Tag]v1.Image) error {
 	return errors.Join(tarball.MultiWrite(out, w), w.Flush(), f.Close())
 }
 
-// config is that of kind's base image.
+// config is that of kind's base image, which also boots as a machine.
 func config() v1.Config {
 	return v1.Config{
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "container=docker",
 			"HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY="},
-		Entrypoint: []string{"/usr/local/bin/entrypoint", "/sbin/init"},
-		StopSignal: "SIGRTMIN+3", // systemd runs itself anew on SIGTERM
+		Entrypoint: []string{"/usr/local/bin/entrypoint", "/" + boot, "/sbin/init"},
+		Volumes:    map[string]struct{}{"/var": {}}, // containerd's snapshots cannot lie on an overlay
+		StopSignal: "SIGRTMIN+3",                    // systemd runs itself anew on SIGTERM
 		Labels:     map[string]string{Label: "node"},
 	}
 }
@@ -150,7 +151,7 @@ func (s Sources) files() (images.Files, error) {
 	if err := addUnits(files); err != nil {
 		return nil, err
 	}
-	return files, errors.Join(s.addContainerd(files), addManifests(files))
+	return files, errors.Join(s.addContainerd(files), addManifests(files), addGuest(files))
 }
 
 // addUnits starts what a node needs, and nothing that is the kernel's.
@@ -208,6 +209,16 @@ func addManifests(files images.Files) error {
 		files["kind/manifests/"+name] = images.File{Text: replace.Replace(string(data))}
 	}
 	return nil
+}
+
+// CNI returns the manifest of the lab's network, for clusters that kind has not
+// made. Pods get addresses of the given network, such as 10.244.0.0/16.
+func CNI(pods string) (string, error) {
+	files := images.Files{}
+	if err := addManifests(files); err != nil {
+		return "", err
+	}
+	return strings.ReplaceAll(files["kind/manifests/default-cni.yaml"].Text, "{{ .PodSubnet }}", pods), nil
 }
 
 // preload returns a layer with images in containerd's store; none named means all.

@@ -56,3 +56,21 @@ func TestBuild(t *testing.T) {
 	require.NotEqual(t, step.Key(), changed.Key())
 	require.ErrorContains(t, changed.Make(t.Context(), out), "undefined: missing")
 }
+
+func TestProgramsAreToldTheirVersion(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.org/x\n\nrequire example.org/m v1.34.4-rc.1\n"), 0o644))
+	m := Module{Flags: "-X a.b=c", Stamps: []Stamp{
+		{Module: "example.org/m", Variable: "main.Version"},
+		{Module: "example.org/m", Package: "example.org/m/version"},
+	}}
+	flags, err := m.linkerFlags(dir)
+	require.NoError(t, err)
+	require.Equal(t, "-s -w -X main.Version=v1.34.4-rc.1 -X example.org/m/version.gitVersion=v1.34.4-rc.1"+
+		" -X example.org/m/version.gitMajor=1 -X example.org/m/version.gitMinor=34 -X example.org/m/version.gitTreeState=clean"+
+		" -X example.org/m/version.gitCommit=unknown -X example.org/m/version.buildDate=2026-01-01T00:00:00Z -X a.b=c", flags)
+
+	m.Stamps = append(m.Stamps, Stamp{Module: "example.org/absent", Variable: "main.Version"})
+	_, err = m.linkerFlags(dir)
+	require.ErrorContains(t, err, "does not require example.org/absent")
+}

@@ -17,7 +17,7 @@ func TestStagingModulesBelongToKubernetes(t *testing.T) {
 	require.NoError(t, err)
 	mod, err := modfile.Parse("go.mod", data, nil)
 	require.NoError(t, err)
-	kubernetes, err := programs.Modules()[0].Version(".", "k8s.io/kubernetes")
+	kubernetes, err := programs.Version(".", "kubernetes", "k8s.io/kubernetes")
 	require.NoError(t, err)
 	require.Len(t, mod.Replace, 31, "one for each staging module")
 	for _, r := range mod.Replace {
@@ -36,6 +36,6 @@ func TestEveryFolderIsAModule(t *testing.T) {
 }
 
 func TestMissingDependencyIsNamed(t *testing.T) {
-	_, err := programs.Modules()[0].Version(".", "example.org/absent")
+	_, err := programs.Version(".", "kubernetes", "example.org/absent")
 	require.ErrorContains(t, err, "go.mod does not require example.org/absent")
 }

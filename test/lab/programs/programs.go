@@ -29,6 +29,8 @@ import (
 type Module struct {
 	Name     string
 	Programs []Program
+	Stamps   []Stamp // versions that the programs print
+	Flags    string  // further flags of the linker
 }
 
 // Program is one executable of a module.
@@ -37,30 +39,78 @@ type Program struct {
 	Package string // import path, or ./FOLDER of the module
 }
 
+// Stamp is the version of a module that the linker writes into programs, at
+// one of two places.
+type Stamp struct {
+	Module   string // whose version
+	Package  string // which has Kubernetes' variables: gitVersion and its parts
+	Variable string // path of a single variable
+}
+
 // Modules returns all modules.
 func Modules() []Module {
 	return []Module{
-		{Name: "kubernetes", Programs: []Program{
-			{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
-			{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
-			{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
-			{"kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"},
-			{"kubeadm", "k8s.io/kubernetes/cmd/kubeadm"},
-			{"kubelet", "k8s.io/kubernetes/cmd/kubelet"},
-			{"kubectl", "k8s.io/kubernetes/cmd/kubectl"},
-			{"etcd", "./etcd"},
-			{"local-path-provisioner", "github.com/rancher/local-path-provisioner"},
-			{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
-			{"loopback", "github.com/containernetworking/plugins/plugins/main/loopback"},
-			{"ptp", "github.com/containernetworking/plugins/plugins/main/ptp"},
-			{"portmap", "github.com/containernetworking/plugins/plugins/meta/portmap"},
-			{"netd", "./netd"},
-			{"crictl", "./crictl"},
-			{"pause", "./pause"},
+		kubernetes(),
+		{Name: "coredns", Programs: []Program{{"coredns", "."}}, Flags: "-X github.com/coredns/coredns/coremain.GitCommit=lab"},
+		clusterAPI(),
+		ipam(),
+		{Name: "cpi", Programs: []Program{
+			{"vsphere-cloud-controller-manager", "k8s.io/cloud-provider-vsphere/cmd/vsphere-cloud-controller-manager"},
+		}, Stamps: []Stamp{
+			{Module: "k8s.io/cloud-provider-vsphere", Package: "k8s.io/component-base/version"},
+			{Module: "k8s.io/cloud-provider-vsphere", Variable: "main.version"},
 		}},
-		{Name: "coredns", Programs: []Program{{"coredns", "."}}},
 		{Name: "preload", Programs: []Program{{"preload", "."}}},
 	}
+}
+
+func kubernetes() Module {
+	return Module{Name: "kubernetes", Programs: []Program{
+		{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
+		{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
+		{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
+		{"kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"},
+		{"kubeadm", "k8s.io/kubernetes/cmd/kubeadm"},
+		{"kubelet", "k8s.io/kubernetes/cmd/kubelet"},
+		{"kubectl", "k8s.io/kubernetes/cmd/kubectl"},
+		{"etcd", "./etcd"},
+		{"local-path-provisioner", "github.com/rancher/local-path-provisioner"},
+		{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
+		{"loopback", "github.com/containernetworking/plugins/plugins/main/loopback"},
+		{"ptp", "github.com/containernetworking/plugins/plugins/main/ptp"},
+		{"portmap", "github.com/containernetworking/plugins/plugins/meta/portmap"},
+		{"netd", "./netd"},
+		{"crictl", "./crictl"},
+		{"pause", "./pause"},
+	}, Stamps: []Stamp{
+		{Module: "k8s.io/kubernetes", Package: "k8s.io/component-base/version"},
+		{Module: "k8s.io/kubernetes", Package: "k8s.io/client-go/pkg/version"},
+	}}
+}
+
+// clusterAPI is Cluster API with its vSphere provider, which are made for one
+// another, and kube-vip, which compiles with their versions of Kubernetes'
+// modules.
+func clusterAPI() Module {
+	return Module{Name: "clusterapi", Programs: []Program{
+		{"cluster-api-controller", "sigs.k8s.io/cluster-api"},
+		{"kubeadm-bootstrap-controller", "sigs.k8s.io/cluster-api/bootstrap/kubeadm"},
+		{"kubeadm-control-plane-controller", "sigs.k8s.io/cluster-api/controlplane/kubeadm"},
+		{"cluster-api-vsphere-controller", "sigs.k8s.io/cluster-api-provider-vsphere"},
+		{"kube-vip", "github.com/kube-vip/kube-vip"},
+	}, Stamps: []Stamp{
+		{Module: "sigs.k8s.io/cluster-api", Package: "sigs.k8s.io/cluster-api/version"},
+		{Module: "sigs.k8s.io/cluster-api-provider-vsphere", Package: "sigs.k8s.io/cluster-api-provider-vsphere/pkg/version"},
+		{Module: "github.com/kube-vip/kube-vip", Variable: "main.Version"},
+	}}
+}
+
+// ipam is Cluster API's provider of addresses, which is made for an older
+// controller-runtime than clusterAPI's.
+func ipam() Module {
+	const module = "sigs.k8s.io/cluster-api-ipam-provider-in-cluster"
+	return Module{Name: "ipam", Programs: []Program{{"cluster-api-ipam-in-cluster-controller", module}},
+		Stamps: []Stamp{{Module: module, Package: module + "/version"}}}
 }
 
 // Options is how modules are compiled. The zero value reports nothing.
@@ -127,9 +177,10 @@ func compileError(ctx context.Context, p Program, err error, stderr string) erro
 	return problem.New(problem.Failed, remedy, "compiling %s: %w\n%s", p.Name, err, strings.TrimSpace(stderr))
 }
 
-// Version returns the version of a dependency that a module pins.
-func (m Module) Version(root, dependency string) (string, error) {
-	return version(filepath.Join(root, m.Name), dependency)
+// Version returns the version of a dependency that a module pins. root is the
+// folder of this package.
+func Version(root, module, dependency string) (string, error) {
+	return version(filepath.Join(root, module), dependency)
 }
 
 func version(dir, dependency string) (string, error) {
@@ -150,23 +201,28 @@ func version(dir, dependency string) (string, error) {
 	return "", fmt.Errorf("%s does not require %s", path, dependency)
 }
 
-// linkerFlags makes small programs, and tells those of Kubernetes their version.
+// linkerFlags makes small programs, and tells them their version.
 func (m Module) linkerFlags(dir string) (string, error) {
 	flags := "-s -w"
-	switch m.Name {
-	case "kubernetes":
-		v, err := version(dir, "k8s.io/kubernetes")
+	for _, s := range m.Stamps {
+		v, err := version(dir, s.Module)
 		if err != nil {
 			return "", err
 		}
-		major, minor, _ := strings.Cut(strings.TrimPrefix(v, "v"), ".")
-		minor, _, _ = strings.Cut(minor, ".")
-		for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-			flags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s"+
-				" -X %[1]s.gitTreeState=clean -X %[1]s.gitCommit=unknown -X %[1]s.buildDate=2026-01-01T00:00:00Z", pkg, v, major, minor)
-		}
-	case "coredns":
-		flags += " -X github.com/coredns/coredns/coremain.GitCommit=lab"
+		flags += s.flags(v)
+	}
+	if m.Flags != "" {
+		flags += " " + m.Flags
 	}
 	return flags, nil
+}
+
+func (s Stamp) flags(version string) string {
+	if s.Variable != "" {
+		return fmt.Sprintf(" -X %s=%s", s.Variable, version)
+	}
+	major, minor, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	return fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s"+
+		" -X %[1]s.gitTreeState=clean -X %[1]s.gitCommit=unknown -X %[1]s.buildDate=2026-01-01T00:00:00Z", s.Package, version, major, minor)
 }

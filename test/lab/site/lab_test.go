@@ -28,7 +28,7 @@ func openBuilt(t *testing.T) *site.Lab {
 	if os.Getenv("LAB_TEST") == "" {
 		t.Skip("set LAB_TEST=1 to make clusters in a built lab")
 	}
-	lab, err := site.Open(t.Context(), ".", site.Options{Log: t.Logf, OwnEngine: os.Getenv("LAB_ENGINE") == "own"})
+	lab, err := site.Open(t.Context(), ".", site.Environment(t.Logf))
 	require.NoError(t, err)
 	require.NoError(t, lab.Ready(t.Context()))
 	return lab

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/test/lab/cluster"
+	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/node"
 )
@@ -151,7 +152,7 @@ func clean(ctx context.Context, e *engine.Engine) error {
 	if err := cluster.Remove(ctx, e, node.Label); err != nil {
 		return fmt.Errorf("removing nodes: %w", err)
 	}
-	if err := cluster.DeleteNetwork(ctx, e); err != nil {
+	if err := errors.Join(cluster.DeleteNetwork(ctx, e), darknet.Clean(ctx, e)); err != nil {
 		return err
 	}
 	out, err := e.Run(ctx, "image", "ls", "--quiet", "--filter", "label="+node.Label)

@@ -108,6 +108,9 @@ func (m *machine) complete(ctx *simulator.Context, clone *simulator.VirtualMachi
 		origin = o.(string)
 	}
 	m.v.origins.Store(clone.Self, origin)
+	if disk, ok := m.v.disks.Load(m.Self); ok {
+		m.v.disks.Store(clone.Self, disk)
+	}
 	if !spec.Template {
 		return nil
 	}

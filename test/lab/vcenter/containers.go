@@ -3,6 +3,7 @@ package vcenter
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,8 @@ type Containers struct {
 	Engine   *engine.Engine    // where they run
 	Name     string            // of the vCenter: containers are named NAME-vm-42; two on one engine need two names
 	Image    string            // the image of machines whose template has none of its own
-	Images   map[string]string // image by name of template
+	Disks    map[string]string // image by SHA-256 of the disk that was imported: what is imported decides what boots
+	Images   map[string]string // image by name of template, for templates that were not imported
 	Network  string            // the network of the engine for cards whose port group has none of its own
 	Networks map[string]string // network by name of port group
 	Args     []string          // further arguments of docker create, such as --privileged
@@ -64,10 +66,7 @@ func (c *Containers) Start(ctx context.Context, spec Spec) error {
 }
 
 func (c *Containers) create(ctx context.Context, spec Spec) error {
-	image := c.Images[spec.Template]
-	if image == "" {
-		image = c.Image
-	}
+	image := cmp.Or(c.Disks[spec.Disk], c.Images[spec.Template], c.Image)
 	if image == "" {
 		return fmt.Errorf("creating machine %s: template %q has no image", spec.Name, spec.Template)
 	}
@@ -178,10 +177,19 @@ func (c *Containers) Clean(ctx context.Context) error {
 	return nil
 }
 
-// Addresses asks the guest where it has the ip command, else the engine. Only
-// the guest knows of addresses that it gave itself, as from its metadata.
+// guestTools is what a node image of the lab has for VMware's tools: it prints
+// as ip does, and nothing before the guest's network has settled.
+const guestTools = "/usr/local/lib/guest/addresses"
+
+// Addresses asks the guest where it has something to answer with, else the
+// engine. Only the guest knows of addresses that it gave itself, as from its
+// metadata.
 func (c *Containers) Addresses(ctx context.Context, id string) ([]Address, error) {
-	if out, err := c.Engine.Run(ctx, "exec", c.container(id), "ip", "-json", "address"); err == nil {
+	for _, ask := range [][]string{{guestTools}, {"ip", "-json", "address"}} {
+		out, err := c.Engine.Run(ctx, append([]string{"exec", c.container(id)}, ask...)...)
+		if err != nil {
+			continue
+		}
 		if list, err := guestAddresses([]byte(out)); err == nil {
 			return list, nil
 		}

@@ -212,6 +212,9 @@ func (g *guest) describe() bool {
 	if origin, ok := g.v.origins.Load(g.ref); ok {
 		g.spec.Template = origin.(string)
 	}
+	if disk, ok := g.v.disks.Load(g.ref); ok {
+		g.spec.Disk = disk.(string)
+	}
 	return true
 }
 

@@ -1,7 +1,9 @@
 package vcenter
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/vmware/govmomi/object"
@@ -195,6 +197,10 @@ func (l *lease) HttpNfcLeaseComplete(ctx *simulator.Context, req *types.HttpNfcL
 		l.v.provision.Lock()
 		l.v.settle(ctx, vm)
 		l.v.provision.Unlock()
+		if sums := l.v.uploads.sums(l.Self); len(sums) > 0 {
+			first := slices.Min(slices.Collect(maps.Keys(sums))) // the one that it boots from
+			l.v.disks.Store(vm.Self, sums[first])
+		}
 	}
 	l.v.uploads.close(l.Self)
 	return l.HttpNfcLease.HttpNfcLeaseComplete(ctx, req)

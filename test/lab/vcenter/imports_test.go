@@ -104,7 +104,12 @@ func TestAnImportKeepsWhatWasUploaded(t *testing.T) {
 
 	require.Regexp(t, "^00:50:56:", macs(s.properties(vm).Config)[0])
 	require.NoError(t, vm.MarkAsTemplate(s.ctx))
-	s.clone(vm, "cp-0", s.cloneSpec())
+	clone := s.clone(vm, "cp-0", s.cloneSpec())
+	require.NoError(t, s.wait(clone.PowerOn(s.ctx)))
+	eventually(t, func() bool {
+		spec, ok := s.recorder.Spec("cp-0")
+		return ok && spec.Disk == sum(disk)
+	})
 	require.InDelta(t, before-2*int64(len(disk)), s.free("vmfs-ssd"), float64(128<<10), "a full clone of a thin disk takes as much")
 }
 

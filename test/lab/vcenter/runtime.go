@@ -35,6 +35,7 @@ type Spec struct {
 	UUID      string // its BIOS UUID, by which Kubernetes' cloud provider knows it again
 	Name      string // its name, which is the guest's host name
 	Template  string // name of the template or machine that it was cloned from; empty where it is no clone
+	Disk      string // SHA-256, hex, of the disk of the OVA that it comes from; empty where none was imported
 	CPUs      int32
 	MemoryMiB int32
 	GuestInfo map[string]string // all values whose key begins with guestinfo., by key, as they were set: still encoded

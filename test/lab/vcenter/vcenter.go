@@ -19,6 +19,8 @@ import (
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // Options says what a vCenter is like. The zero value is a vCenter on a free
@@ -56,6 +58,7 @@ type VCenter struct {
 	lastMAC   uint32                                  // under provision
 
 	origins sync.Map // machine -> name of the template that it was cloned from
+	disks   sync.Map // machine -> SHA-256 of the disk that was imported for it or its template
 }
 
 // Start starts a vCenter. It is up, with its inventory, when Start returns;
@@ -127,7 +130,7 @@ func (v *VCenter) listen() (err error) {
 	// The simulator panics where it cannot listen.
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("listening on %s: %v", v.options.Addr, r)
+			err = problem.New(problem.Preflight, "end what listens there (ss -ltnp shows it), or choose another address", "listening on %s: %v", v.options.Addr, r)
 		}
 	}()
 	v.server = s.NewServer()

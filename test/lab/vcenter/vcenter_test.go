@@ -16,6 +16,7 @@ import (
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/vcenter"
 )
 
@@ -127,6 +128,7 @@ func TestAPortThatIsTaken(t *testing.T) {
 	s := newSite(t)
 	_, err := vcenter.Start(s.ctx, vcenter.Options{Addr: s.URL().Host})
 	require.ErrorContains(t, err, "listening on "+s.URL().Host)
+	require.Contains(t, problem.Remedies(err)[0], "end what listens there")
 }
 
 func TestAnInventoryThatCannotBe(t *testing.T) {

@@ -1,4 +1,6 @@
-package sbom
+// Package layers reads the layers of images, which may be hostile: nothing is
+// unpacked, digests are verified, and what unpacks without end is refused.
+package layers
 
 import (
 	"bufio"
@@ -14,8 +16,9 @@ import (
 // that zstd uses unless it is told otherwise.
 const maxZstdWindow = 128 << 20
 
-// decompress returns the tar file in a layer, whatever its media type says.
-func decompress(r io.Reader) (plain io.Reader, done func(), err error) {
+// Decompress returns the tar file in a layer, whatever its media type says.
+// Whoever calls it calls done in the end.
+func Decompress(r io.Reader) (plain io.Reader, done func(), err error) {
 	br := bufio.NewReaderSize(r, 256<<10)
 	magic, err := br.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {

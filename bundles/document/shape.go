@@ -1,100 +1,14 @@
-package definition
+package document
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"sigs.k8s.io/yaml"
-
-	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/spelling"
 )
-
-// decode reads one YAML document into the structure that into points at and
-// then has validate look at it. The error names every problem of both: fields
-// that do not exist, values of the wrong type, and what validate finds.
-func decode(data []byte, into any, validate func() []string) error {
-	if err := oneDocument(data); err != nil {
-		return err
-	}
-	converted, err := yaml.YAMLToJSONStrict(data)
-	if err != nil {
-		return unreadable(err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(converted))
-	dec.UseNumber()
-	var document any
-	if err := dec.Decode(&document); err != nil {
-		return unreadable(err)
-	}
-	var s shape
-	fitting := s.fit("", document, reflect.TypeOf(into).Elem())
-	clean, err := json.Marshal(fitting)
-	if err == nil {
-		err = json.Unmarshal(clean, into)
-	}
-	if err != nil {
-		return unreadable(err)
-	}
-	found := slices.DeleteFunc(validate(), s.told)
-	return invalid(append(s.problems, found...))
-}
-
-func unreadable(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	return problem.New(problem.Usage, "", "%w: %s", ErrInvalid, strings.TrimPrefix(text, "unmarshal errors:\n  "))
-}
-
-// maxProblems is how many problems are told one by one.
-const maxProblems = 100
-
-// invalid returns the error that names these problems; nil for none.
-func invalid(problems []string) error {
-	if len(problems) == 0 {
-		return nil
-	}
-	if more := len(problems) - maxProblems; more > 0 {
-		problems = append(problems[:maxProblems:maxProblems], fmt.Sprintf("and %d more", more))
-	}
-	return problem.New(problem.Usage, "", "%w:\n  %s", ErrInvalid, strings.Join(problems, "\n  "))
-}
-
-// oneDocument refuses what a YAML reader would pass over in silence: further
-// documents in the same file.
-func oneDocument(data []byte) error {
-	if !utf8.Valid(data) {
-		return problem.New(problem.Usage, "", "%w: it is not UTF-8 text", ErrInvalid)
-	}
-	documents, open := 0, false
-	for _, line := range strings.FieldsFunc(string(data), isBreak) {
-		marker := line == "---" || line == "..." || strings.HasPrefix(line, "--- ") || strings.HasPrefix(line, "---\t") || strings.HasPrefix(line, "... ")
-		if marker {
-			open = false
-			line = line[len("---"):]
-		}
-		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
-		if line == "" || line[0] == '#' || (line[0] == '%' && !open) {
-			continue
-		}
-		if !open {
-			documents++
-		}
-		open = true
-	}
-	if documents > 1 {
-		return problem.New(problem.Usage, "make a file of each", "%w: it holds %d YAML documents, not one", ErrInvalid, documents)
-	}
-	return nil
-}
-
-// isBreak tells whether r ends a line in YAML 1.1.
-func isBreak(r rune) bool {
-	return r == '\n' || r == '\r' || r == '\u0085' || r == '\u2028' || r == '\u2029'
-}
 
 // shape compares a document with the Go type that it is to be read into.
 type shape struct {
@@ -112,16 +26,16 @@ func (s *shape) told(found string) bool {
 	})
 }
 
-// shortForm is what may be written as one string instead of a mapping.
-type shortForm interface {
-	// shortField names the field that the string stands for.
-	shortField() string
+// ShortForm is what may be written as one string instead of a mapping.
+type ShortForm interface {
+	// ShortField names the field that the string stands for.
+	ShortField() string
 }
 
 // shortField returns the field that a string stands for where t is asked, or "".
 func shortField(t reflect.Type) string {
-	if short, ok := reflect.Zero(t).Interface().(shortForm); ok {
-		return short.shortField()
+	if short, ok := reflect.Zero(t).Interface().(ShortForm); ok {
+		return short.ShortField()
 	}
 	return ""
 }
@@ -147,7 +61,11 @@ func (s *shape) fit(path string, value any, t reflect.Type) any {
 			return v
 		}
 	case json.Number:
-		if _, err := v.Int64(); err == nil && t.Kind() == reflect.Int64 {
+		if _, err := v.Int64(); err == nil && (t.Kind() == reflect.Int64 || t.Kind() == reflect.Int) {
+			return v
+		}
+	case bool:
+		if t.Kind() == reflect.Bool {
 			return v
 		}
 	}
@@ -202,7 +120,7 @@ func sortedKeys(m map[string]any) []string {
 }
 
 func mistyped(path string, value any, t reflect.Type) string {
-	want := map[reflect.Kind]string{reflect.Struct: "a mapping", reflect.Slice: "a list", reflect.String: "a string", reflect.Int64: "a whole number"}[t.Kind()]
+	want := map[reflect.Kind]string{reflect.Struct: "a mapping", reflect.Slice: "a list", reflect.String: "a string", reflect.Int64: "a whole number", reflect.Int: "a whole number", reflect.Bool: "true or false"}[t.Kind()]
 	if field := shortField(t); field != "" {
 		want = "a string or a mapping with " + field
 	}
@@ -240,7 +158,7 @@ func unknown(path, key string, names []string) string {
 	}
 	best, least := "", 3
 	for _, name := range names {
-		if d := distance(strings.ToLower(key), strings.ToLower(name)); d < least && d < len(name) {
+		if d := spelling.Distance(strings.ToLower(key), strings.ToLower(name)); d < least && d < len(name) {
 			best, least = name, d
 		}
 	}
@@ -248,26 +166,4 @@ func unknown(path, key string, names []string) string {
 		return fmt.Sprintf("%s: has no field %q; did you mean %s?", where, key, best)
 	}
 	return fmt.Sprintf("%s: has no field %q; its fields are %s", where, key, strings.Join(names, ", "))
-}
-
-// distance returns how many letters have to be put in, taken out or changed
-// to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := corner
-			if a[i] != b[j] {
-				change++
-			}
-			corner = row[j+1]
-			row[j+1] = min(change, row[j]+1, corner+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,0 +1,255 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/systemconsole"
+	"github.com/sealift/sealift/systemconsole/audit"
+	"github.com/sealift/sealift/systemconsole/auth"
+)
+
+func (a *app) admin() *cobra.Command {
+	var c consoleClient
+	cmd := group("admin", "Accounts, tokens and the audit record of a console",
+		group("account", "The accounts of those who run the platform", a.accountList(&c), a.accountCreate(&c), a.accountReset(&c),
+			a.accountVerb(&c, "disable", "POST", "Keep the owner of an account out"), a.accountVerb(&c, "enable", "POST", "Let in again, and end a lock"),
+			a.accountVerb(&c, "delete", "DELETE", "Delete an account")),
+		group("token", "The tokens of the own account", a.tokenList(&c), a.tokenCreate(&c), a.tokenRevoke(&c)),
+		group("audit", "The record of changes", a.auditList(&c), a.auditExport(&c), a.auditVerify(&c)))
+	c.addTo(cmd)
+	return cmd
+}
+
+func (a *app) accountList(c *consoleClient) *cobra.Command {
+	var out output
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the accounts", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			all := []systemconsole.Account{}
+			err := pages(func(next string) (string, error) {
+				var page systemconsole.AccountList
+				err := call(cmd, c, "GET", "accounts?continue="+next, nil, &page)
+				all = append(all, page.Accounts...)
+				return page.Continue, err
+			})
+			if err != nil {
+				return err
+			}
+			return out.print(a.Out, all, func(w io.Writer) { accountTable(w, all) })
+		},
+	}
+	out.addTo(cmd, "table", "json", "yaml")
+	return cmd
+}
+
+func accountTable(w io.Writer, all []systemconsole.Account) {
+	rows := [][]string{{"NAME", "ROLE", "STATE", "SECOND FACTOR", "FULL NAME"}}
+	for _, v := range all {
+		state := "active"
+		switch {
+		case v.Disabled:
+			state = "disabled"
+		case v.Locked:
+			state = "locked"
+		case !v.HasPassword:
+			state = "not active yet"
+		}
+		rows = append(rows, []string{v.Name, string(v.Role), state, map[bool]string{true: "on", false: "off"}[v.SecondFactor], v.FullName})
+	}
+	table(w, rows)
+}
+
+func (a *app) accountCreate(c *consoleClient) *cobra.Command {
+	var d auth.Draft
+	cmd := &cobra.Command{
+		Use: "create NAME --role ROLE", Short: "Create an account, and print the link for its owner", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			d.Name = args[0]
+			var l systemconsole.Link
+			if err := call(cmd, c, "POST", "accounts", d, &l); err != nil {
+				return err
+			}
+			return a.printLink(l)
+		},
+	}
+	cmd.Flags().StringVar((*string)(&d.Role), "role", string(auth.Operations), "`role`: root, operations or account-administrator")
+	cmd.Flags().StringVar(&d.FullName, "full-name", "", "full `name` of the owner")
+	cmd.Flags().StringVar(&d.Email, "email", "", "e-mail `address` of the owner")
+	complete(cmd, "role", string(auth.Root), string(auth.Operations), string(auth.AccountAdmin))
+	return cmd
+}
+
+func (a *app) accountReset(c *consoleClient) *cobra.Command {
+	var in systemconsole.Reset
+	cmd := &cobra.Command{
+		Use: "reset NAME", Short: "Print a link with which the owner sets a new password", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var l systemconsole.Link
+			if err := call(cmd, c, "POST", "accounts/"+url.PathEscape(args[0])+"/reset", in, &l); err != nil {
+				return err
+			}
+			return a.printLink(l)
+		},
+	}
+	cmd.Flags().BoolVar(&in.SecondFactor, "second-factor", false, "turn the second factor off as well: the authenticator is lost")
+	return cmd
+}
+
+func (a *app) accountVerb(c *consoleClient, verb, method, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path := "accounts/" + url.PathEscape(args[0])
+			if method == "POST" {
+				path += "/" + verb
+			}
+			return call(cmd, c, method, path, nil, nil)
+		},
+	}
+}
+
+func (a *app) tokenList(c *consoleClient) *cobra.Command {
+	var out output
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			var list systemconsole.TokenList
+			if err := call(cmd, c, "GET", "tokens", nil, &list); err != nil {
+				return err
+			}
+			return out.print(a.Out, list.Tokens, func(w io.Writer) {
+				rows := [][]string{{"NAME", "FOR", "MAY", "EXPIRES"}}
+				for _, t := range list.Tokens {
+					rows = append(rows, []string{t.Name, t.Label, permissions(t.Scopes), t.Expires.Format("2006-01-02")})
+				}
+				table(w, rows)
+			})
+		},
+	}
+	out.addTo(cmd, "table", "json", "yaml")
+	return cmd
+}
+
+func permissions(all []auth.Permission) string {
+	out := make([]string, len(all))
+	for i, p := range all {
+		out[i] = string(p)
+	}
+	return strings.Join(out, ",")
+}
+
+func (a *app) tokenCreate(c *consoleClient) *cobra.Command {
+	var n auth.NewToken
+	var scopes []string
+	cmd := &cobra.Command{
+		Use: "create LABEL --scope PERMISSION", Short: "Make a token, and print it: it is not shown again", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n.Label = args[0]
+			for _, s := range scopes {
+				n.Scopes = append(n.Scopes, auth.Permission(s))
+			}
+			var t systemconsole.Token
+			if err := call(cmd, c, "POST", "tokens", n, &t); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(a.Out, t.Token)
+			return err
+		},
+	}
+	cmd.Flags().StringSliceVar(&scopes, "scope", nil, "`permissions` of the token, such as tenants.read; may be repeated")
+	cmd.Flags().IntVar(&n.Days, "days", 90, "`days` until it expires, 365 at most")
+	var names []string
+	for _, p := range auth.Permissions() {
+		names = append(names, string(p))
+	}
+	complete(cmd, "scope", names...)
+	return cmd
+}
+
+func (a *app) tokenRevoke(c *consoleClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "revoke NAME", Short: "End a token", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return call(cmd, c, "DELETE", "tokens/"+url.PathEscape(args[0]), nil, nil)
+		},
+	}
+}
+
+func (a *app) auditList(c *consoleClient) *cobra.Command {
+	var out output
+	limit := 50
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the newest changes, the oldest of them first", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			var list systemconsole.AuditList
+			if err := call(cmd, c, "GET", "audit?limit="+strconv.Itoa(limit), nil, &list); err != nil {
+				return err
+			}
+			slices.Reverse(list.Records)
+			return out.print(a.Out, list.Records, func(w io.Writer) {
+				rows := [][]string{{"NUMBER", "TIME", "WHO", "FROM", "ACTION", "WHAT"}}
+				for _, r := range list.Records {
+					rows = append(rows, []string{strconv.FormatUint(r.Number, 10), r.Time.Format("2006-01-02 15:04:05"), r.Actor, r.Source, r.Action, r.Object})
+				}
+				table(w, rows)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&limit, "limit", limit, "most `records`, 500 at most")
+	out.addTo(cmd, "table", "json", "yaml")
+	return cmd
+}
+
+func (a *app) auditExport(c *consoleClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "export", Short: "Print the whole record as CSV", Args: cobra.NoArgs,
+		Example: `  sealift admin audit export > audit.csv`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			console, err := c.open()
+			if err != nil {
+				return err
+			}
+			return console.Copy(cmd.Context(), "audit.csv", a.Out)
+		},
+	}
+}
+
+func (a *app) auditVerify(c *consoleClient) *cobra.Command {
+	var known string
+	var out output
+	cmd := &cobra.Command{
+		Use: "verify", Short: "Check that no record was altered or removed; fails with exit code 3",
+		Long: `Reads the whole chain of records. Note the hash that it prints, and give it with --known the next time: a record that was
+cut short since then tells too.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			var s audit.Summary
+			if err := call(cmd, c, "GET", "audit/verify?known="+url.QueryEscape(known), nil, &s); err != nil {
+				return err
+			}
+			return out.print(a.Out, s, func(w io.Writer) { fmt.Fprintf(w, "%d records, the newest has the hash\n%s\n", s.Records, s.Head) })
+		},
+	}
+	cmd.Flags().StringVar(&known, "known", "", "`hash` of a record that must still be there")
+	out.addTo(cmd, "text", "json", "yaml")
+	return cmd
+}

@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/installer/preflight"
+	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/installer/steps"
+	"github.com/sealift/sealift/installer/vsphere"
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/progress"
+	"github.com/sealift/sealift/mirror/registry"
+)
+
+type installFlags struct {
+	site, bundle, dir string
+	dryRun            bool
+	ignore            []string
+	trust             trust
+	out               output
+}
+
+func (a *app) install() *cobra.Command {
+	var f installFlags
+	cmd := &cobra.Command{
+		Use:   "install -f site.yaml --bundle FILE --key PUB",
+		Short: "Install the enterprise cluster on vSphere",
+		Long: `Checks the site as preflight does, fills the registry, imports the node template, builds the cluster from a control plane on
+this host, and hands it over to itself. It ends with the address of the cluster.
+
+Every step looks at the site to know whether it is done. A run that was killed is simply repeated and goes on where it stood;
+a run after the last changes nothing. The exit code 5 says that part of the work is done.
+
+--dry-run shows every step and every object, and changes nothing.`,
+		Example: `  sealift install -f site.yaml --bundle enterprise.tar --key cosign.pub
+  sealift install -f site.yaml --bundle enterprise.tar --key cosign.pub --dry-run > plan.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runInstall(cmd.Context(), &f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.site, "file", "f", "site.yaml", "the `site`")
+	fl.StringVar(&f.bundle, "bundle", "", "the enterprise bundle `FILE`")
+	fl.StringVar(&f.dir, "dir", "", "`folder` for the bootstrap control plane and the kubeconfig (default ~/.local/state/sealift/SITE)")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "only show every step and every object")
+	fl.StringSliceVar(&f.ignore, "ignore", nil, "`check` of preflight whose failure does not stop; may be repeated")
+	f.trust.addTo(cmd)
+	f.out.addTo(cmd, "table", "json")
+	return cmd
+}
+
+func (a *app) runInstall(ctx context.Context, f *installFlags) (err error) {
+	s, bundle, err := a.openInstall(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer bundle.Close() //nolint:errcheck // opened for reading
+	content, err := release.Open(ctx, bundle)
+	if err != nil {
+		return err
+	}
+	if missing := content.Missing(); len(missing) > 0 {
+		return problem.New(problem.Preflight, "make the bundle again from its release, and carry that over", "the bundle lacks what its release needs:\n%w", errors.Join(missing...))
+	}
+	opts := steps.Options{Site: s, Bundle: bundle, Release: content, Dir: f.dir}
+	login := a.loginOptions()
+	if opts.VCenterLogin, err = s.VCenterLogin(login); err != nil {
+		return err
+	}
+	if opts.RegistryLogin, err = s.RegistryLogin(login); err != nil {
+		return err
+	}
+	if err := a.preflightInstall(ctx, f, opts); err != nil {
+		return err
+	}
+	return a.installSteps(ctx, f, opts)
+}
+
+// openInstall reads the site and opens the bundle.
+func (a *app) openInstall(ctx context.Context, f *installFlags) (*site.Site, *archive.Reader, error) {
+	if err := f.out.check(); err != nil {
+		return nil, nil, err
+	}
+	if f.bundle == "" {
+		return nil, nil, problem.New(problem.Usage, "add --bundle FILE", "no bundle is given")
+	}
+	s, err := site.Load(f.site)
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.dir == "" {
+		if f.dir, err = stateDir(s.Metadata.Name); err != nil {
+			return nil, nil, err
+		}
+	}
+	open, err := f.trust.open(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	bundle, err := bundles.Open(ctx, f.bundle, open)
+	return s, bundle, err
+}
+
+// stateDir is the folder of a site on this host, as XDG has it.
+func stateDir(site string) (string, error) {
+	base := os.Getenv("XDG_STATE_HOME")
+	if base == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", problem.New(problem.Usage, "give --dir", "there is no home folder: %w", err)
+		}
+		base = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(base, "sealift", site), nil
+}
+
+// preflightInstall checks the site before the first step. Once the installation
+// has begun, its own machines answer at the addresses that have to be free: then
+// every step looks for itself.
+func (a *app) preflightInstall(ctx context.Context, f *installFlags, opts steps.Options) error {
+	if steps.Begun(opts) {
+		a.note("the installation in %s goes on", opts.Dir)
+		return nil
+	}
+	reporter, wait := a.progress()
+	report, err := preflight.Run(ctx, opts.Site, preflight.Options{
+		Login: known(opts), Bundle: opts.Bundle, Progress: reporter,
+		Release: preflight.Release{KubernetesVersion: opts.Release.Spec.KubernetesVersion, Template: opts.Release.Spec.Template.Name},
+	})
+	wait()
+	if err != nil {
+		return err
+	}
+	for i, c := range report.Checks {
+		if c.State == preflight.Failed && slices.Contains(f.ignore, c.Name) {
+			report.Checks[i].State = preflight.Warning
+		}
+	}
+	if report.Count(preflight.Failed)+report.Count(preflight.Warning) > 0 && !a.quiet {
+		preflightTable(a.Err, report)
+	}
+	return report.Err()
+}
+
+// known answers with the logins that were asked for already.
+func known(opts steps.Options) site.LoginOptions {
+	return site.LoginOptions{Prompt: func(what string) (site.Login, error) {
+		if strings.HasPrefix(what, "vCenter") {
+			return opts.VCenterLogin, nil
+		}
+		return opts.RegistryLogin, nil
+	}}
+}
+
+func (a *app) installSteps(ctx context.Context, f *installFlags, opts steps.Options) (err error) {
+	if err := a.connect(ctx, &opts); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opts.VCenter.Close(ctx)) }()
+	late := &lateReporter{}
+	opts.Progress = late
+	installation, err := steps.New(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, installation.Close(ctx)) }()
+	list := installation.Steps()
+	if f.dryRun {
+		return a.printPlan(ctx, f, list)
+	}
+	observer, reporter, wait := a.steps(list)
+	late.Reporter = reporter
+	results, err := step.Run(ctx, list, step.Options{Observer: observer})
+	wait()
+	if err != nil {
+		return err
+	}
+	done := installed{Console: installation.ConsoleURL(), Address: installation.Address(), Kubeconfig: installation.Kubeconfig(), Steps: results}
+	return f.out.print(a.Out, done, func(w io.Writer) { installedTable(w, done) })
+}
+
+// lateReporter is chosen once the list of steps is on the screen.
+type lateReporter struct{ progress.Reporter }
+
+// connect logs in to vCenter and registry.
+func (a *app) connect(ctx context.Context, opts *steps.Options) error {
+	v, r := opts.Site.Spec.VCenter, opts.Site.Spec.Registry
+	regOpts := registry.Options{Host: r.Endpoint, CAFile: opts.Site.Path(r.CAFile), TokenServers: r.TokenServers,
+		Username: opts.RegistryLogin.Username, Password: opts.RegistryLogin.Password.Reveal()}
+	if r.PlainHTTP {
+		regOpts.PlainHTTP = []string{r.Endpoint}
+	}
+	var err error
+	if opts.Registry, err = registry.NewClient(regOpts); err != nil {
+		return err
+	}
+	opts.VCenter, err = vsphere.Connect(ctx, v.Server, vsphere.User{Name: opts.VCenterLogin.Username, Password: opts.VCenterLogin.Password.Reveal()},
+		vsphere.Options{CAFile: opts.Site.Path(v.CAFile), Thumbprint: v.Thumbprint})
+	return err
+}
+
+// installed is the result of an installation.
+type installed struct {
+	Console    string        `json:"console,omitempty"`
+	Address    string        `json:"address"`
+	Kubeconfig string        `json:"kubeconfig"`
+	Steps      []step.Result `json:"steps"`
+}
+
+func installedTable(w io.Writer, done installed) {
+	rows := [][]string{{"STEP", "", "TIME", "SEEN"}}
+	for _, r := range done.Steps {
+		rows = append(rows, []string{r.Name, string(r.Outcome), short(r.Took), r.Detail})
+	}
+	table(w, rows)
+	fmt.Fprintf(w, "\nAPI server   %s\nkubeconfig   %s\n", done.Address, done.Kubeconfig)
+	if done.Console != "" {
+		fmt.Fprintf(w, "console      %s\n             the first login is admin with the password admin; a new password is asked for at once\n", done.Console)
+	}
+}
+
+// planned is a step with what it would do.
+type planned struct {
+	Name string `json:"name"`
+	step.Plan
+}
+
+// printPlan shows what each step would do. In the table, objects are YAML and
+// everything else a comment, so that the output can be kept as a file.
+func (a *app) printPlan(ctx context.Context, f *installFlags, list []step.Step) error {
+	var plans []planned
+	for _, s := range list {
+		p := planned{Name: s.Name()}
+		if planner, ok := s.(step.Planner); ok {
+			var err error
+			if p.Plan, err = planner.Plan(ctx); err != nil {
+				return fmt.Errorf("planning to %s: %w", s.Name(), err)
+			}
+		}
+		plans = append(plans, p)
+	}
+	return f.out.print(a.Out, plans, func(w io.Writer) {
+		for i, p := range plans {
+			fmt.Fprintf(w, "# %d. %s\n", i+1, p.Name)
+			for _, action := range p.Actions {
+				fmt.Fprintf(w, "#    %s\n", action)
+			}
+			fmt.Fprint(w, p.Objects)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/sealift/sealift/bundles/content"
+)
+
+// engine is the program of a container engine.
+type engine string
+
+// run runs a command of the engine.
+func (e engine) run(ctx context.Context, in io.Reader, args ...string) error {
+	cmd := exec.CommandContext(ctx, string(e), args...)
+	cmd.Stdin = in
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", e, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
+	}
+	return nil
+}
+
+// load gives the engine the node image, and returns the name that it has
+// there: one that holds its digest, so that another image of the same tag is
+// never taken for it.
+func (k *Kind) load(ctx context.Context) (string, error) {
+	if k.opts.From == nil {
+		return k.opts.Image, nil
+	}
+	programs := NewImagePrograms(k.opts.From, nil, "")
+	manifest, d, err := programs.manifest(ctx, k.opts.NodeImage)
+	if err != nil {
+		return "", fmt.Errorf("reading the node image %s: %w", k.opts.Image, err)
+	}
+	tag, err := name.NewTag("sealift.local/node:" + d.Digest.Encoded()[:32])
+	if err != nil {
+		return "", err
+	}
+	if k.engine.run(ctx, nil, "image", "inspect", tag.String()) == nil {
+		return tag.String(), nil
+	}
+	image, err := partial.CompressedToImage(&remoteImage{ctx: ctx, from: k.opts.From, d: d, manifest: manifest})
+	if err != nil {
+		return "", err
+	}
+	if err := k.loadTar(ctx, tag, image); err != nil {
+		return "", fmt.Errorf("loading the node image %s: %w", k.opts.Image, err)
+	}
+	return tag.String(), nil
+}
+
+// loadTar streams an image into the engine; nothing is written to this disk.
+func (k *Kind) loadTar(ctx context.Context, tag name.Tag, image v1.Image) error {
+	r, w := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		err := tarball.Write(tag, image, w)
+		written <- errors.Join(err, w.CloseWithError(err))
+	}()
+	err := k.engine.run(ctx, r, "load")
+	_ = r.CloseWithError(err) // a pipe's end never fails to close
+	return errors.Join(err, <-written)
+}
+
+// remoteImage is an image of a bundle as go-containerregistry sees it. Every
+// part is verified while it is read.
+type remoteImage struct {
+	ctx      context.Context //nolint:containedctx // the interface has no other way to learn of cancellation
+	from     content.Fetcher
+	d        content.Descriptor
+	manifest *content.Manifest
+}
+
+var _ partial.CompressedImageCore = (*remoteImage)(nil)
+
+// RawConfigFile returns the configuration.
+func (i *remoteImage) RawConfigFile() ([]byte, error) {
+	if i.manifest.Config == nil {
+		return nil, ErrNoProgram
+	}
+	return content.ReadAll(i.ctx, i.from, *i.manifest.Config, content.MaxManifestSize)
+}
+
+// MediaType returns that of the manifest.
+func (i *remoteImage) MediaType() (types.MediaType, error) {
+	return types.MediaType(i.d.MediaType), nil
+}
+
+// RawManifest returns the manifest.
+func (i *remoteImage) RawManifest() ([]byte, error) {
+	return content.ReadAll(i.ctx, i.from, i.d, content.MaxManifestSize)
+}
+
+// LayerByDigest returns a layer.
+func (i *remoteImage) LayerByDigest(h v1.Hash) (partial.CompressedLayer, error) {
+	for _, l := range i.manifest.Layers {
+		if l.Digest.String() == h.String() {
+			return &remoteLayer{image: i, d: l}, nil
+		}
+	}
+	return nil, fmt.Errorf("layer %s: %w", h, content.ErrNotFound)
+}
+
+type remoteLayer struct {
+	image *remoteImage
+	d     content.Descriptor
+}
+
+// Digest returns the digest of the compressed layer.
+func (l *remoteLayer) Digest() (v1.Hash, error) { return v1.NewHash(l.d.Digest.String()) }
+
+// Size returns the bytes of the compressed layer.
+func (l *remoteLayer) Size() (int64, error) { return l.d.Size, nil }
+
+// MediaType returns that of the layer.
+func (l *remoteLayer) MediaType() (types.MediaType, error) {
+	return types.MediaType(l.d.MediaType), nil
+}
+
+// Compressed opens the layer.
+func (l *remoteLayer) Compressed() (io.ReadCloser, error) {
+	rc, err := l.image.from.Fetch(l.image.ctx, l.d)
+	if err != nil {
+		return nil, err
+	}
+	v, err := content.Verify(rc, l.d)
+	if err != nil {
+		return nil, errors.Join(err, rc.Close())
+	}
+	return &verified{v, rc}, nil
+}
+
+// verified is a layer that is checked when its end was read.
+type verified struct {
+	v  *content.Verifier
+	rc io.Closer
+}
+
+// Read implements io.Reader.
+func (r *verified) Read(p []byte) (int, error) {
+	n, err := r.v.Read(p)
+	if errors.Is(err, io.EOF) {
+		if bad := r.v.Close(); bad != nil {
+			return n, bad
+		}
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (r *verified) Close() error { return r.rc.Close() }

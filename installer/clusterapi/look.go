@@ -1,0 +1,171 @@
+package clusterapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/internal/retry"
+)
+
+// Label returns clusterctl's name of a provider, by which the inventory has it.
+func Label(p release.Provider) string { return (&Provider{Provider: p}).label() }
+
+// Answers returns nil when the API server answers as one that can be worked with.
+func (m *Management) Answers(ctx context.Context) error {
+	if err := m.List(ctx, &corev1.NodeList{}, client.Limit(1)); err != nil {
+		return fmt.Errorf("asking %s: %w", m.rest.Host, err)
+	}
+	return nil
+}
+
+// Cluster returns the Cluster of a name; nil when there is none, or nothing
+// knows what a Cluster is.
+func (m *Management) Cluster(ctx context.Context, name string) (*clusterv1.Cluster, error) {
+	c := &clusterv1.Cluster{}
+	err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: name}, c)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading Cluster %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// ClusterKubeconfig returns the kubeconfig of a cluster's administrator; nil as
+// long as the cluster has none.
+func (m *Management) ClusterKubeconfig(ctx context.Context, name string) ([]byte, error) {
+	s := &corev1.Secret{}
+	err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: name + "-kubeconfig"}, s)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig of cluster %s: %w", name, err)
+	}
+	return s.Data["value"], nil
+}
+
+// Ready returns how many of the machines that a cluster should have are nodes
+// that are ready and available, and how many it should have.
+func (m *Management) Ready(ctx context.Context, name string) (ready, want int, err error) {
+	c, err := m.Cluster(ctx, name)
+	if c == nil || err != nil {
+		return 0, 0, err
+	}
+	if s := c.Status.ControlPlane; s != nil {
+		ready, want = ready+value(s.AvailableReplicas), want+value(s.DesiredReplicas)
+	}
+	if s := c.Status.Workers; s != nil {
+		ready, want = ready+value(s.AvailableReplicas), want+value(s.DesiredReplicas)
+	}
+	return ready, want, nil
+}
+
+func value(n *int32) int {
+	if n == nil {
+		return 0
+	}
+	return int(*n)
+}
+
+// Changes names every object of a description that is not as described: what
+// an apply would make or change, found by the API server itself. It is empty
+// when an apply would change nothing.
+func (m *Management) Changes(ctx context.Context, d Description) ([]string, error) {
+	objects, err := d.Objects()
+	if err != nil {
+		return nil, err
+	}
+	return m.Differences(ctx, objects)
+}
+
+// Differences is Changes for any objects.
+func (m *Management) Differences(ctx context.Context, objects []*unstructured.Unstructured) ([]string, error) {
+	var out []string
+	for _, o := range objects {
+		same, err := m.same(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if !same {
+			out = append(out, identify(o))
+		}
+	}
+	return out, nil
+}
+
+// same tells whether an apply would leave an object as it is.
+func (m *Management) same(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
+	now := &unstructured.Unstructured{}
+	now.SetGroupVersionKind(o.GroupVersionKind())
+	err := m.Get(ctx, client.ObjectKeyFromObject(o), now)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading %s: %w", identify(o), err)
+	}
+	then := o.DeepCopy()
+	if err := m.Apply(ctx, client.ApplyConfigurationFromUnstructured(then), owner, client.ForceOwnership, client.DryRunAll); err != nil {
+		return false, fmt.Errorf("comparing %s: %w", identify(o), err)
+	}
+	for _, u := range []*unstructured.Unstructured{now, then} {
+		u.SetManagedFields(nil)
+		u.SetResourceVersion("")
+		u.SetGeneration(0)
+	}
+	return reflect.DeepEqual(now.Object, then.Object), nil
+}
+
+// ErrNotInTime means: what was waited for did not happen in time.
+var ErrNotInTime = errors.New("not done in time")
+
+// Follow looks every second whether something is done, and tells each change of
+// a condition in the meantime. It fails with ErrNotInTime and the conditions
+// that are not true.
+func (m *Management) Follow(ctx context.Context, timeout time.Duration, tell func(Change), done func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, ErrNotInTime)
+	defer cancel()
+	known := map[string]Condition{}
+	for {
+		finished, err := done(ctx)
+		if finished {
+			return nil
+		}
+		if err != nil && !passing(err) && ctx.Err() == nil {
+			return err
+		}
+		changes, _ := m.changes(ctx, Namespace, known) // that it does not answer shows in the end
+		for _, c := range changes {
+			tell(c)
+		}
+		if cause := retry.Sleep(ctx, watchPause); cause != nil {
+			return fmt.Errorf("after %s: %w", timeout, errors.Join(cause, err, words(known)))
+		}
+	}
+}
+
+// words are the messages of conditions that are not true.
+func words(known map[string]Condition) error {
+	var out []error
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if c := known[name]; c.Status == "False" && c.Message != "" {
+			out = append(out, fmt.Errorf("%s: %s", name, c.Message))
+		}
+	}
+	return errors.Join(out...)
+}

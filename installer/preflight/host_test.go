@@ -1,0 +1,48 @@
+package preflight_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/installer/preflight"
+)
+
+func TestEngine(t *testing.T) {
+	l := newLabWith(t, siteVCenter(), nil)
+	l.edit("spec:\n", "spec:\n  bootstrap: kind\n")
+	ip, err := exec.LookPath("ip") // that the other checks need
+	require.NoError(t, err)
+	bin := t.TempDir()
+	require.NoError(t, os.Symlink(ip, filepath.Join(bin, "ip")))
+	t.Setenv("PATH", bin)
+	all := l.require("host-engine", preflight.Failed, `docker: exec: "docker": executable file not found`)
+	require.Contains(t, all["host-engine"].Remedy, "leave out spec.bootstrap")
+	require.Contains(t, all["host-disk"].Evidence, "10 GiB needed")
+
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho 'permission denied'; exit 1\n"), 0o755))
+	l.require("host-engine", preflight.Failed, "docker: exit status 1 permission denied")
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho host\n"), 0o755))
+	l.require("host-engine", preflight.OK, "docker runs")
+}
+
+func TestDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("a file system is mounted by root only")
+	}
+	l := newLabWith(t, siteVCenter(), nil)
+	small := filepath.Join(t.TempDir(), "small")
+	require.NoError(t, os.Mkdir(small, 0o755))
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small).CombinedOutput()
+	require.NoError(t, err, string(out))
+	t.Cleanup(func() { _ = exec.Command("umount", small).Run() })
+	t.Setenv("TMPDIR", small)
+	l.require("host-disk", preflight.Failed, "1.0 MiB free in "+small)
+	t.Setenv("TMPDIR", filepath.Join(small, "none"))
+	all := l.require("host-disk", preflight.Failed, "no such file")
+	require.True(t, strings.HasPrefix(all["host-disk"].Remedy, "set TMPDIR"))
+}

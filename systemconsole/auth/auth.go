@@ -1,0 +1,76 @@
+// Package auth knows who may do what: accounts, passwords, sessions, second
+// factors, links for those who have no password yet, and tokens for programs.
+//
+// What is secret is kept as a hash: passwords with argon2id, and random secrets
+// of 256 bits (sessions, links, tokens) with SHA-256. A failed login tells
+// nothing: an account that does not exist, a wrong password, a disabled and a
+// locked account have the same answer after the same time.
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sealift/sealift/systemconsole/audit"
+	"github.com/sealift/sealift/systemconsole/seal"
+	"github.com/sealift/sealift/systemconsole/store"
+)
+
+// The errors of this package.
+var (
+	ErrLogin     = errors.New("the name or the password is wrong, or the account is locked")
+	ErrBusy      = errors.New("too many logins at the same time")
+	ErrNoSession = errors.New("not logged in")
+	ErrForbidden = errors.New("not allowed")
+)
+
+// Options complete a service. The zero value is usable.
+type Options struct {
+	Now         func() time.Time                    // nil means time.Now
+	SessionLife func(context.Context) time.Duration // nil means DefaultSession
+	Keeper      seal.Keeper                         // of the master key, which wraps the secrets of second factors
+	// FailureTime is how long a failed login takes at least; 0 means 400 ms.
+	FailureTime time.Duration
+}
+
+// Service is the accounts in a store.
+type Service struct {
+	opts     Options
+	log      *audit.Log
+	accounts store.Collection[Account]
+	sessions store.Collection[Session]
+	links    store.Collection[Link]
+	tokens   store.Collection[Token]
+	hasher   *hasher
+}
+
+// New returns the accounts in a store.
+func New(s store.Store, log *audit.Log, opts Options) *Service {
+	if opts.FailureTime == 0 {
+		opts.FailureTime = 400 * time.Millisecond
+	}
+	return &Service{opts: opts, log: log,
+		accounts: store.Collection[Account]{Store: s, Kind: AccountKind},
+		sessions: store.Collection[Session]{Store: s, Kind: SessionKind},
+		links:    store.Collection[Link]{Store: s, Kind: LinkKind},
+		tokens:   store.Collection[Token]{Store: s, Kind: TokenKind},
+		hasher:   newHasher(2, 64)}
+}
+
+func (s *Service) now() time.Time {
+	if s.opts.Now != nil {
+		return s.opts.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
+// Kinds are the kinds of this package's objects.
+func Kinds() []store.Kind {
+	return []store.Kind{{Name: AccountKind, Value: Account{}}, {Name: SessionKind, Value: Session{}},
+		{Name: TokenKind, Value: Token{}}, {Name: LinkKind, Value: Link{}}}
+}
+
+// AccountOwner is the owner of what belongs to an account: sessions, links and
+// tokens.
+func AccountOwner(name string) string { return "account." + name }

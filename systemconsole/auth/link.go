@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sealift/sealift/systemconsole/store"
+)
+
+// LinkLife is how long a link can be used.
+const LinkLife = 24 * time.Hour
+
+// ErrLink means: the link was used already, has expired, or never was.
+var ErrLink = errors.New("the link was used already or has expired: ask for a new one")
+
+// Link lets somebody who has no password set one, once. Its object has the hash
+// of the secret in the address. Its owner is whom it is for.
+type Link struct {
+	Tenant  string    `json:"tenant,omitempty"` // of a tenant's user
+	Subject string    `json:"subject"`          // name of the account or of the tenant's user
+	Reset   bool      `json:"reset,omitempty"`  // a password is there already, and forgotten
+	Expires time.Time `json:"expires"`
+}
+
+// NewLink makes a link for an owner and returns its secret; links that the
+// owner had before end.
+func (s *Service) NewLink(ctx context.Context, owner string, v Link) (secret string, err error) {
+	if err := s.DropLinks(ctx, owner); err != nil {
+		return "", err
+	}
+	secret = newSecret()
+	v.Expires = s.now().Add(LinkLife)
+	_, err = s.links.Create(ctx, store.Item[Link]{Name: hashed(secret), Owner: owner, Value: v})
+	return secret, err
+}
+
+// DropLinks ends all links of an owner.
+func (s *Service) DropLinks(ctx context.Context, owner string) error {
+	for item, err := range s.links.All(ctx, owner) {
+		if err != nil {
+			return err
+		}
+		if err := s.links.Delete(ctx, item.Name, ""); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Link returns the link of a secret without using it, or ErrLink.
+func (s *Service) Link(ctx context.Context, secret string) (store.Item[Link], error) {
+	item, err := s.links.Get(ctx, hashed(secret))
+	if errors.Is(err, store.ErrNotFound) || err == nil && !s.now().Before(item.Value.Expires) {
+		return item, ErrLink
+	}
+	return item, err
+}
+
+// Use uses up a link. Of all who try at the same time one succeeds.
+func (s *Service) Use(ctx context.Context, link store.Item[Link]) error {
+	err := s.links.Delete(ctx, link.Name, link.Version)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
+		return ErrLink
+	}
+	return err
+}

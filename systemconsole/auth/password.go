@@ -1,0 +1,104 @@
+package auth
+
+import (
+	"context"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sealift/sealift/systemconsole/form"
+)
+
+// The policy of passwords.
+const (
+	minPassword = 14  // characters
+	maxPassword = 256 // bytes; more is only work for the server
+	history     = 5   // passwords that must not come again
+)
+
+// PasswordField is the name of the form's field for a new password.
+const PasswordField = "password"
+
+// checkPassword returns what is wrong with a new password of an account.
+func checkPassword(account, password string) form.Problems {
+	var p form.Problems
+	if utf8.RuneCountInString(password) < minPassword {
+		p.Add(PasswordField, "use %d characters or more", minPassword)
+	}
+	if len(password) > maxPassword || !utf8.ValidString(password) {
+		p.Add(PasswordField, "use no more than %d characters", maxPassword)
+	}
+	if missing := missingClasses(password); len(missing) > 0 {
+		p.Add(PasswordField, "add %s", strings.Join(missing, ", "))
+	}
+	if account != "" && strings.Contains(strings.ToLower(password), strings.ToLower(account)) {
+		p.Add(PasswordField, "leave out the name of the account")
+	}
+	return p
+}
+
+// missingClasses names the classes of characters that a password lacks.
+func missingClasses(password string) []string {
+	var lower, upper, digit, other bool
+	for _, r := range password {
+		switch {
+		case unicode.IsLower(r):
+			lower = true
+		case unicode.IsUpper(r):
+			upper = true
+		case unicode.IsDigit(r):
+			digit = true
+		default:
+			other = true
+		}
+	}
+	var missing []string
+	for _, c := range []struct {
+		has  bool
+		name string
+	}{{lower, "a lower-case letter"}, {upper, "an upper-case letter"}, {digit, "a digit"}, {other, "a special character"}} {
+		if !c.has {
+			missing = append(missing, c.name)
+		}
+	}
+	return missing
+}
+
+// Credential is a password with what the policy needs to know of it. Tenants'
+// users have one as accounts do.
+type Credential struct {
+	Hash    string   `json:"hash,omitempty"`    // argon2id; empty means that no password is set
+	History []string `json:"history,omitempty"` // hashes of those before, the newest first
+}
+
+// Renewed returns a credential with a new password, or what the policy says
+// against it.
+func (s *Service) Renewed(ctx context.Context, c Credential, account, password string) (Credential, error) {
+	if err := checkPassword(account, password).Err(); err != nil {
+		return c, err
+	}
+	used := c.History
+	if c.Hash != "" {
+		used = append([]string{c.Hash}, c.History...)
+	}
+	used = used[:min(len(used), history)]
+	for _, old := range used {
+		same, err := s.hasher.verify(ctx, password, old)
+		if err != nil {
+			return c, err
+		}
+		if same {
+			return c, form.Fail(PasswordField, "take one that is not among the last %d", history)
+		}
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	return Credential{Hash: hash, History: used}, err
+}
+
+// Verify tells whether a password is the credential's.
+func (s *Service) Verify(ctx context.Context, c Credential, password string) (bool, error) {
+	if len(password) > maxPassword {
+		password = "" // wrong, at the same cost
+	}
+	return s.hasher.verify(ctx, password, c.Hash)
+}

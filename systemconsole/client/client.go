@@ -1,0 +1,155 @@
+// Package client calls the console's API.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sealift/sealift/internal/authority"
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/systemconsole"
+)
+
+// Options are what a client needs. URL and Token are required.
+type Options struct {
+	URL   string // of the console, such as https://console.example.com
+	Token string // as the page of the own account shows it once
+	CA    string // PEM file of an authority that is trusted besides the system's
+}
+
+// answerTime is how long a call may take; maxAnswer is the most bytes of an
+// answer that is read whole.
+const (
+	answerTime = 2 * time.Minute
+	maxAnswer  = 16 << 20
+)
+
+// Client is one console and a token for it.
+type Client struct {
+	base  *url.URL
+	token string
+	http  *http.Client
+}
+
+// New returns a client. It connects to nothing yet.
+func New(opts Options) (*Client, error) {
+	base, err := url.Parse(opts.URL)
+	if err != nil || base.Scheme != "https" || base.Host == "" {
+		return nil, problem.New(problem.Usage, "give --console or SEALIFT_CONSOLE, such as https://console.example.com", "%q is no https:// address of a console", opts.URL)
+	}
+	if opts.Token == "" || strings.ContainsAny(opts.Token, " \r\n") {
+		return nil, problem.New(problem.Usage, "make a token on the page My account; give its file with --token-file, or SEALIFT_TOKEN", "a token is needed")
+	}
+	pool, err := authority.Pool(opts.CA)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+	// A token goes to no other address than the one that was given.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{base: base, token: opts.Token, http: &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: stay}}, nil
+}
+
+// Call sends in to a path below /api/v1 and reads the answer into out; nil
+// sends or reads nothing.
+func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
+	resp, err := c.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+		return fmt.Errorf("reading the console's answer to %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+// Copy writes the answer of a path to w.
+func (c *Client) Copy(ctx context.Context, path string, w io.Writer) error {
+	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return fmt.Errorf("reading %s from the console: %w", path, err)
+	}
+	return nil
+}
+
+// send returns an answer that is no failure.
+func (c *Client) send(ctx context.Context, method, path string, in any) (*http.Response, error) {
+	req, err := c.request(ctx, method, path, in)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		var unknown *tls.CertificateVerificationError
+		if errors.As(err, &unknown) {
+			err = problem.WithRemedy(err, "give the certificate of the console's authority with --console-ca")
+		}
+		return nil, fmt.Errorf("calling the console: %w", err)
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was only read
+	return nil, failure(resp)
+}
+
+func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	path, query, _ := strings.Cut(path, "?")
+	u := c.base.JoinPath("api", "v1", path)
+	u.RawQuery = query
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return req, nil
+}
+
+// failure is what the console says against a call.
+func failure(resp *http.Response) error {
+	var f systemconsole.Failure
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&f); err != nil {
+		return fmt.Errorf("the console answered %s", resp.Status)
+	}
+	remedy := strings.Join(f.Remedies, "\n")
+	kind := problem.Failed
+	switch {
+	case f.Broken:
+		kind = problem.Verification
+	case resp.StatusCode == http.StatusUnprocessableEntity || resp.StatusCode == http.StatusBadRequest:
+		kind = problem.Usage
+	case resp.StatusCode == http.StatusUnauthorized:
+		remedy = "the token has expired, was revoked or is for another console: make a new one on the page My account"
+	case resp.StatusCode == http.StatusForbidden:
+		remedy = "use a token that has the permission"
+	}
+	return problem.New(kind, remedy, "the console says: %s", f.Message)
+}

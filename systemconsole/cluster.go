@@ -1,0 +1,115 @@
+package systemconsole
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/web"
+)
+
+// cluster returns the enterprise cluster; enterprise.ErrNotFound while there
+// is none.
+func (s *Server) cluster(ctx context.Context) (enterprise.Cluster, error) {
+	if s.opts.Cluster == nil {
+		return nil, enterprise.ErrNotFound
+	}
+	return s.opts.Cluster(ctx)
+}
+
+func (s *Server) overview(ctx context.Context) (*enterprise.Overview, error) {
+	c, err := s.cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Overview(ctx)
+}
+
+// clusterPage shows the cluster, or the way to one.
+func (s *Server) clusterPage(w http.ResponseWriter, r *http.Request) error {
+	o, err := s.overview(r.Context())
+	if errors.Is(err, enterprise.ErrNotFound) {
+		return s.installPage(w, r)
+	}
+	if err != nil {
+		return err
+	}
+	p := web.ClusterPage{Frame: s.frame(r, "Enterprise cluster", "cluster"), Tabs: clusterTabs("/cluster"), Overview: o, May: mayChangeCluster(r)}
+	p.Reload = 10
+	return s.render(w, p)
+}
+
+func mayChangeCluster(r *http.Request) bool {
+	return auth.IdentityOf(r.Context()).May(auth.WriteCluster)
+}
+
+func clusterTabs(current string) []web.Tab {
+	tabs := []web.Tab{
+		{Text: "Overview", Path: "/cluster"},
+		{Text: "Nodes", Path: "/cluster/nodes"},
+		{Text: "Events", Path: "/cluster/events"},
+		{Text: "Certificates", Path: "/cluster/certificates"},
+	}
+	for i := range tabs {
+		tabs[i].Current = tabs[i].Path == current
+	}
+	return tabs
+}
+
+// inCluster is the frame of a page below the cluster's.
+func (s *Server) inCluster(r *http.Request, title string, more ...web.Link) web.Frame {
+	f := s.frame(r, title, "cluster")
+	f.Crumbs = append([]web.Link{{Text: "Enterprise cluster", Path: "/cluster"}}, more...)
+	return f
+}
+
+func (s *Server) nodesPage(w http.ResponseWriter, r *http.Request) error {
+	o, err := s.overview(r.Context())
+	if err != nil {
+		return err
+	}
+	return s.render(w, web.NodesPage{Frame: s.inCluster(r, "Nodes"), Tabs: clusterTabs("/cluster/nodes"), Nodes: o.Nodes()})
+}
+
+func (s *Server) nodePage(w http.ResponseWriter, r *http.Request) error {
+	o, err := s.overview(r.Context())
+	if err != nil {
+		return err
+	}
+	n, ok := o.Node(r.PathValue("name"))
+	if !ok {
+		return errUnknown
+	}
+	return s.render(w, web.NodePage{Frame: s.inCluster(r, n.Name, web.Link{Text: "Nodes", Path: "/cluster/nodes"}), Node: n})
+}
+
+func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
+	c, err := s.cluster(r.Context())
+	if err != nil {
+		return err
+	}
+	events, err := c.Events(r.Context())
+	if err != nil {
+		return err
+	}
+	p := web.EventsPage{Frame: s.inCluster(r, "Events"), Tabs: clusterTabs("/cluster/events"), Filter: r.FormValue("filter"), Only: r.FormValue("only"), Total: len(events)}
+	wanted := strings.ToLower(p.Filter)
+	for _, e := range events {
+		text := strings.ToLower(e.Reason + " " + e.Object + " " + e.Message)
+		if strings.Contains(text, wanted) && (p.Only != "warnings" || e.State == enterprise.Warn) {
+			p.Events = append(p.Events, e)
+		}
+	}
+	return s.render(w, p)
+}
+
+func (s *Server) certificatesPage(w http.ResponseWriter, r *http.Request) error {
+	o, err := s.overview(r.Context())
+	if err != nil {
+		return err
+	}
+	return s.render(w, web.CertificatesPage{Frame: s.inCluster(r, "Certificates"), Tabs: clusterTabs("/cluster/certificates"), Certificates: o.Certificates})
+}

@@ -1,0 +1,163 @@
+package enterprise
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sealift/sealift/test/lab/apiserver"
+	"github.com/sealift/sealift/test/lab/site"
+)
+
+// live is the lab's cluster, for one test.
+func live(t *testing.T) (*Live, *apiserver.Cluster) {
+	t.Helper()
+	config, stop, err := apiserver.Start(t.Context(), ".")
+	if errors.Is(err, site.ErrNotBuilt) {
+		t.Skip(err)
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, stop()) })
+	c, err := apiserver.Populate(t.Context(), config)
+	require.NoError(t, err)
+	l, err := Connect(t.Context(), config, Options{})
+	require.NoError(t, err)
+	return l, c
+}
+
+func TestLiveCluster(t *testing.T) {
+	l, c := live(t)
+	t.Run("overview", func(t *testing.T) { testOverview(t, l) })
+	t.Run("scale", func(t *testing.T) { testScale(t, l, c) })
+	t.Run("pools", func(t *testing.T) { testPools(t, l, c) })
+	t.Run("resize", func(t *testing.T) { testResize(t, l, c) })
+	t.Run("events", func(t *testing.T) { testEvents(t, l, c) })
+	t.Run("heartbeat", func(t *testing.T) { testHeartbeat(t, l, c) })
+	t.Run("none", func(t *testing.T) { testNoCluster(t, l, c) })
+}
+
+func testOverview(t *testing.T, l *Live) {
+	o, err := l.Overview(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, Status{Good, "Healthy"}, o.Status)
+	require.Equal(t, "v1.34.4", o.Version)
+	require.Equal(t, "10.20.0.10:6443", o.Endpoint)
+	require.Len(t, o.Pools, 2)
+	require.True(t, o.Pools[0].ControlPlane)
+	require.Equal(t, Size{8, 16384, 60}, o.Pools[0].Size)
+	require.Len(t, o.Pools[0].Nodes, 3)
+	require.Len(t, o.Pools[1].Nodes, 2)
+	require.Equal(t, Status{Good, "Ready"}, o.Pools[1].Nodes[0].Status)
+	require.WithinDuration(t, time.Now(), o.Pools[1].Nodes[0].Heartbeat, time.Minute)
+	require.Len(t, o.Certificates, 3)
+}
+
+func testScale(t *testing.T, l *Live, c *apiserver.Cluster) {
+	ctx := t.Context()
+	for _, n := range []int{0, 2, 4, 7} {
+		require.ErrorIs(t, l.Scale(ctx, "enterprise-control-plane", n), ErrInvalid)
+	}
+	require.ErrorIs(t, l.Scale(ctx, "nowhere", 1), ErrNotFound)
+	require.ErrorIs(t, l.Scale(ctx, "enterprise-default", -1), ErrInvalid)
+	require.NoError(t, l.Scale(ctx, "enterprise-control-plane", 5))
+	require.NoError(t, l.Scale(ctx, "enterprise-default", 4))
+
+	o, err := l.Overview(ctx)
+	require.NoError(t, err)
+	require.Equal(t, Status{Busy, "Scaling: 3 of 5 machines"}, o.Pools[0].Status)
+	require.Equal(t, Status{Busy, "Scaling: 2 of 4 machines"}, o.Pools[1].Status)
+	require.NoError(t, c.Settle(ctx))
+	o, err = l.Overview(ctx)
+	require.NoError(t, err)
+	require.True(t, o.Pools[0].Settled())
+	require.Len(t, o.Pools[0].Nodes, 5)
+	require.Len(t, o.Pools[1].Nodes, 4)
+	require.NoError(t, l.Scale(ctx, "enterprise-control-plane", 3))
+	require.NoError(t, c.Settle(ctx))
+}
+
+func testPools(t *testing.T, l *Live, c *apiserver.Cluster) {
+	ctx := t.Context()
+	for _, p := range []NewPool{{Name: "Batch"}, {Name: "enterprise-default"}, {Name: "batch", Machines: -1}, {Name: "batch", Size: Size{CPUs: 1}}} {
+		require.ErrorIs(t, l.AddPool(ctx, p), ErrInvalid, "%+v", p)
+	}
+	require.ErrorIs(t, l.RemovePool(ctx, "enterprise-default"), ErrInvalid, "the last pool")
+	require.NoError(t, l.AddPool(ctx, NewPool{Name: "batch", Machines: 1, Size: Size{CPUs: 16, MemoryMiB: 32768}}))
+	require.NoError(t, c.Settle(ctx))
+	o, err := l.Overview(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "batch", o.Pools[1].Name)
+	require.Equal(t, Size{16, 32768, 60}, o.Pools[1].Size)
+	require.Len(t, o.Pools[1].Nodes, 1)
+	require.Len(t, o.Pools[2].Nodes, 4, "each pool has its own machines")
+	require.NoError(t, l.RemovePool(ctx, "batch"))
+	require.ErrorIs(t, l.RemovePool(ctx, "batch"), ErrNotFound)
+}
+
+func testResize(t *testing.T, l *Live, c *apiserver.Cluster) {
+	ctx := t.Context()
+	require.ErrorIs(t, l.Resize(ctx, "enterprise-default", Size{MemoryMiB: 1}), ErrInvalid)
+	require.NoError(t, l.Resize(ctx, "enterprise-default", Size{CPUs: 16, MemoryMiB: 32768}))
+	require.NoError(t, l.Resize(ctx, "enterprise-control-plane", Size{DiskGiB: 100}))
+	var k controlplanev1.KubeadmControlPlane
+	require.NoError(t, c.Get(ctx, client.ObjectKey{Namespace: apiserver.Namespace, Name: "enterprise-control-plane"}, &k))
+	for i := range k.Status.Conditions {
+		if k.Status.Conditions[i].Type == "RollingOut" {
+			k.Status.Conditions[i].Status = metav1.ConditionTrue
+			k.Status.Conditions[i].Message = "Rolling out 3 not up-to-date replicas: VSphereMachine is not up-to-date"
+		}
+	}
+	require.NoError(t, c.Status().Update(ctx, &k))
+	o, err := l.Overview(ctx)
+	require.NoError(t, err)
+	require.Equal(t, Size{8, 16384, 100}, o.Pools[0].Size)
+	require.Equal(t, Size{16, 32768, 60}, o.Pools[1].Size)
+	require.Contains(t, o.Pools[0].Replacing, "not up-to-date")
+	require.Equal(t, Busy, o.Status.State)
+	require.ErrorIs(t, l.Scale(ctx, "enterprise-control-plane", 5), ErrBusy)
+	require.NoError(t, c.Settle(ctx))
+}
+
+func testEvents(t *testing.T, l *Live, c *apiserver.Cluster) {
+	for i := range 3 {
+		require.NoError(t, c.Create(t.Context(), &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("event-%d", i), Namespace: apiserver.Namespace},
+			InvolvedObject: corev1.ObjectReference{Kind: "Machine", Name: "enterprise-default-1", Namespace: apiserver.Namespace}, Type: corev1.EventTypeWarning, Reason: "Slow",
+			Message: "powering on takes long", LastTimestamp: metav1.NewTime(time.Now().Add(time.Duration(i) * time.Minute)), Count: 2,
+		}))
+	}
+	events, err := l.Events(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "Slow", events[0].Reason)
+	require.Equal(t, Warn, events[0].State)
+	require.Equal(t, 2, events[0].Count)
+	require.True(t, events[0].When.After(events[1].When))
+}
+
+func testHeartbeat(t *testing.T, l *Live, c *apiserver.Cluster) {
+	ctx := t.Context()
+	for _, name := range []string{"enterprise-control-plane-1", "enterprise-control-plane-2"} {
+		require.NoError(t, c.Heartbeat(ctx, name, time.Now().Add(-5*time.Minute)))
+	}
+	o, err := l.Overview(ctx)
+	require.NoError(t, err)
+	require.Equal(t, Bad, o.Status.State)
+	require.Equal(t, Bad, o.Pools[0].Nodes[0].Status.State)
+	require.ErrorIs(t, l.Scale(ctx, "enterprise-control-plane", 1), ErrQuorum)
+}
+
+func testNoCluster(t *testing.T, l *Live, c *apiserver.Cluster) {
+	require.NoError(t, c.Delete(t.Context(), &clusterv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: l.name, Namespace: l.namespace}}))
+	_, err := connect(t.Context(), c.Client, Options{})
+	require.ErrorIs(t, err, ErrNotFound)
+	_, err = l.Overview(t.Context())
+	require.ErrorIs(t, err, ErrNotFound)
+}

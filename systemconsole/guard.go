@@ -1,0 +1,215 @@
+package systemconsole
+
+import (
+	"crypto/subtle"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sealift/sealift/systemconsole/audit"
+	"github.com/sealift/sealift/systemconsole/auth"
+)
+
+// sessionCookie holds the secret of a session. The prefix makes browsers insist
+// on TLS, this host and every path.
+const sessionCookie = "__Host-session"
+
+// tenantCookie is the same for the session of a tenant's user.
+const tenantCookie = "__Host-tenant"
+
+// defaultBody is the most bytes of a request's body.
+const defaultBody = 1 << 20
+
+// chain surrounds the routes with what holds for every request.
+func (s *Server) chain(next http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, r, errCrossOrigin)
+	}))
+	return s.numbered(secured(guard.Handler(next)))
+}
+
+// guard lets through to a route who may use it.
+func (s *Server) guard(rt route) http.Handler {
+	limit := rt.maxBody
+	if limit == 0 {
+		limit = defaultBody
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
+		r, err := s.admit(r, rt.access)
+		if err == nil {
+			err = rt.handler(w, r)
+		}
+		if err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// admit finds out who makes a request and whether the route is for them. The
+// request that it returns knows it.
+func (s *Server) admit(r *http.Request, a access) (*http.Request, error) {
+	actor := audit.Actor{Name: "nobody", Via: "page", Source: source(r)}
+	if a.token {
+		actor.Via = "api"
+	}
+	r = r.WithContext(audit.WithActor(r.Context(), actor))
+	id, purpose, err := s.identify(r, a)
+	if err != nil && !errors.Is(err, auth.ErrNoSession) {
+		return r, err
+	}
+	if err == nil {
+		actor.Name = id.Account
+		r = r.WithContext(audit.WithActor(auth.WithIdentity(r.Context(), id), actor))
+	}
+	switch {
+	case a.public:
+		return r, readForm(r)
+	case err != nil:
+		return r, err
+	case a.token:
+		return r, needs(id, a)
+	case a.purpose == auth.ChangePassword && purpose == auth.Full: // whoever is logged in may change it too
+	case a.purpose == auth.TenantUser && id.Tenant != r.PathValue("tenant"):
+		return r, auth.ErrNoSession // another tenant's
+	case a.purpose != purpose:
+		return r, stepError{purpose}
+	}
+	if err := needs(id, a); err != nil {
+		return r, err
+	}
+	return r, checkForm(r, id)
+}
+
+func needs(id auth.Identity, a access) error {
+	if a.needs != "" && !id.May(a.needs) {
+		return auth.ErrForbidden
+	}
+	return nil
+}
+
+// identify finds who makes a request by what the route asks for: a token, the
+// session of an account, or that of a tenant's user.
+func (s *Server) identify(r *http.Request, a access) (auth.Identity, auth.Purpose, error) {
+	if a.token {
+		text, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok {
+			return auth.Identity{}, "", auth.ErrNoSession
+		}
+		id, err := s.auth.IdentifyToken(r.Context(), text)
+		return id, auth.Full, err
+	}
+	name := sessionCookie
+	if a.purpose == auth.TenantUser {
+		name = tenantCookie
+	}
+	c, err := r.Cookie(name)
+	if err != nil {
+		return auth.Identity{}, "", auth.ErrNoSession
+	}
+	id, purpose, err := s.auth.Identify(r.Context(), c.Value)
+	if err == nil && (purpose == auth.TenantUser) != (name == tenantCookie) {
+		return auth.Identity{}, "", auth.ErrNoSession // one in the other's place
+	}
+	return id, purpose, err
+}
+
+// readForm reads the form of a request that changes something.
+func readForm(r *http.Request) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	return nil
+}
+
+// FormTokenField is the hidden field of every form; scripts may send the token
+// as a header of the name FormTokenHeader.
+const (
+	FormTokenField  = "form-token"
+	FormTokenHeader = "X-Form-Token"
+)
+
+// checkForm fails for a change that no form of the session asked for.
+func checkForm(r *http.Request, id auth.Identity) error {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	if err := readForm(r); err != nil {
+		return err
+	}
+	token := r.Header.Get(FormTokenHeader)
+	if token == "" {
+		token = r.PostForm.Get(FormTokenField)
+	}
+	if subtle.ConstantTimeCompare([]byte(token), []byte(id.FormToken)) != 1 {
+		return errStaleForm
+	}
+	return nil
+}
+
+// secured sets the headers that every answer has.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "+
+			"connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// source is the address that a request comes from.
+func source(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+func client(r *http.Request) auth.Client {
+	return auth.Client{Source: source(r), Agent: r.UserAgent()}
+}
+
+// setSession gives the browser the secret of a session.
+func setSession(w http.ResponseWriter, cookie string, l auth.Login) {
+	http.SetCookie(w, &http.Cookie{Name: cookie, Value: l.Secret, Path: "/", Expires: l.Expires,
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
+
+func dropSession(w http.ResponseWriter, cookie string) {
+	http.SetCookie(w, &http.Cookie{Name: cookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
+
+// local returns where to go after a login: next when it is a path of this
+// site, else the first page.
+func local(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || len(u.Path) == 0 || u.Path[0] != '/' {
+		return "/"
+	}
+	// Browsers take a backslash for a slash, and two slashes for a host.
+	if len(u.Path) > 1 && (u.Path[1] == '/' || u.Path[1] == '\\') {
+		return "/"
+	}
+	return (&url.URL{Path: u.Path, RawQuery: u.RawQuery}).String()
+}
+
+// see sends the browser to another page after a form was taken.
+func see(w http.ResponseWriter, r *http.Request, path string) error {
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}

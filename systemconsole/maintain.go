@@ -1,0 +1,43 @@
+package systemconsole
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// maintainEvery is how often what has expired is removed.
+const maintainEvery = 15 * time.Minute
+
+// Run serves the console until ctx is done, and keeps its store tidy.
+func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var group errgroup.Group
+	group.Go(func() error {
+		s.maintain(ctx)
+		return nil
+	})
+	err := Serve(ctx, s, opts)
+	cancel()
+	_ = group.Wait() // it never fails
+	return err
+}
+
+// maintain removes sessions, links and tokens whose time is over. Several
+// servers may do so at the same time.
+func (s *Server) maintain(ctx context.Context) {
+	tick := time.NewTicker(maintainEvery)
+	defer tick.Stop()
+	for {
+		if err := s.auth.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "removing what has expired failed; it is tried again", "error", err)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package systemconsole
+
+import (
+	"net/http"
+	"net/url"
+)
+
+// A notice is the outcome of what was done last. It travels in the address of
+// the next page as a word, never as text: an address that somebody else made
+// up cannot put words into the console's mouth.
+const (
+	noticeParameter = "notice"
+	noticePassword  = "password"
+
+	noticeTenantCreated  = "tenant-created"
+	noticeTenantDisabled = "tenant-disabled"
+	noticeTenantEnabled  = "tenant-enabled"
+	noticeLimits         = "limits"
+	noticeAccount        = "account"
+	noticeAccountDeleted = "account-deleted"
+	noticeFactorOff      = "factor-off"
+	noticeRevoked        = "revoked"
+
+	noticeScaled      = "scaled"
+	noticeResized     = "resized"
+	noticePoolAdded   = "pool-added"
+	noticePoolRemoved = "pool-removed"
+	noticeInstalling  = "installing"
+
+	noticeSettings = "settings"
+	noticeMailSent = "mail-sent"
+	noticeTLS      = "certificate"
+	noticeBackup   = "backup"
+
+	noticeRegistryAdded   = "registry-added"
+	noticeRegistryChecked = "registry-checked"
+	noticeRegistryRemoved = "registry-removed"
+)
+
+func notices() map[string]string {
+	return map[string]string{
+		noticePassword: "Your password was changed.",
+
+		noticeTenantCreated:  "The tenant was created. Activate it to get the link for its first administrator.",
+		noticeTenantDisabled: "The tenant was disabled, and its sessions were ended.",
+		noticeTenantEnabled:  "The tenant was enabled.",
+		noticeLimits:         "The limits were changed.",
+		noticeAccount:        "The account was changed.",
+		noticeAccountDeleted: "The account was deleted.",
+		noticeFactorOff:      "The second factor was turned off.",
+		noticeRevoked:        "It is no longer valid.",
+
+		noticeScaled:      "The number of machines was changed. The cluster is on its way there.",
+		noticeResized:     "The size was changed. Machines are replaced one after the other.",
+		noticePoolAdded:   "The pool was added. Its machines are on their way.",
+		noticePoolRemoved: "The pool is being removed.",
+		noticeInstalling:  "The installation runs.",
+
+		noticeSettings: "The settings were saved.",
+		noticeMailSent: "The mail server took the test mail.",
+		noticeTLS:      "The certificate was changed. New connections have it.",
+		noticeBackup:   "A backup was written and read again.",
+
+		noticeRegistryAdded:   "The registry was added.",
+		noticeRegistryChecked: "The registry was asked; its answer stands below.",
+		noticeRegistryRemoved: "The console knows the registry no more. What it holds is untouched.",
+	}
+}
+
+// notice returns the text for the word in the address of a request.
+func notice(r *http.Request) string { return notices()[r.URL.Query().Get(noticeParameter)] }
+
+// seeNotice sends the browser to another page, which tells the outcome.
+func seeNotice(w http.ResponseWriter, r *http.Request, path, word string) error {
+	return see(w, r, path+"?"+url.Values{noticeParameter: {word}}.Encode())
+}

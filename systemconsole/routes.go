@@ -1,0 +1,87 @@
+package systemconsole
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/sealift/sealift/systemconsole/auth"
+)
+
+// handler answers one route. An error that it returns becomes a page or an
+// answer of the API in Server.fail; it must not have written anything then.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// route is one line of the table.
+type route struct {
+	pattern string // as http.ServeMux has it: "GET /tenants/{id}"
+	access  access
+	handler handler
+	maxBody int64      // bytes; 0 means defaultBody
+	op      *operation // what the document of the API says; nil for a page
+}
+
+// access is who may use a route. The zero value lets nobody in.
+type access struct {
+	public  bool
+	token   bool // with a token, not with a session
+	purpose auth.Purpose
+	needs   auth.Permission
+}
+
+// public lets everybody in.
+func public() access { return access{public: true} }
+
+// step lets in whose session is for one step of a login.
+func step(p auth.Purpose) access { return access{purpose: p} }
+
+// may lets in who has a permission.
+func may(p auth.Permission) access { return access{purpose: auth.Full, needs: p} }
+
+// member lets in the users of the tenant in the path, with their own session.
+func member() access { return access{purpose: auth.TenantUser} }
+
+// token lets in programs whose token has a permission.
+func token(p auth.Permission) access { return access{token: true, needs: p} }
+
+// routes is everything that can be asked for.
+func (s *Server) routes() []route {
+	return slices.Concat(
+		s.entryRoutes(),
+		s.accountRoutes(),
+		s.tenantRoutes(),
+		s.auditRoutes(),
+		s.clusterRoutes(),
+		s.registryRoutes(),
+		s.administrationRoutes(),
+		s.apiRoutes(),
+		s.operationRoutes(),
+	)
+}
+
+// entryRoutes are those of logging in and out.
+func (s *Server) entryRoutes() []route {
+	return []route{
+		{pattern: "GET /{$}", access: may(auth.Self), handler: s.summary},
+		{pattern: "GET /login", access: public(), handler: s.loginForm},
+		{pattern: "POST /login", access: public(), handler: s.login},
+		{pattern: "POST /logout", access: public(), handler: s.logout},
+		{pattern: "GET /password", access: step(auth.ChangePassword), handler: s.passwordForm},
+		{pattern: "POST /password", access: step(auth.ChangePassword), handler: s.password},
+		{pattern: "GET /second-factor", access: step(auth.SecondFactor), handler: s.secondFactorForm},
+		{pattern: "POST /second-factor", access: step(auth.SecondFactor), handler: s.secondFactor},
+		{pattern: "GET /link/{secret}", access: public(), handler: s.linkForm},
+		{pattern: "POST /link/{secret}", access: public(), handler: s.link},
+		{pattern: "POST /theme", access: public(), handler: s.setTheme},
+		{pattern: "GET /assets/{file...}", access: public(), handler: s.asset},
+		{pattern: "/", access: public(), handler: s.unknown},
+	}
+}
+
+// mux makes the table work.
+func (s *Server) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.Handle(r.pattern, s.measured(r.pattern, s.guard(r)))
+	}
+	return mux
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+)
+
+// Item is an object with its value decoded.
+type Item[T any] struct {
+	Name    string
+	Owner   string
+	Version string
+	Value   T
+}
+
+// Collection is the objects of one kind as values of one type.
+type Collection[T any] struct {
+	Store Store
+	Kind  string
+}
+
+// Get returns an item.
+func (c Collection[T]) Get(ctx context.Context, name string) (Item[T], error) {
+	o, err := c.Store.Get(ctx, c.Kind, name)
+	if err != nil {
+		return Item[T]{}, err
+	}
+	return c.Decode(o)
+}
+
+// List returns a page of items, and what continues it.
+func (c Collection[T]) List(ctx context.Context, opts ListOptions) ([]Item[T], string, error) {
+	page, err := c.Store.List(ctx, c.Kind, opts)
+	if err != nil {
+		return nil, "", err
+	}
+	items := make([]Item[T], 0, len(page.Objects))
+	for _, o := range page.Objects {
+		item, err := c.Decode(o)
+		if err != nil {
+			return nil, "", err
+		}
+		items = append(items, item)
+	}
+	return items, page.Continue, nil
+}
+
+// All goes through every item, of one owner when it is named. It ends at the
+// first error.
+func (c Collection[T]) All(ctx context.Context, owner string) iter.Seq2[Item[T], error] {
+	return func(yield func(Item[T], error) bool) {
+		opts := ListOptions{Owner: owner}
+		for {
+			items, next, err := c.List(ctx, opts)
+			if err != nil {
+				yield(Item[T]{}, err)
+				return
+			}
+			for _, item := range items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			opts.Continue = next
+		}
+	}
+}
+
+// Create adds an item and returns its version.
+func (c Collection[T]) Create(ctx context.Context, item Item[T]) (string, error) {
+	o, err := c.encode(item)
+	if err != nil {
+		return "", err
+	}
+	return c.Store.Create(ctx, o)
+}
+
+// Update replaces the value of an item and returns its version.
+func (c Collection[T]) Update(ctx context.Context, item Item[T]) (string, error) {
+	o, err := c.encode(item)
+	if err != nil {
+		return "", err
+	}
+	return c.Store.Update(ctx, o)
+}
+
+// attempts is how often Modify tries before it gives up: each failure means
+// that somebody else got a change through.
+const attempts = 50
+
+// Modify changes the value of an item, again and again until nobody else
+// changed it in between. An error of change ends it and is returned as it is.
+func (c Collection[T]) Modify(ctx context.Context, name string, change func(*T) error) (Item[T], error) {
+	for range attempts {
+		item, err := c.Get(ctx, name)
+		if err != nil {
+			return item, err
+		}
+		if err := change(&item.Value); err != nil {
+			return item, err
+		}
+		item.Version, err = c.Update(ctx, item)
+		if !errors.Is(err, ErrConflict) {
+			return item, err
+		}
+	}
+	return Item[T]{}, fmt.Errorf("changing %s %s: %w", c.Kind, name, ErrConflict)
+}
+
+// Delete removes an item of a version, or of any when none is given.
+func (c Collection[T]) Delete(ctx context.Context, name, version string) error {
+	return c.Store.Delete(ctx, c.Kind, name, version)
+}
+
+// Decode makes an item of an object.
+func (c Collection[T]) Decode(o Object) (Item[T], error) {
+	item := Item[T]{Name: o.Name, Owner: o.Owner, Version: o.Version}
+	if err := json.Unmarshal(o.Data, &item.Value); err != nil {
+		return item, fmt.Errorf("reading %s %s: %w", o.Kind, o.Name, err)
+	}
+	return item, nil
+}
+
+func (c Collection[T]) encode(item Item[T]) (Object, error) {
+	data, err := json.Marshal(item.Value)
+	if err != nil {
+		return Object{}, fmt.Errorf("writing %s %s: %w", c.Kind, item.Name, err)
+	}
+	return Object{Kind: c.Kind, Name: item.Name, Owner: item.Owner, Version: item.Version, Data: data}, nil
+}

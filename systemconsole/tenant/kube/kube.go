@@ -1,0 +1,182 @@
+// Package kube gives tenants their place in a cluster: a namespace with a
+// quota, a network policy and the rights of the tenant's people.
+package kube
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"text/template"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/manifests"
+	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/systemconsole/store/kube"
+	"github.com/sealift/sealift/systemconsole/tenant"
+)
+
+// tenantLabel is on the namespaces that this package made.
+const tenantLabel = kube.Group + "/tenant"
+
+// Options complete a provisioner. The zero value is usable.
+type Options struct {
+	// RemovalTime is how long Remove waits for a namespace to go; 0 means two minutes.
+	RemovalTime time.Duration
+}
+
+// Provisioner makes the places of tenants in a cluster.
+type Provisioner struct {
+	client   dynamic.Interface
+	template *template.Template
+	opts     Options
+}
+
+var _ tenant.Provisioner = (*Provisioner)(nil)
+
+// New returns a provisioner for the cluster that config reaches.
+func New(config *rest.Config, opts Options) (*Provisioner, error) {
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the cluster: %w", err)
+	}
+	t, err := template.New("tenant.yaml").Parse(manifests.Tenant())
+	if err != nil {
+		return nil, err
+	}
+	if opts.RemovalTime == 0 {
+		opts.RemovalTime = 2 * time.Minute
+	}
+	return &Provisioner{client: client, template: t, opts: opts}, nil
+}
+
+// place is what the template is filled in with.
+type place struct {
+	Name string
+	tenant.Limits
+}
+
+// Apply makes the tenant's place with server-side apply: what others set
+// stays, what this package set before and leaves out now goes. A namespace of
+// that name which it did not make is never taken over.
+func (p *Provisioner) Apply(ctx context.Context, name string, l tenant.Limits) error {
+	objects, err := p.objects(name, l)
+	if err != nil {
+		return err
+	}
+	if err := p.checkOwner(ctx, name); err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	for _, o := range objects {
+		_, err := p.resource(o).Apply(ctx, o.GetName(), o, metav1.ApplyOptions{FieldManager: kube.Manager, Force: true})
+		if err != nil {
+			return fmt.Errorf("applying %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+	}
+	return nil
+}
+
+// Remove removes the namespace with all that is in it, and waits until it is
+// gone.
+func (p *Provisioner) Remove(ctx context.Context, name string) ([]string, error) {
+	if err := p.checkOwner(ctx, name); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	objects, err := p.objects(name, tenant.Limits{})
+	if err != nil {
+		return nil, err
+	}
+	var removed []string
+	for i := len(objects) - 1; i >= 0; i-- { // the namespace is the first, and goes last
+		o := objects[i]
+		err := p.resource(o).Delete(ctx, o.GetName(), metav1.DeleteOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return removed, fmt.Errorf("removing %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+		if i > 0 {
+			removed = append(removed, o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName())
+		}
+	}
+	if err := p.waitGone(ctx, objects[0]); err != nil {
+		return removed, err
+	}
+	return append(removed, "Namespace "+objects[0].GetName()), nil
+}
+
+// waitGone waits until the cluster has emptied and removed a namespace.
+func (p *Provisioner) waitGone(ctx context.Context, namespace *unstructured.Unstructured) error {
+	ctx, cancel := context.WithTimeout(ctx, p.opts.RemovalTime)
+	defer cancel()
+	for {
+		_, err := p.resource(namespace).Get(ctx, namespace.GetName(), metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return problem.New(problem.Failed, "look at the namespace's conditions: something in it cannot be removed",
+				"the namespace %s is still there after %s", namespace.GetName(), p.opts.RemovalTime)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// checkOwner fails for a namespace that is not the tenant's.
+func (p *Provisioner) checkOwner(ctx context.Context, name string) error {
+	if err := store.CheckName(name); err != nil {
+		return err
+	}
+	u, err := p.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, "tenant-"+name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	if u.GetLabels()[tenantLabel] != name {
+		return problem.New(problem.Failed, "rename or remove it, or choose another name for the organization",
+			"the namespace tenant-%s is there already and belongs to somebody else", name)
+	}
+	return nil
+}
+
+// objects returns the place of a tenant.
+func (p *Provisioner) objects(name string, l tenant.Limits) ([]*unstructured.Unstructured, error) {
+	if err := store.CheckName(name); err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := p.template.Execute(&b, place{Name: name, Limits: l}); err != nil {
+		return nil, fmt.Errorf("filling in the place of tenant %s: %w", name, err)
+	}
+	var out []*unstructured.Unstructured
+	for part := range strings.SplitSeq(b.String(), "\n---\n") {
+		u := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(part), &u.Object); err != nil {
+			return nil, fmt.Errorf("reading the place of tenant %s: %w", name, err)
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}
+
+func (p *Provisioner) resource(u *unstructured.Unstructured) dynamic.ResourceInterface {
+	resource, _ := meta.UnsafeGuessKindToResource(u.GroupVersionKind())
+	if u.GetNamespace() == "" {
+		return p.client.Resource(resource)
+	}
+	return p.client.Resource(resource).Namespace(u.GetNamespace())
+}

@@ -1,0 +1,109 @@
+package kube_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/sealift/sealift/systemconsole/tenant"
+	"github.com/sealift/sealift/systemconsole/tenant/kube"
+	"github.com/sealift/sealift/test/lab/controlplane"
+)
+
+func quotas() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: "resourcequotas"}
+}
+
+func TestProvisioner(t *testing.T) {
+	config := controlplane.Start(t)
+	p, err := kube.New(config, kube.Options{RemovalTime: 5 * time.Second})
+	require.NoError(t, err)
+	client, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	ctx := t.Context()
+
+	require.NoError(t, p.Apply(ctx, "acme", tenant.Limits{CPU: 8, Pods: 100}))
+	require.NoError(t, p.Apply(ctx, "other", tenant.Limits{}))
+	quota, err := client.Resource(quotas()).Namespace("tenant-acme").Get(ctx, "tenant", metav1.GetOptions{})
+	require.NoError(t, err)
+	hard, _, err := unstructured.NestedStringMap(quota.Object, "spec", "hard")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"count/secrets": "500", "requests.cpu": "8", "limits.cpu": "8", "pods": "100"}, hard)
+
+	require.NoError(t, p.Apply(ctx, "acme", tenant.Limits{MemoryGiB: 16}), "limits change")
+	quota, err = client.Resource(quotas()).Namespace("tenant-acme").Get(ctx, "tenant", metav1.GetOptions{})
+	require.NoError(t, err)
+	hard, _, err = unstructured.NestedStringMap(quota.Object, "spec", "hard")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"count/secrets": "500", "requests.memory": "16Gi", "limits.memory": "16Gi"}, hard)
+
+	reachesItsOwnPlaceOnly(t, config)
+	refusesForeignNamespaces(t, p, client)
+
+	removesEverything(t, p, client)
+	_, err = client.Resource(quotas()).Namespace("tenant-other").Get(ctx, "tenant", metav1.GetOptions{})
+	require.NoError(t, err, "nothing of another's")
+
+	removed, err := p.Remove(ctx, "never")
+	require.NoError(t, err)
+	require.Empty(t, removed)
+}
+
+// removesEverything removes tenant acme while a finalizer holds something of
+// it, and again when it does no more.
+func removesEverything(t *testing.T, p *kube.Provisioner, client dynamic.Interface) {
+	t.Helper()
+	maps := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace("tenant-acme")
+	held := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{"name": "held", "finalizers": []any{"example.com/held"}}}}
+	_, err := maps.Create(t.Context(), held, metav1.CreateOptions{})
+	require.NoError(t, err)
+	removed, err := p.Remove(t.Context(), "acme")
+	require.ErrorContains(t, err, "still there")
+	require.Contains(t, removed, "ResourceQuota tenant-acme/tenant")
+	require.Contains(t, removed, "NetworkPolicy tenant-acme/tenant")
+	_, err = maps.Patch(t.Context(), "held", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
+	removed, err = p.Remove(t.Context(), "acme")
+	require.NoError(t, err)
+	require.Contains(t, removed, "Namespace tenant-acme")
+}
+
+// reachesItsOwnPlaceOnly acts as an administrator of tenant acme.
+func reachesItsOwnPlaceOnly(t *testing.T, config *rest.Config) {
+	t.Helper()
+	config = rest.CopyConfig(config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "ada", Groups: []string{"sealift:tenant:acme:administrators"}}
+	client, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	secrets := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "secrets"})
+	require.Eventually(t, func() bool { // the roles of a new cluster take a moment
+		_, err = secrets.Namespace("tenant-acme").List(t.Context(), metav1.ListOptions{})
+		return err == nil
+	}, 20*time.Second, 200*time.Millisecond, "%v", err)
+	for _, namespace := range []string{"tenant-other", "default", ""} {
+		_, err = secrets.Namespace(namespace).List(t.Context(), metav1.ListOptions{})
+		require.True(t, apierrors.IsForbidden(err), "namespace %q: %v", namespace, err)
+	}
+	err = client.Resource(quotas()).Namespace("tenant-acme").Delete(t.Context(), "tenant", metav1.DeleteOptions{})
+	require.True(t, apierrors.IsForbidden(err), "the quota is not the tenant's to remove: %v", err)
+}
+
+func refusesForeignNamespaces(t *testing.T, p *kube.Provisioner, client dynamic.Interface) {
+	t.Helper()
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "tenant-theirs"}}}
+	_, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Create(t.Context(), u, metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.ErrorContains(t, p.Apply(t.Context(), "theirs", tenant.Limits{}), "somebody else")
+	_, err = p.Remove(t.Context(), "theirs")
+	require.ErrorContains(t, err, "somebody else")
+	require.Error(t, p.Apply(t.Context(), "a: b\n", tenant.Limits{}))
+}

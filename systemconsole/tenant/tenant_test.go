@@ -1,0 +1,244 @@
+package tenant_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/systemconsole/audit"
+	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/form"
+	"github.com/sealift/sealift/systemconsole/seal"
+	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/systemconsole/store/bolt"
+	"github.com/sealift/sealift/systemconsole/tenant"
+)
+
+const password = "Correct-Horse-7-Battery"
+
+// fixture is a service with what stands below it.
+type fixture struct {
+	*tenant.Service
+	store store.Store
+	auth  *auth.Service
+	now   time.Time
+}
+
+func open(t *testing.T, p tenant.Provisioner) *fixture {
+	t.Helper()
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "objects.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	keeper, err := seal.Local(seal.NewSecret())
+	require.NoError(t, err)
+	f := &fixture{store: s, now: time.Now()}
+	now := func() time.Time { return f.now }
+	log := audit.New(s, audit.Options{Now: now})
+	f.auth = auth.New(s, log, auth.Options{Now: now, FailureTime: time.Millisecond})
+	f.Service = tenant.New(s, log, f.auth, tenant.Options{Keeper: keeper, Provisioner: p, Now: now})
+	return f
+}
+
+// active returns a tenant whose first administrator has a password.
+func (f *fixture) active(t *testing.T, organization, email string) string {
+	t.Helper()
+	item, err := f.Create(t.Context(), tenant.Draft{Organization: organization, FirstName: "Ada", LastName: "Lovelace", Email: email})
+	require.NoError(t, err)
+	secret, err := f.Activate(t.Context(), item.Name)
+	require.NoError(t, err)
+	name, err := f.SetPassword(t.Context(), secret, password)
+	require.NoError(t, err)
+	require.Equal(t, item.Name, name)
+	return item.Name
+}
+
+func TestFromCreationToLogin(t *testing.T) {
+	f := open(t, nil)
+	ctx := t.Context()
+	item, err := f.Create(ctx, tenant.Draft{Organization: " Größe & Co. ", FirstName: "Ada", LastName: "Lovelace", Email: "Ada@Example.com"})
+	require.NoError(t, err)
+	require.Equal(t, "gr-e-co", item.Name)
+	require.Equal(t, "Größe & Co.", item.Value.Organization)
+	_, err = f.Login(ctx, item.Name, "ada@example.com", "", auth.Client{})
+	require.ErrorIs(t, err, auth.ErrLogin)
+
+	first, err := f.Activate(ctx, item.Name)
+	require.NoError(t, err)
+	second, err := f.Activate(ctx, item.Name)
+	require.NoError(t, err)
+	_, err = f.SetPassword(ctx, first, password)
+	require.ErrorIs(t, err, auth.ErrLink, "a new link ends the one before")
+	_, err = f.SetPassword(ctx, second, "short")
+	require.ErrorAs(t, err, &form.Problems{})
+	_, err = f.SetPassword(ctx, second, password)
+	require.NoError(t, err, "a refused password leaves the link as it is")
+	_, err = f.SetPassword(ctx, second, password+"2")
+	require.ErrorIs(t, err, auth.ErrLink, "single use")
+
+	l, err := f.Login(ctx, item.Name, "ADA@example.com", password, auth.Client{})
+	require.NoError(t, err)
+	id, purpose, err := f.auth.Identify(ctx, l.Secret)
+	require.NoError(t, err)
+	require.Equal(t, auth.TenantUser, purpose)
+	user, err := f.Identify(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, tenant.Person{FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.com"}, user.Person)
+
+	require.NoError(t, f.Disable(ctx, item.Name))
+	_, _, err = f.auth.Identify(ctx, l.Secret)
+	require.ErrorIs(t, err, auth.ErrNoSession)
+	_, err = f.Login(ctx, item.Name, "ada@example.com", password, auth.Client{})
+	require.ErrorIs(t, err, auth.ErrLogin)
+	require.NoError(t, f.Enable(ctx, item.Name))
+	_, err = f.Login(ctx, item.Name, "ada@example.com", password, auth.Client{})
+	require.NoError(t, err)
+}
+
+func TestLinksExpire(t *testing.T) {
+	f := open(t, nil)
+	item, err := f.Create(t.Context(), tenant.Draft{Organization: "Acme", FirstName: "A", LastName: "B", Email: "a@example.com"})
+	require.NoError(t, err)
+	secret, err := f.Activate(t.Context(), item.Name)
+	require.NoError(t, err)
+	f.now = f.now.Add(auth.LinkLife)
+	_, err = f.SetPassword(t.Context(), secret, password)
+	require.ErrorIs(t, err, auth.ErrLink)
+}
+
+// What one tenant has opens nothing of another's, even for who can move things
+// about in the store.
+func TestTenantsAreApart(t *testing.T) {
+	f := open(t, nil)
+	ctx := t.Context()
+	one, two := f.active(t, "One", "ada@example.com"), f.active(t, "Two", "eve@example.com")
+	_, err := f.Login(ctx, two, "ada@example.com", password, auth.Client{})
+	require.ErrorIs(t, err, auth.ErrLogin)
+
+	l, err := f.Login(ctx, one, "ada@example.com", password, auth.Client{})
+	require.NoError(t, err)
+	id, _, err := f.auth.Identify(ctx, l.Secret)
+	require.NoError(t, err)
+	id.Tenant = two
+	_, err = f.Identify(ctx, id)
+	require.ErrorIs(t, err, auth.ErrNoSession, "a session of one in the other")
+
+	ada, err := f.FirstAdministrator(ctx, one)
+	require.NoError(t, err)
+	_, err = f.User(ctx, two, ada.Name)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	eve, err := f.FirstAdministrator(ctx, two)
+	require.NoError(t, err)
+
+	users := store.Collection[tenant.User]{Store: f.store, Kind: tenant.UserKind}
+	adas, err := users.Get(ctx, ada.Name)
+	require.NoError(t, err)
+	_, err = users.Modify(ctx, eve.Name, func(u *tenant.User) error {
+		u.Person, u.Credential = adas.Value.Person, adas.Value.Credential
+		return nil
+	})
+	require.NoError(t, err)
+	_, err = f.User(ctx, two, eve.Name)
+	require.ErrorIs(t, err, seal.ErrSealed, "values of one in the other")
+
+	tenants := store.Collection[tenant.Tenant]{Store: f.store, Kind: tenant.Kind}
+	first, err := tenants.Get(ctx, one)
+	require.NoError(t, err)
+	_, err = tenants.Modify(ctx, two, func(v *tenant.Tenant) error { v.Key = first.Value.Key; return nil })
+	require.NoError(t, err)
+	_, err = f.User(ctx, two, eve.Name)
+	require.ErrorIs(t, err, seal.ErrSealed, "the key of one in the other")
+}
+
+func TestTheStoreShowsNobody(t *testing.T) {
+	f := open(t, nil)
+	f.active(t, "Acme", "ada@example.com")
+	for _, kind := range []string{tenant.Kind, tenant.UserKind, auth.LinkKind, auth.SessionKind, audit.Kind} {
+		page, err := f.store.List(t.Context(), kind, store.ListOptions{})
+		require.NoError(t, err)
+		for _, o := range page.Objects {
+			for _, secret := range []string{"Lovelace", "ada@", "argon2"} {
+				require.NotContains(t, o.Name+string(o.Data), secret)
+			}
+		}
+	}
+}
+
+func TestBadDrafts(t *testing.T) {
+	f := open(t, nil)
+	_, err := f.Create(t.Context(), tenant.Draft{Organization: "a\nb", LastName: strings.Repeat("x", 101), Email: "Ada <a@example.com>"})
+	p, ok := form.From(err)
+	require.True(t, ok)
+	for _, field := range []string{"organization", "firstName", "lastName", "email"} {
+		require.NotEmpty(t, p.Of(field), field)
+	}
+	require.Error(t, f.SetLimits(t.Context(), "x", tenant.Limits{CPU: -1}))
+	for organization, want := range map[string]string{"日本": "tenant", "3M": "tenant-3m", "a--b..c": "a-b-c", "Acme": "acme"} {
+		item, err := f.Create(t.Context(), tenant.Draft{Organization: organization, FirstName: "A", LastName: "B", Email: "a@example.com"})
+		require.NoError(t, err)
+		require.Equal(t, want, item.Name)
+	}
+}
+
+// broken is a cluster that removes nothing until it is mended.
+type broken struct{ mended bool }
+
+func (*broken) Apply(context.Context, string, tenant.Limits) error { return nil }
+func (b *broken) Remove(_ context.Context, name string) ([]string, error) {
+	if b.mended {
+		return []string{"Namespace tenant-" + name}, nil
+	}
+	return []string{"Role x"}, errors.New("the cluster is away")
+}
+
+func TestDelete(t *testing.T) {
+	b := &broken{}
+	f := open(t, b)
+	ctx := t.Context()
+	one, two := f.active(t, "One", "ada@example.com"), f.active(t, "Two", "ada@example.com")
+	_, err := f.Delete(ctx, one, "", false)
+	require.ErrorAs(t, err, &form.Problems{}, "it must be confirmed")
+	_, err = f.Delete(ctx, one, one, false)
+	require.ErrorContains(t, err, "the cluster is away")
+	item, err := f.Get(ctx, one)
+	require.NoError(t, err)
+	require.Equal(t, tenant.Deleting, item.Value.State)
+	_, err = f.Login(ctx, one, "ada@example.com", password, auth.Client{})
+	require.ErrorIs(t, err, auth.ErrLogin)
+
+	b.mended = true
+	d, err := f.Delete(ctx, one, one, false)
+	require.NoError(t, err)
+	require.Empty(t, d.Left)
+	require.Equal(t, "Namespace tenant-one", d.Removed[0])
+	require.Equal(t, "Tenant one", d.Removed[len(d.Removed)-1])
+	_, err = f.Get(ctx, one)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = f.Login(ctx, two, "ada@example.com", password, auth.Client{})
+	require.NoError(t, err, "nothing of another's")
+
+	b.mended = false
+	d, err = f.Delete(ctx, two, two, true)
+	require.NoError(t, err)
+	require.Len(t, d.Left, 1)
+	require.Contains(t, d.Left[0], "the cluster is away")
+	require.Contains(t, d.Removed, "Tenant two")
+}
+
+func TestLock(t *testing.T) {
+	f := open(t, nil)
+	name := f.active(t, "Acme", "ada@example.com")
+	for range 5 {
+		_, err := f.Login(t.Context(), name, "ada@example.com", "wrong", auth.Client{})
+		require.ErrorIs(t, err, auth.ErrLogin)
+	}
+	_, err := f.Login(t.Context(), name, "ada@example.com", password, auth.Client{})
+	require.ErrorIs(t, err, auth.ErrLogin)
+	f.now = f.now.Add(15 * time.Minute)
+	_, err = f.Login(t.Context(), name, "ada@example.com", password, auth.Client{})
+	require.NoError(t, err)
+}

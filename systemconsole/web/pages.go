@@ -1,0 +1,32 @@
+package web
+
+// LoginPage asks for name and password.
+type LoginPage struct {
+	Frame
+	Name string // as it was entered
+	Next string // where to go afterwards
+}
+
+// Template names the template.
+func (LoginPage) Template() string { return "login" }
+
+// PasswordPage asks for a new password. It is all that a session for it shows.
+type PasswordPage struct {
+	Frame
+	Forced bool // the account must change it before anything else
+}
+
+// Template names the template.
+func (PasswordPage) Template() string { return "password" }
+
+// ErrorPage says what went wrong.
+type ErrorPage struct {
+	Frame
+	Status   int
+	Message  string
+	Remedies []string
+	Request  string // number of the request in the server's log
+}
+
+// Template names the template.
+func (ErrorPage) Template() string { return "error" }

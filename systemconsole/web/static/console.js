@@ -1,0 +1,129 @@
+// What the pages do beyond plain HTML: copy buttons, dialogs, uploads in
+// chunks, logs that follow their end. Every page works without this file.
+"use strict";
+
+const say = (text, state = "good") => {
+  const toast = document.createElement("div");
+  toast.className = `says ${state}`;
+  toast.textContent = text;
+  const toasts = document.querySelector(".toasts");
+  toasts.append(toast);
+  setTimeout(() => toast.remove(), 6000);
+};
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    const source = document.getElementById(copy.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.value ?? source.textContent);
+      say("Copied");
+    } catch {
+      source.select?.();
+      say("Select the text and copy it with Ctrl+C", "warn");
+    }
+  }
+  if (event.target.closest("[data-close]")) {
+    event.preventDefault();
+    event.target.closest("dialog")?.close();
+  }
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = document.querySelector("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+// A link with hx-target="#dialog" shows the panel of its page as a dialog.
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id === "dialog" && !event.detail.target.open) event.detail.target.showModal();
+  follow();
+});
+
+const follow = () => {
+  for (const log of document.querySelectorAll(".log[data-follow]")) log.scrollTop = log.scrollHeight;
+};
+document.addEventListener("DOMContentLoaded", follow);
+
+// Uploads speak tus 1.0: create, ask how far it came, send the next chunk.
+const chunkSize = 16 * 1024 * 1024;
+const token = document.querySelector("meta[name=form-token]")?.content ?? "";
+const tus = (headers) => ({ "Tus-Resumable": "1.0.0", "X-Form-Token": token, ...headers });
+const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
+
+async function begin(form, file) {
+  const known = `upload:${file.name}:${file.size}:${file.lastModified}`;
+  const before = localStorage.getItem(known);
+  if (before) {
+    const answer = await fetch(before, { method: "HEAD", headers: tus() });
+    if (answer.ok) return { url: before, offset: Number(answer.headers.get("Upload-Offset")), known };
+  }
+  const answer = await fetch(form.dataset.upload, {
+    method: "POST",
+    headers: tus({ "Upload-Length": String(file.size), "Upload-Metadata": `filename ${encode(file.name)}` }),
+  });
+  if (!answer.ok) throw new Error((await answer.text()) || `the console answered ${answer.status}`);
+  const url = answer.headers.get("Location");
+  localStorage.setItem(known, url);
+  return { url, offset: 0, known };
+}
+
+async function send(form, file, shown) {
+  const upload = await begin(form, file);
+  let failures = 0;
+  while (upload.offset < file.size) {
+    try {
+      const answer = await fetch(upload.url, {
+        method: "PATCH",
+        headers: tus({ "Upload-Offset": String(upload.offset), "Content-Type": "application/offset+octet-stream" }),
+        body: file.slice(upload.offset, upload.offset + chunkSize),
+      });
+      if (answer.status >= 400 && answer.status < 500 && answer.status !== 409 && answer.status !== 423) failures = 99;
+      if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
+      upload.offset = Number(answer.headers.get("Upload-Offset"));
+      failures = 0;
+    } catch (error) {
+      if (++failures > 8) {
+        if (failures > 99) localStorage.removeItem(upload.known);
+        throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
+      const answer = await fetch(upload.url, { method: "HEAD", headers: tus() }).catch(() => null);
+      if (answer?.ok) upload.offset = Number(answer.headers.get("Upload-Offset"));
+    }
+    shown(upload.offset);
+  }
+  localStorage.removeItem(upload.known);
+  return upload.url;
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-upload]");
+  if (!form) return;
+  const file = form.querySelector("input[type=file]").files[0];
+  if (!file) return;
+  event.preventDefault();
+  const bar = form.querySelector("progress");
+  const text = form.querySelector("[data-status]");
+  const button = form.querySelector("button[type=submit]");
+  bar.max = file.size;
+  bar.parentElement.hidden = false;
+  button.disabled = true;
+  try {
+    const url = await send(form, file, (sent) => {
+      bar.value = sent;
+      text.textContent = `${Math.floor((100 * sent) / file.size)} % of ${(file.size / 2 ** 20).toFixed(1)} MiB sent`;
+    });
+    location.assign(form.dataset.done + encodeURIComponent(url.split("/").pop().split("+")[0]));
+  } catch (error) {
+    text.textContent = `Stopped: ${error.message}. Choose the same file again to go on from here.`;
+    button.disabled = false;
+  }
+});
