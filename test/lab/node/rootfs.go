@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/cache"
@@ -89,6 +90,10 @@ func makeRootfs(ctx context.Context, dir, text string, include []string, mirror 
 		Suite, filepath.Join(dir, RootfsFile), mirror)
 	cmd.WaitDelay = waitDelay
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it removes what it made
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT}
+	if os.Geteuid() == 0 { // what it mounts is nowhere else to be seen, and gone with it
+		cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
+	}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
