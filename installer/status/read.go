@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -72,13 +71,23 @@ func newObject(u *unstructured.Unstructured) Object {
 	return o
 }
 
-// good is the condition that says of every kind whether all is well; the
-// others only say why not, or that something is under way.
-func good() []string { return []string{"Available", "Ready"} }
+// well tells whether all is well with an object. Of its conditions Available
+// says so, or where a kind has none Ready; the others only say why not, or that
+// something is under way.
+func well(conditions []clusterapi.Condition) bool {
+	for _, kind := range []string{"Available", "Ready"} {
+		for _, c := range conditions {
+			if c.Type == kind {
+				return c.Status == "True"
+			}
+		}
+	}
+	return true
+}
 
+// troubles are what keeps an object from being well.
 func troubles(conditions []clusterapi.Condition) []string {
-	bad := slices.ContainsFunc(conditions, func(c clusterapi.Condition) bool { return slices.Contains(good(), c.Type) && c.Status != "True" })
-	if !bad {
+	if well(conditions) {
 		return nil
 	}
 	var out []string
