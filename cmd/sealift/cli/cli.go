@@ -90,7 +90,7 @@ COSIGN_PASSWORD is the passphrase of a signing key. HTTPS_PROXY and NO_PROXY are
 	cmd.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	cmd.PersistentFlags().StringVar(&a.logFormat, "log-format", "text", "progress and logs as `text` or json")
 	complete(cmd, "log-format", "text", "json")
-	cmd.AddCommand(a.key(), a.bundle(), a.pack(), a.mirror(), a.registry(), a.install(), a.status(), a.upgrade(), a.uninstall(), a.site(), a.preflight(), a.man())
+	cmd.AddCommand(a.key(), a.bundle(), a.pack(), a.mirror(), a.registry(), a.install(), a.status(), a.upgrade(), a.uninstall(), a.supportBundle(), a.site(), a.preflight(), a.man())
 	usageErrors(cmd)
 	return cmd
 }
