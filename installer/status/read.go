@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -92,7 +93,7 @@ func troubles(conditions []clusterapi.Condition) []string {
 	}
 	var out []string
 	for _, c := range conditions {
-		if c.Status == "False" && c.Message != "" && !strings.HasPrefix(c.Type, "RollingOut") && !strings.HasPrefix(c.Type, "Scaling") {
+		if c.Status == "False" && c.Message != "" && !quiet(c.Type) {
 			out = append(out, c.Type+": "+strings.Join(strings.Fields(c.Message), " "))
 		}
 	}
@@ -100,6 +101,11 @@ func troubles(conditions []clusterapi.Condition) []string {
 		out = append(out, "it is not ready yet")
 	}
 	return out
+}
+
+// quiet are conditions that are false when all is well.
+func quiet(kind string) bool {
+	return slices.Contains([]string{"RollingOut", "ScalingUp", "ScalingDown", "Remediating", "Deleting", "Paused", "Updating"}, kind)
 }
 
 // nodes reads the nodes of the cluster itself.

@@ -96,19 +96,27 @@ func checkVersions(from, to string) error {
 	if semver.Compare(to, from) < 0 {
 		return problem.New(problem.Usage, "use a bundle that is not older", "the cluster has Kubernetes %s, and the bundle's %s is older: Kubernetes does not go back", from, to)
 	}
-	var major, has, wants int
-	for version, minor := range map[string]*int{from: &has, to: &wants} {
-		if _, err := fmt.Sscanf(semver.MajorMinor(version), "v%d.%d", &major, minor); err != nil {
-			return fmt.Errorf("version %q of Kubernetes: %w", version, err)
-		}
+	has, err := minor(from)
+	if err != nil {
+		return err
 	}
-	if from != to && semver.MajorMinor(from) == semver.MajorMinor(to) {
-		return nil
+	wants, err := minor(to)
+	if err != nil {
+		return err
 	}
 	if wants > has+1 || semver.Major(from) != semver.Major(to) {
 		return problem.New(problem.Usage, fmt.Sprintf("upgrade with a bundle of %s.%d first", semver.Major(from), has+1), "from Kubernetes %s to %s is more than one minor version", from, to)
 	}
 	return nil
+}
+
+// minor returns N of v1.N.x.
+func minor(version string) (n int, err error) {
+	var major int
+	if _, err := fmt.Sscanf(semver.MajorMinor(version), "v%d.%d", &major, &n); err != nil {
+		return 0, fmt.Errorf("version %q of Kubernetes: %w", version, err)
+	}
+	return n, nil
 }
 
 // planImages asks the registry which images it lacks.

@@ -3,11 +3,15 @@
 package e2e_test
 
 import (
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,6 +59,46 @@ func (s *darkSite) nextBundle(t *testing.T) {
 		"--registry-ca", s.authority.File, "--quiet")
 }
 
+// well waits until status says that all is well: the controllers that the
+// cluster has of its own need a moment for their first look.
+func (s *darkSite) well(t *testing.T) {
+	t.Helper()
+	var out []byte
+	require.Eventually(t, func() bool {
+		cmd := exec.CommandContext(t.Context(), s.programs["sealift"], "status", "-f", "site.yaml", "--dir", "state")
+		cmd.Dir = s.dir
+		var err error
+		out, err = cmd.CombinedOutput()
+		return err == nil
+	}, 3*time.Minute, 2*time.Second)
+	t.Log(string(out))
+}
+
+// supportBundle collects a support bundle and looks for secrets in it.
+func (s *darkSite) supportBundle(t *testing.T) {
+	t.Helper()
+	t.Log(s.run(t, "sealift", "support-bundle", "-f", "site.yaml", "--dir", "state", "-o", "support.tar.gz"))
+	s.run(t, "mkdir", "support")
+	s.run(t, "tar", "-xzf", "support.tar.gz", "-C", "support")
+	var logs int
+	secret := regexp.MustCompile(regexp.QuoteMeta(vcenter.Installer().Password) + `|PRIVATE KEY-----|\beyJ[A-Za-z0-9_-]{20,}\.|LS0tLS1CRUdJTi`)
+	require.NoError(t, filepath.WalkDir(filepath.Join(s.dir, "support"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		require.Empty(t, secret.FindString(string(data)), path)
+		if strings.HasSuffix(path, ".log") && len(data) > 0 {
+			logs++
+		}
+		return err
+	}))
+	require.Greater(t, logs, 10)
+	for _, name := range []string{"status.json", "preflight.json", "cluster/objects/Machine.yaml", "cluster/events.txt", "vcenter/machines.json"} {
+		require.FileExists(t, filepath.Join(s.dir, "support", name))
+	}
+}
+
 // TestOperate is an administrator's life with an installation: it is looked at,
 // brought to another release, and removed without a trace.
 func TestOperate(t *testing.T) {
@@ -70,7 +114,8 @@ func TestOperate(t *testing.T) {
 	s.siteFile(t, registry, "local", 1, 1)
 	s.run(t, "sealift", "install", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub", "--dir", "state")
 
-	t.Log(s.run(t, "sealift", "status", "-f", "site.yaml", "--dir", "state"))
+	s.well(t)
+	s.supportBundle(t)
 	machines := v.names(t)
 	s.nextBundle(t)
 	to := []string{"-f", "site.yaml", "--bundle", "next.tar", "--key", "cosign.pub", "--dir", "state"}
@@ -83,7 +128,7 @@ func TestOperate(t *testing.T) {
 			require.NotContains(t, machines, name, "every machine is a new one")
 		}
 	}
-	t.Log(s.run(t, "sealift", "status", "-f", "site.yaml", "--dir", "state"))
+	s.well(t)
 
 	t.Log(s.run(t, "sealift", "uninstall", "-f", "site.yaml", "--dir", "state", "--dry-run"))
 	s.run(t, "sealift", "uninstall", "-f", "site.yaml", "--dir", "state", "--yes")

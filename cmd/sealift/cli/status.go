@@ -88,7 +88,8 @@ func statusTable(w io.Writer, r *status.Report) {
 		nodesTable(w, r.Nodes)
 	}
 	if len(r.Versions)+len(r.Certificates) > 0 {
-		rows = [][]string{{"", ""}}
+		fmt.Fprintln(w)
+		rows = [][]string{{"OF", "VERSION, OR END"}}
 		for _, v := range r.Versions {
 			rows = append(rows, []string{v.Name, v.Version})
 		}
