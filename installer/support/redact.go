@@ -83,7 +83,7 @@ func forms(s string) []string {
 
 // within returns what stands in the base64 of any longer text around a secret:
 // three, for the three places of its first byte, without the characters that
-// its neighbours share.
+// its neighbors share.
 func within(encoding *base64.Encoding, s string) []string {
 	var out []string
 	for before := range 3 {

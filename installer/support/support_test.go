@@ -78,7 +78,7 @@ func read(t *testing.T, file string) map[string]string {
 	t.Helper()
 	f, err := os.Open(file)
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	gz, err := gzip.NewReader(f)
 	require.NoError(t, err)
 	out := map[string]string{}
