@@ -135,6 +135,15 @@ func TestHalfOfTheSiteIsDown(t *testing.T) {
 	require.EqualValues(t, 0o600, info.Mode().Perm())
 }
 
+func TestNoLoginIsNoSecret(t *testing.T) {
+	opts := options(t)
+	opts.Logins = []site.Login{{}, {}}
+	file := filepath.Join(t.TempDir(), "support.tar.gz")
+	_, err := support.Collect(t.Context(), file, opts)
+	require.NoError(t, err)
+	require.Contains(t, read(t, file)["status.json"], `"site": "north"`)
+}
+
 func TestTheSizeIsCapped(t *testing.T) {
 	opts := options(t)
 	opts.MaxSize = 64 << 10
