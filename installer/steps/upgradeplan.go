@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/template"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 )
@@ -51,6 +52,9 @@ func (in *Installation) PlanUpgrade(ctx context.Context) (*UpgradePlan, error) {
 	}
 	p := &UpgradePlan{Cluster: in.Site.Spec.Cluster.Name, Release: in.Release.Metadata.Name + " " + in.Release.Metadata.Version}
 	if err := in.planVersions(ctx, p, present); err != nil {
+		return nil, err
+	}
+	if err := in.planTemplate(ctx); err != nil {
 		return nil, err
 	}
 	if err := in.planImages(ctx, p); err != nil {
@@ -117,6 +121,31 @@ func minor(version string) (n int, err error) {
 		return 0, fmt.Errorf("version %q of Kubernetes: %w", version, err)
 	}
 	return n, nil
+}
+
+// planTemplate refuses a template whose machines would not become nodes: of
+// another OVA, or of another version of Kubernetes.
+func (in *Installation) planTemplate(ctx context.Context) error {
+	const remedy = "set another spec.cluster.template in the site"
+	ova, err := in.Release.Template(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := template.Look(ctx, in.VCenter.Vim(), in.place())
+	if err != nil || !state.Exists {
+		return err
+	}
+	if state.Digest != "" && state.Digest != ova.Descriptor.Digest {
+		return problem.New(problem.Preflight, remedy, "%w: %s is a template of another OVA than the bundle's", template.ErrOther, in.place().Path())
+	}
+	t, err := in.VCenter.Template(ctx, in.placement.TemplateFolder, in.templateName())
+	if err != nil {
+		return err
+	}
+	if wants := in.Release.Spec.KubernetesVersion; t.Version != "" && t.Version != wants {
+		return problem.New(problem.Preflight, remedy, "template %s has Kubernetes %s, and the bundle's is %s", in.place().Path(), t.Version, wants)
+	}
+	return nil
 }
 
 // planImages asks the registry which images it lacks.
