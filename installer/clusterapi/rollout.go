@@ -39,9 +39,55 @@ func (m *Management) ControlPlaneRollout(ctx context.Context, cluster string) (R
 	return m.rollout(ctx, controlPlaneKind(), cluster)
 }
 
-// PoolRollout returns how far a pool of workers is.
+// PoolRollout returns how far a pool of workers is. Its machines are counted:
+// the numbers of a MachineDeployment lag behind its generation.
 func (m *Management) PoolRollout(ctx context.Context, cluster, pool string) (Rollout, error) {
-	return m.rollout(ctx, poolKind(), cluster+"-"+pool)
+	name := cluster + "-" + pool
+	r, err := m.rollout(ctx, poolKind(), name)
+	if err != nil {
+		return r, err
+	}
+	d := &clusterv1.MachineDeployment{}
+	if err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: name}, d); err != nil {
+		return r, fmt.Errorf("reading pool %s: %w", pool, err)
+	}
+	machines := &clusterv1.MachineList{}
+	if err := m.List(ctx, machines, client.InNamespace(Namespace), client.MatchingLabels{clusterv1.MachineDeploymentNameLabel: name}); err != nil {
+		return r, fmt.Errorf("reading the machines of pool %s: %w", pool, err)
+	}
+	fresh := 0
+	for _, machine := range machines.Items {
+		same, err := m.madeOf(ctx, &machine, d.Spec.Template.Spec)
+		if err != nil {
+			return r, err
+		}
+		if same {
+			fresh++
+		}
+	}
+	r.UpToDate, r.All = min(r.UpToDate, fresh), max(r.All, len(machines.Items))
+	return r, nil
+}
+
+// madeOf tells whether a machine was made of the templates and the version that
+// a pool refers to now.
+func (m *Management) madeOf(ctx context.Context, machine *clusterv1.Machine, spec clusterv1.MachineSpec) (bool, error) {
+	if machine.Spec.Version != spec.Version {
+		return false, nil
+	}
+	for _, pair := range [][2]clusterv1.ContractVersionedObjectReference{
+		{machine.Spec.InfrastructureRef, spec.InfrastructureRef}, {machine.Spec.Bootstrap.ConfigRef, spec.Bootstrap.ConfigRef},
+	} {
+		o := &unstructured.Unstructured{}
+		o.SetGroupVersionKind(schema.GroupVersionKind{Group: pair[0].APIGroup, Version: "v1beta2", Kind: pair[0].Kind})
+		if err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: pair[0].Name}, o); err != nil {
+			return false, fmt.Errorf("reading what machine %s was made of: %w", machine.Name, err)
+		}
+		if o.GetAnnotations()[clusterv1.TemplateClonedFromNameAnnotation] != pair[1].Name {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 func (m *Management) rollout(ctx context.Context, kind schema.GroupVersionKind, name string) (Rollout, error) {

@@ -25,7 +25,7 @@ func (v *vSphere) names(t *testing.T) []string {
 	admin := v.Admin()
 	c, err := vsphere.Connect(t.Context(), v.URL().Host, vsphere.User{Name: admin.Name, Password: admin.Password}, vsphere.Options{Thumbprint: v.Thumbprint()})
 	require.NoError(t, err)
-	defer c.Close(t.Context()) //nolint:errcheck // only read
+	defer c.Close(t.Context())
 	inventory, err := c.Inventory(t.Context())
 	require.NoError(t, err)
 	datacenter, err := inventory.Find(vsphere.Datacenter, "north", "")
