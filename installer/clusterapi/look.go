@@ -110,25 +110,35 @@ func (m *Management) Differences(ctx context.Context, objects []*unstructured.Un
 
 // same tells whether an apply would leave an object as it is.
 func (m *Management) same(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
-	now := &unstructured.Unstructured{}
+	now, then, err := m.compare(ctx, o)
+	if now == nil || err != nil {
+		return false, err
+	}
+	return reflect.DeepEqual(now.Object, then.Object), nil
+}
+
+// compare returns an object as it is and as it would be after an apply, without
+// what the API server counts; now is nil when it is not there.
+func (m *Management) compare(ctx context.Context, o *unstructured.Unstructured) (now, then *unstructured.Unstructured, err error) {
+	now = &unstructured.Unstructured{}
 	now.SetGroupVersionKind(o.GroupVersionKind())
-	err := m.Get(ctx, client.ObjectKeyFromObject(o), now)
+	err = m.Get(ctx, client.ObjectKeyFromObject(o), now)
 	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-		return false, nil
+		return nil, o, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading %s: %w", identify(o), err)
+		return nil, nil, fmt.Errorf("reading %s: %w", identify(o), err)
 	}
-	then := o.DeepCopy()
+	then = o.DeepCopy()
 	if err := m.Apply(ctx, client.ApplyConfigurationFromUnstructured(then), owner, client.ForceOwnership, client.DryRunAll); err != nil {
-		return false, fmt.Errorf("comparing %s: %w", identify(o), err)
+		return nil, nil, fmt.Errorf("comparing %s: %w", identify(o), err)
 	}
 	for _, u := range []*unstructured.Unstructured{now, then} {
 		u.SetManagedFields(nil)
 		u.SetResourceVersion("")
 		u.SetGeneration(0)
 	}
-	return reflect.DeepEqual(now.Object, then.Object), nil
+	return now, then, nil
 }
 
 // ErrNotInTime means: what was waited for did not happen in time.

@@ -5,6 +5,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/vsphere"
 )
 
 // The kinds of CAPV have no module of types of their own: they are written as
@@ -38,7 +39,8 @@ func (d Description) machineTemplate(role string, size site.Size) (*unstructured
 		"datacenter": v.Datacenter, "datastore": v.Datastore, "folder": v.Folder, "resourcePool": v.ResourcePool,
 		"template": d.template(), "cloneMode": "fullClone", "os": "Linux", "powerOffMode": "trySoft",
 		"numCPUs": int64(size.CPUs), "memoryMiB": int64(size.MemoryGiB) * mebibytes, "diskGiB": int64(size.DiskGiB),
-		"network": map[string]any{"devices": []any{d.device()}},
+		"network":       map[string]any{"devices": []any{d.device()}},
+		"customVMXKeys": map[string]any{vsphere.OwnerKey: Owner(d.Site)},
 	}
 	spec := map[string]any{"template": map[string]any{"spec": machine}}
 	sum, err := short(spec)

@@ -30,6 +30,9 @@ type Change struct {
 	Condition
 }
 
+// Conditions returns the conditions of an object of Cluster API.
+func Conditions(o *unstructured.Unstructured) []Condition { return conditionsOf(o) }
+
 // conditionsOf returns the conditions of an object. Where one of them says that
 // something is wrong but not what, those of the older form that do are added:
 // CAPV tells there alone what vCenter said.

@@ -60,6 +60,9 @@ const underWay = ".importing"
 // mark begins the annotation of a template.
 const mark = "sealift: node template of OVA "
 
+// Imported tells by its annotation whether sealift made a template, or began to.
+func Imported(annotation string) bool { return strings.HasPrefix(annotation, mark) }
+
 // Look says what stands at a place.
 func Look(ctx context.Context, c *vim25.Client, p Place) (State, error) {
 	_, s, err := look(ctx, c, p.Path())

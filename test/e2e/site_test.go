@@ -61,7 +61,7 @@ func openSite(t *testing.T) *darkSite {
 	require.NoError(t, err)
 	s.nodes, err = lab.LoadNodes(t.Context(), s.engine)
 	require.NoError(t, err)
-	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-e2e", darknet.Options{Log: t.Logf})
+	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-"+strings.ToLower(t.Name()), darknet.Options{Log: t.Logf})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.network.Close(context.Background())) })
 	s.address = s.network.Address.String()
@@ -171,7 +171,7 @@ func (s *darkSite) runWith(t *testing.T, env []string, program string, args ...s
 // serve starts sealift as a server on the nodes' network and returns its HOST:PORT.
 func (s *darkSite) serve(t *testing.T, args ...string) string {
 	t.Helper()
-	certFile, keyFile := s.authority.Issue("dark", time.Now().Add(time.Hour), s.address)
+	certFile, keyFile := s.authority.Issue("dark", time.Now().Add(90*24*time.Hour), s.address)
 	cmd := exec.CommandContext(t.Context(), s.programs["sealift"], append(args, "--addr", net.JoinHostPort(s.address, "0"), "--tls-cert", certFile, "--tls-key", keyFile)...)
 	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()

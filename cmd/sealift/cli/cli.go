@@ -94,7 +94,7 @@ HTTPS_PROXY and NO_PROXY are honored.`,
 	complete(cmd, "log-format", "text", "json")
 	addGroup(cmd, "What crosses the gap:", a.key(), a.bundle(), a.pack())
 	addGroup(cmd, "Registries of the dark site:", a.mirror(), a.registry())
-	addGroup(cmd, "The enterprise cluster:", a.site(), a.preflight(), a.install())
+	addGroup(cmd, "The enterprise cluster:", a.site(), a.preflight(), a.install(), a.status(), a.upgrade(), a.uninstall(), a.supportBundle())
 	addGroup(cmd, "The system console:", a.console(), a.tenant(), a.admin())
 	cmd.AddCommand(a.man())
 	usageErrors(cmd)

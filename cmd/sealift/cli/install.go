@@ -19,10 +19,8 @@ import (
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/steps"
-	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
-	"github.com/sealift/sealift/mirror/registry"
 )
 
 type installFlags struct {
@@ -196,18 +194,11 @@ type lateReporter struct{ progress.Reporter }
 
 // connect logs in to vCenter and registry.
 func (a *app) connect(ctx context.Context, opts *steps.Options) error {
-	v, r := opts.Site.Spec.VCenter, opts.Site.Spec.Registry
-	regOpts := registry.Options{Host: r.Endpoint, CAFile: opts.Site.Path(r.CAFile), TokenServers: r.TokenServers,
-		Username: opts.RegistryLogin.Username, Password: opts.RegistryLogin.Password.Reveal()}
-	if r.PlainHTTP {
-		regOpts.PlainHTTP = []string{r.Endpoint}
-	}
 	var err error
-	if opts.Registry, err = registry.NewClient(regOpts); err != nil {
+	if opts.Registry, err = registryClient(opts.Site, opts.RegistryLogin); err != nil {
 		return err
 	}
-	opts.VCenter, err = vsphere.Connect(ctx, v.Server, vsphere.User{Name: opts.VCenterLogin.Username, Password: opts.VCenterLogin.Password.Reveal()},
-		vsphere.Options{CAFile: opts.Site.Path(v.CAFile), Thumbprint: v.Thumbprint})
+	opts.VCenter, err = vcenterClient(ctx, opts.Site, opts.VCenterLogin)
 	return err
 }
 

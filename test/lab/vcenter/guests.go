@@ -296,6 +296,8 @@ func (g *guest) update(changes []types.PropertyChange, status types.VirtualMachi
 		return
 	}
 	changes = append(changes,
+		// Cluster API's provider for vSphere takes for granted that it is told.
+		types.PropertyChange{Name: "guest.guestStateChangeSupported", Val: running == types.VirtualMachineToolsRunningStatusGuestToolsRunning},
 		types.PropertyChange{Name: "guest.toolsStatus", Val: status},
 		types.PropertyChange{Name: "summary.guest.toolsStatus", Val: status},
 		types.PropertyChange{Name: "guest.toolsRunningStatus", Val: string(running)},

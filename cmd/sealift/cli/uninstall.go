@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/installer/uninstall"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+type uninstallFlags struct {
+	site        siteFlags
+	yes, dryRun bool
+	out         output
+}
+
+func (a *app) uninstall() *cobra.Command {
+	var f uninstallFlags
+	cmd := &cobra.Command{
+		Use:   "uninstall -f site.yaml",
+		Short: "Remove what sealift install made",
+		Long: `Lists what it would remove - the cluster's machines, the node template, the control plane and the kubeconfig on this host - and what
+stays, and asks for the cluster's name. Only machines with the cluster's mark in vCenter are removed, or those that its own
+objects name; a cluster that no longer answers is removed all the same. What is in the registry stays.
+
+A run that was killed is simply repeated.`,
+		Example: `  sealift uninstall -f site.yaml --dry-run
+  sealift uninstall -f site.yaml --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runUninstall(cmd.Context(), &f) },
+	}
+	f.site.addTo(cmd)
+	fl := cmd.Flags()
+	fl.BoolVar(&f.dryRun, "dry-run", false, "only list what would be removed")
+	fl.BoolVar(&f.yes, "yes", false, "do not ask")
+	f.out.addTo(cmd, "table", "json")
+	return cmd
+}
+
+// uninstalled is the result of an uninstallation.
+type uninstalled struct {
+	*uninstall.Plan
+	Steps []step.Result `json:"steps,omitempty"` // none with --dry-run
+}
+
+func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
+	if err := f.out.check(); err != nil {
+		return err
+	}
+	s, err := f.site.load()
+	if err != nil {
+		return err
+	}
+	login, err := s.VCenterLogin(a.loginOptions())
+	if err != nil {
+		return err
+	}
+	vcenter, err := vcenterClient(ctx, s, login)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, vcenter.Close(ctx)) }()
+	u, err := uninstall.New(ctx, uninstall.Options{Site: s, VCenter: vcenter, Dir: f.site.dir})
+	if err != nil {
+		return err
+	}
+	plan, err := u.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	done := uninstalled{Plan: plan}
+	if f.dryRun || len(plan.Removed) == 0 {
+		return f.out.print(a.Out, done, func(w io.Writer) { uninstallTable(w, plan) })
+	}
+	if !a.quiet || !f.yes {
+		uninstallTable(a.Err, plan)
+	}
+	if !f.yes {
+		if err := a.confirm(plan.Cluster, "remove all this"); err != nil {
+			return err
+		}
+	}
+	list := u.Steps()
+	observer, _, wait := a.steps(list)
+	done.Steps, err = step.Run(ctx, list, step.Options{Observer: observer})
+	wait()
+	if err != nil {
+		return err
+	}
+	return f.out.print(a.Out, done, func(w io.Writer) { fmt.Fprintf(w, "cluster %s is removed\n", plan.Cluster) })
+}
+
+// confirm lets a person type a name before something cannot be undone.
+func (a *app) confirm(name, what string) error {
+	in, ok := a.In.(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return problem.New(problem.Usage, "look at the list, then add --yes", "there is no terminal to ask whether to %s", what)
+	}
+	fmt.Fprintf(a.Err, "\nType %s to %s: ", name, what)
+	line, err := bufio.NewReader(in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("reading the answer: %w", err)
+	}
+	if strings.TrimSpace(line) != name {
+		return problem.New(problem.Failed, "", "the answer was not %s: nothing was changed", name)
+	}
+	return nil
+}
+
+func uninstallTable(w io.Writer, p *uninstall.Plan) {
+	rows := [][]string{{"", "KIND", "NAME", "WHY"}}
+	for _, i := range p.Removed {
+		rows = append(rows, []string{"remove", i.Kind, i.Name, i.Why})
+	}
+	for _, i := range p.Kept {
+		rows = append(rows, []string{"keep", i.Kind, i.Name, i.Why})
+	}
+	table(w, rows)
+	for _, text := range p.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", strings.Map(printable, text))
+	}
+	if len(p.Removed) == 0 {
+		fmt.Fprintln(w, "nothing is left to remove")
+	}
+}

@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/installer/steps"
+	"github.com/sealift/sealift/internal/problem"
+)
+
+type upgradeFlags struct {
+	installFlags
+	yes bool
+}
+
+func (a *app) upgrade() *cobra.Command {
+	var f upgradeFlags
+	cmd := &cobra.Command{
+		Use:   "upgrade -f site.yaml --bundle NEW --key PUB",
+		Short: "Bring an installed cluster to a newer bundle",
+		Long: `Shows what would change - versions, images, objects with their differences, machines that are replaced - and asks for the cluster's
+name. Then fills the registry, imports the node template, brings Cluster API to its new version, replaces the machines of the
+control plane and of each pool one at a time, the new one first, and applies the addons.
+
+It refuses to skip a minor version of Kubernetes, and to go back. A run that was killed or failed is simply repeated, also with
+a mended bundle: what was there before is removed by nobody but Cluster API, each machine after its successor is ready.`,
+		Example: `  sealift upgrade -f site.yaml --bundle enterprise-2.tar --key cosign.pub --dry-run
+  sealift upgrade -f site.yaml --bundle enterprise-2.tar --key cosign.pub --yes`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runUpgrade(cmd.Context(), &f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.site, "file", "f", "site.yaml", "the `site`")
+	fl.StringVar(&f.bundle, "bundle", "", "the newer enterprise bundle `FILE`")
+	fl.StringVar(&f.dir, "dir", "", "`folder` of the installation on this host (default ~/.local/state/sealift/SITE)")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
+	fl.BoolVar(&f.yes, "yes", false, "do not ask")
+	f.trust.addTo(cmd)
+	f.out.addTo(cmd, "table", "json")
+	return cmd
+}
+
+func (a *app) runUpgrade(ctx context.Context, f *upgradeFlags) (err error) {
+	s, bundle, err := a.openInstall(ctx, &f.installFlags)
+	if err != nil {
+		return err
+	}
+	defer bundle.Close() //nolint:errcheck // opened for reading
+	content, err := release.Open(ctx, bundle)
+	if err != nil {
+		return err
+	}
+	if missing := content.Missing(); len(missing) > 0 {
+		return problem.New(problem.Preflight, "make the bundle again from its release, and carry that over", "the bundle lacks what its release needs:\n%w", errors.Join(missing...))
+	}
+	opts := steps.Options{Site: s, Bundle: bundle, Release: content, Dir: f.dir}
+	login := a.loginOptions()
+	if opts.VCenterLogin, err = s.VCenterLogin(login); err != nil {
+		return err
+	}
+	if opts.RegistryLogin, err = s.RegistryLogin(login); err != nil {
+		return err
+	}
+	if err := a.connect(ctx, &opts); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opts.VCenter.Close(ctx)) }()
+	return a.upgradeSteps(ctx, f, opts)
+}
+
+// upgraded is the result of an upgrade.
+type upgraded struct {
+	*steps.UpgradePlan
+	Steps []step.Result `json:"steps,omitempty"` // none with --dry-run
+}
+
+func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Options) (err error) {
+	late := &lateReporter{}
+	opts.Progress = late
+	in, err := steps.New(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close(ctx)) }()
+	plan, err := in.PlanUpgrade(ctx)
+	if err != nil {
+		return err
+	}
+	done := upgraded{UpgradePlan: plan}
+	if f.dryRun {
+		return f.out.print(a.Out, done, func(w io.Writer) { upgradeTable(w, plan) })
+	}
+	if !f.yes {
+		upgradeTable(a.Err, plan)
+		if err := a.confirm(plan.Cluster, "upgrade it"); err != nil {
+			return err
+		}
+	}
+	list := in.UpgradeSteps()
+	observer, reporter, wait := a.steps(list)
+	late.Reporter = reporter
+	done.Steps, err = step.Run(ctx, list, step.Options{Observer: observer})
+	wait()
+	if err != nil {
+		return err
+	}
+	return f.out.print(a.Out, done, func(w io.Writer) {
+		installedTable(w, installed{Address: in.Address(), Kubeconfig: in.Kubeconfig(), Steps: done.Steps})
+	})
+}
+
+func upgradeTable(w io.Writer, p *steps.UpgradePlan) {
+	fmt.Fprintf(w, "cluster %s to release %s\n\n", p.Cluster, p.Release)
+	rows := [][]string{{"PART", "NOW", "AFTER"}}
+	for _, v := range p.Versions {
+		after := v.To
+		if v.From == v.To {
+			after = "stays"
+		}
+		rows = append(rows, []string{v.Name, v.From, after})
+	}
+	table(w, rows)
+	list(w, "images that the registry gets", p.Images)
+	list(w, "machines that are replaced, one at a time", p.Machines)
+	for _, o := range p.Objects {
+		if o.New {
+			fmt.Fprintf(w, "\n%s is new\n", o.Object)
+			continue
+		}
+		fmt.Fprintf(w, "\n%s changes:\n%s", o.Object, strings.ReplaceAll(o.Diff, "\x1b", " "))
+	}
+	for _, text := range p.Warnings {
+		fmt.Fprintf(w, "\nwarning: %s\n", text)
+	}
+	if !p.Changes() {
+		fmt.Fprintln(w, "\nnothing changes")
+	}
+}
+
+func list(w io.Writer, heading string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s:\n", heading)
+	for _, i := range items {
+		fmt.Fprintf(w, "  %s\n", strings.Map(printable, i))
+	}
+}

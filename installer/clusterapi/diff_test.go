@@ -1,0 +1,54 @@
+package clusterapi_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/installer/clusterapi"
+)
+
+const before = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: default}
+data: {color: red, size: small}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: login, namespace: default}
+data: {password: b25lIHNlY3JldA==, user: YWRtaW4=}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: same, namespace: default}
+data: {a: b}
+`
+
+func TestADiffShowsFieldsAndNoSecret(t *testing.T) {
+	_, m := plane(t, t.TempDir())
+	objects, err := clusterapi.ParseManifests([]byte(before))
+	require.NoError(t, err)
+	changes, err := m.Diff(t.Context(), objects)
+	require.NoError(t, err)
+	require.Len(t, changes, 3)
+	require.Equal(t, clusterapi.ObjectChange{Object: "ConfigMap default/settings", New: true}, changes[0])
+	require.NoError(t, m.ApplyObjects(t.Context(), objects))
+	changes, err = m.Diff(t.Context(), objects)
+	require.NoError(t, err)
+	require.Empty(t, changes)
+
+	after, err := clusterapi.ParseManifests([]byte(replaced(before, "red", "blue", "b25lIHNlY3JldA==", "YW5vdGhlciBzZWNyZXQ=")))
+	require.NoError(t, err)
+	changes, err = m.Diff(t.Context(), after)
+	require.NoError(t, err)
+	require.Len(t, changes, 2)
+	require.Contains(t, changes[0].Diff, "-  color: red\n+  color: blue\n")
+	require.NotContains(t, changes[0].Diff, "resourceVersion")
+	require.Contains(t, changes[1].Diff, "-  password: '[redacted]'\n+  password: '[redacted, another one]'\n")
+	require.NotContains(t, changes[1].Diff, "b25l")
+	require.NotContains(t, changes[1].Diff, "YW5v")
+	changes, err = m.Diff(t.Context(), after)
+	require.NoError(t, err)
+	require.Len(t, changes, 2, "a look changes nothing")
+}

@@ -1,0 +1,201 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sealift/sealift/installer/clusterapi"
+	"github.com/sealift/sealift/installer/template"
+	"github.com/sealift/sealift/installer/vsphere"
+	"github.com/sealift/sealift/mirror"
+)
+
+// step notes how far a part of the installation is. An error means that what
+// could tell does not answer.
+func (x *examination) step(name string, done bool, detail string, err error) {
+	s := Step{Name: name, State: Open, Detail: detail}
+	switch {
+	case err != nil:
+		s.State, s.Detail = Unknown, err.Error()
+		x.problem("%s: %v", name, err)
+	case done:
+		s.State = Done
+	default:
+		x.problem("%s: %s", name, detail)
+	}
+	x.report.Steps = append(x.report.Steps, s)
+}
+
+// apiServerImage is the image by which a registry shows that it was filled
+// with a version of Kubernetes: every node needs it.
+const apiServerImage = "registry.k8s.io/kube-apiserver:"
+
+// registryStep asks the registry for the cluster's own version.
+func (x *examination) registryStep(ctx context.Context, version string) {
+	const name = "registry"
+	if x.opts.Registry == nil {
+		x.step(name, false, "", x.opts.RegistryErr)
+		return
+	}
+	r := x.opts.Site.Spec.Registry
+	if version == "" {
+		_, err := x.opts.Registry.Greet(ctx, r.Endpoint)
+		x.step(name, false, r.Endpoint+" answers; which version it should have is not known yet", err)
+		return
+	}
+	mapping, err := mirror.ParseMapping(r.Prefix, nil)
+	if err != nil {
+		x.step(name, false, "", err)
+		return
+	}
+	ref := apiServerImage + version
+	there, err := x.image(ctx, mapping, ref)
+	if there {
+		x.step(name, true, ref+" is in "+r.Endpoint, err)
+		return
+	}
+	x.step(name, false, ref+" is not in "+r.Endpoint, err)
+}
+
+func (x *examination) image(ctx context.Context, mapping *mirror.Mapping, ref string) (bool, error) {
+	name, tag, err := mapping.Repository(ref)
+	if err != nil {
+		return false, err
+	}
+	repository, err := x.opts.Registry.Repository(x.opts.Site.Spec.Registry.Endpoint + "/" + name)
+	if err != nil {
+		return false, err
+	}
+	return exists(ctx, repository, tag)
+}
+
+// vcenterSteps look for template and machines.
+func (x *examination) vcenterSteps(ctx context.Context) {
+	machines, templates, err := x.machines(ctx)
+	x.step("template", len(templates) > 0, templatesDetail(templates), err)
+	x.marked = len(machines)
+	c := x.opts.Site.Spec.Cluster
+	want := c.ControlPlane.Replicas
+	for _, pool := range c.Workers {
+		want += pool.Replicas
+	}
+	if x.found.Manager != nil { // administrators scale: the objects say how many
+		want = x.wanted()
+	}
+	running := 0
+	for _, m := range machines {
+		if m.Running {
+			running++
+		}
+	}
+	x.step("machines", running >= want, fmt.Sprintf("%d of %d run", running, want), err)
+}
+
+// wanted is how many machines the objects ask for.
+func (x *examination) wanted() int {
+	n := 0
+	for _, o := range x.report.Objects {
+		n += o.Want
+	}
+	return n
+}
+
+func templatesDetail(templates []vsphere.VM) string {
+	if len(templates) == 0 {
+		return "none is there that sealift imported"
+	}
+	detail := templates[0].Name
+	for _, t := range templates[1:] {
+		detail += ", " + t.Name
+	}
+	return detail
+}
+
+// machines returns the cluster's machines and sealift's templates at vCenter.
+func (x *examination) machines(ctx context.Context) (machines, templates []vsphere.VM, err error) {
+	if x.opts.VCenter == nil {
+		return nil, nil, x.opts.VCenterErr
+	}
+	inventory, err := x.opts.VCenter.Inventory(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	datacenter, err := inventory.Find(vsphere.Datacenter, x.opts.Site.Spec.VCenter.Datacenter, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := x.opts.VCenter.Machines(ctx, datacenter)
+	if err != nil {
+		return nil, nil, err
+	}
+	owner := clusterapi.Owner(x.opts.Site)
+	for _, m := range all {
+		switch {
+		case m.Template && (template.Imported(m.Annotation) || m.Name == x.opts.Site.Spec.Cluster.Template):
+			templates = append(templates, m)
+		case !m.Template && m.Owner == owner:
+			machines = append(machines, m)
+		}
+	}
+	return machines, templates, nil
+}
+
+// clusterSteps say how far the cluster is.
+func (x *examination) clusterSteps() {
+	made := x.found.Cluster != nil
+	if err := x.found.ClusterErr; err != nil {
+		x.step("API server", false, "", err)
+	} else {
+		x.step("API server", made, either(made, "https://"+x.opts.Site.Spec.Network.ControlPlaneEndpoint+":6443", "there is no kubeconfig yet"), nil)
+	}
+	ready := 0
+	for _, n := range x.report.Nodes {
+		if n.Ready {
+			ready++
+		}
+	}
+	want := x.wanted()
+	x.step("nodes", made && ready > 0 && ready >= want, fmt.Sprintf("%d of %d are ready", ready, want), nil)
+	pivoted := x.found.Place == Cluster
+	x.step("pivot", pivoted, either(pivoted, "the cluster manages itself", "it does not manage itself"), nil)
+	left, err := x.bootstrapLeft()
+	x.step("bootstrap removed", pivoted && !left, either(!left, "nothing of it is on this host", filepath.Join(x.opts.Dir, "bootstrap")+" is there"), err)
+}
+
+func either(ok bool, yes, no string) string {
+	if ok {
+		return yes
+	}
+	return no
+}
+
+func (x *examination) bootstrapLeft() (bool, error) {
+	_, err := os.Lstat(filepath.Join(x.opts.Dir, "bootstrap"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// phase is how far the installation is, in one word.
+func (x *examination) phase() Phase {
+	left, _ := x.bootstrapLeft() // an error shows in the step
+	switch {
+	case x.found.Place == Cluster:
+		return Installed
+	case x.found.Place == Bootstrap:
+		return Installing
+	case left:
+		return Interrupted
+	case x.found.ClusterErr != nil:
+		return Unreachable
+	case x.found.Cluster != nil || x.marked > 0:
+		return Interrupted
+	default:
+		return NotInstalled
+	}
+}

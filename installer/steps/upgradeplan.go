@@ -1,0 +1,210 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/semver"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/sealift/sealift/installer/clusterapi"
+	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/template"
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/mirror"
+)
+
+// UpgradePlan is what an upgrade would change.
+type UpgradePlan struct {
+	Cluster  string                    `json:"cluster"`
+	Release  string                    `json:"release"` // name and version
+	Versions []VersionChange           `json:"versions"`
+	Images   []string                  `json:"images,omitempty"`   // that the registry does not have yet
+	Objects  []clusterapi.ObjectChange `json:"objects,omitempty"`  // of the cluster and the addons
+	Machines []string                  `json:"machines,omitempty"` // that are replaced, in order
+	Warnings []string                  `json:"warnings,omitempty"`
+}
+
+// VersionChange is a version before and after; the same when it stays.
+type VersionChange struct {
+	Name string `json:"name"`
+	From string `json:"from,omitempty"` // "" for what is new
+	To   string `json:"to"`
+}
+
+// Changes tells whether there is anything to do.
+func (p *UpgradePlan) Changes() bool {
+	return len(p.Images)+len(p.Objects)+len(p.Machines) > 0 || slices.ContainsFunc(p.Versions, func(v VersionChange) bool { return v.From != v.To })
+}
+
+// PlanUpgrade returns what an upgrade would change, and changes nothing. It
+// refuses what Kubernetes cannot do: to go back, or to skip a minor version.
+func (in *Installation) PlanUpgrade(ctx context.Context) (*UpgradePlan, error) {
+	if err := in.Upgradable(ctx); err != nil {
+		return nil, err
+	}
+	present, err := in.own.Present(ctx, in.Site.Spec.Cluster.Name)
+	if err != nil {
+		return nil, err
+	}
+	p := &UpgradePlan{Cluster: in.Site.Spec.Cluster.Name, Release: in.Release.Metadata.Name + " " + in.Release.Metadata.Version}
+	if err := in.planVersions(ctx, p, present); err != nil {
+		return nil, err
+	}
+	if err := in.planTemplate(ctx); err != nil {
+		return nil, err
+	}
+	if err := in.planImages(ctx, p); err != nil {
+		return nil, err
+	}
+	if err := in.planObjects(ctx, p, present); err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(present.Pools)) {
+		if !slices.ContainsFunc(in.Site.Spec.Cluster.Workers, func(w site.WorkerPool) bool { return w.Name == name }) {
+			p.Warnings = append(p.Warnings, "pool "+name+" is not in the site: its machines stay as they are; add it to spec.cluster.workers")
+		}
+	}
+	if ready, want, err := in.own.Ready(ctx, p.Cluster); err == nil && ready < want {
+		p.Warnings = append(p.Warnings, fmt.Sprintf("%d of %d nodes are ready: sealift status says why", ready, want))
+	}
+	return p, nil
+}
+
+// planVersions compares versions, and refuses those that cannot be.
+func (in *Installation) planVersions(ctx context.Context, p *UpgradePlan, present *clusterapi.Present) error {
+	if err := checkVersions(present.Version, in.Release.Spec.KubernetesVersion); err != nil {
+		return err
+	}
+	p.Versions = append(p.Versions, VersionChange{"kubernetes", present.Version, in.Release.Spec.KubernetesVersion},
+		VersionChange{"node template", present.Template, in.templateName()})
+	installed, err := in.own.InstalledProviders(ctx)
+	if err != nil {
+		return err
+	}
+	for _, provider := range in.Release.Spec.Providers {
+		label := clusterapi.Label(provider)
+		if old := installed[label]; old != "" && semver.Compare(provider.Version, old) < 0 {
+			return problem.New(problem.Usage, "use a bundle that is not older", "provider %s has %s, and the bundle's %s is older: its objects cannot be read back", label, old, provider.Version)
+		}
+		p.Versions = append(p.Versions, VersionChange{"provider " + label, installed[label], provider.Version})
+	}
+	return nil
+}
+
+// checkVersions refuses what kubeadm cannot do.
+func checkVersions(from, to string) error {
+	if semver.Compare(to, from) < 0 {
+		return problem.New(problem.Usage, "use a bundle that is not older", "the cluster has Kubernetes %s, and the bundle's %s is older: Kubernetes does not go back", from, to)
+	}
+	has, err := minor(from)
+	if err != nil {
+		return err
+	}
+	wants, err := minor(to)
+	if err != nil {
+		return err
+	}
+	if wants > has+1 || semver.Major(from) != semver.Major(to) {
+		return problem.New(problem.Usage, fmt.Sprintf("upgrade with a bundle of %s.%d first", semver.Major(from), has+1), "from Kubernetes %s to %s is more than one minor version", from, to)
+	}
+	return nil
+}
+
+// minor returns N of v1.N.x.
+func minor(version string) (n int, err error) {
+	var major int
+	if _, err := fmt.Sscanf(semver.MajorMinor(version), "v%d.%d", &major, &n); err != nil {
+		return 0, fmt.Errorf("version %q of Kubernetes: %w", version, err)
+	}
+	return n, nil
+}
+
+// planTemplate refuses a template whose machines would not become nodes: of
+// another OVA, or of another version of Kubernetes.
+func (in *Installation) planTemplate(ctx context.Context) error {
+	const remedy = "set another spec.cluster.template in the site"
+	ova, err := in.Release.Template(ctx)
+	if err != nil {
+		return err
+	}
+	state, err := template.Look(ctx, in.VCenter.Vim(), in.place())
+	if err != nil || !state.Exists {
+		return err
+	}
+	if state.Digest != "" && state.Digest != ova.Descriptor.Digest {
+		return problem.New(problem.Preflight, remedy, "%w: %s is a template of another OVA than the bundle's", template.ErrOther, in.place().Path())
+	}
+	t, err := in.VCenter.Template(ctx, in.placement.TemplateFolder, in.templateName())
+	if err != nil {
+		return err
+	}
+	if wants := in.Release.Spec.KubernetesVersion; t.Version != "" && t.Version != wants {
+		return problem.New(problem.Preflight, remedy, "template %s has Kubernetes %s, and the bundle's is %s", in.place().Path(), t.Version, wants)
+	}
+	return nil
+}
+
+// planImages asks the registry which images it lacks.
+func (in *Installation) planImages(ctx context.Context, p *UpgradePlan) error {
+	r, err := (&fill{in}).push(ctx, mirror.PushOptions{DryRun: true})
+	if err != nil {
+		return err
+	}
+	for _, image := range r.Images {
+		if image.Sent {
+			p.Images = append(p.Images, image.Source)
+		}
+	}
+	return nil
+}
+
+// planObjects asks the API server what would change, and which machines that
+// replaces.
+func (in *Installation) planObjects(ctx context.Context, p *UpgradePlan, present *clusterapi.Present) error {
+	d, err := in.next(ctx)
+	if err != nil {
+		return err
+	}
+	objects, err := d.Objects()
+	if err != nil {
+		return err
+	}
+	more, err := (&addons{in}).objects(ctx)
+	if err != nil {
+		return err
+	}
+	if p.Objects, err = in.own.Diff(ctx, slices.Concat(objects, more)); err != nil {
+		return err
+	}
+	for _, o := range objects {
+		pool, ok := machinesOf(o, p.Cluster)
+		if !ok || !slices.ContainsFunc(p.Objects, func(c clusterapi.ObjectChange) bool {
+			return c.Object == o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName()
+		}) {
+			continue
+		}
+		for _, m := range present.Machines {
+			if m.Pool == pool {
+				p.Machines = append(p.Machines, m.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// machinesOf returns whose machines an object describes: a pool's, or with ""
+// the control plane's.
+func machinesOf(o *unstructured.Unstructured, cluster string) (pool string, ok bool) {
+	switch o.GetKind() {
+	case "KubeadmControlPlane":
+		return "", true
+	case "MachineDeployment":
+		return strings.TrimPrefix(o.GetName(), cluster+"-"), true
+	default:
+		return "", false
+	}
+}
