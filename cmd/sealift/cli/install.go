@@ -69,7 +69,7 @@ func (a *app) runInstall(ctx context.Context, f *installFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	if missing := content.Missing(); len(missing) > 0 {
+	if missing := content.Missing(); len(missing) > 0 { // also of a run that goes on, whose site is not checked again
 		return problem.New(problem.Preflight, "make the bundle again from its release, and carry that over", "the bundle lacks what its release needs:\n%w", errors.Join(missing...))
 	}
 	opts := steps.Options{Site: s, Bundle: bundle, Release: content, Dir: f.dir}
@@ -135,7 +135,7 @@ func (a *app) preflightInstall(ctx context.Context, f *installFlags, opts steps.
 	reporter, wait := a.progress()
 	report, err := preflight.Run(ctx, opts.Site, preflight.Options{
 		Login: known(opts), Bundle: opts.Bundle, Progress: reporter,
-		Release: preflight.Release{KubernetesVersion: opts.Release.Spec.KubernetesVersion, Template: opts.Release.Spec.Template.Name},
+		Release: toCheck(opts.Release),
 	})
 	wait()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/installer/preflight"
+	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
 )
 
@@ -60,6 +61,9 @@ func (a *app) runPreflight(ctx context.Context, f *preflightFlags) error {
 	}
 	if f.opts.Bundle != nil {
 		defer f.opts.Bundle.Close() //nolint:errcheck // opened for reading
+		if f.opts.Release, err = releaseOf(ctx, f.opts.Bundle); err != nil {
+			return err
+		}
 	}
 	reporter, wait := a.progress()
 	f.opts.Progress = reporter
@@ -81,6 +85,23 @@ func (f *preflightFlags) openBundle(ctx context.Context) (*archive.Reader, error
 		return nil, err
 	}
 	return bundles.Open(ctx, f.bundle, open)
+}
+
+// releaseOf returns what the checks need to know of a bundle's release; nothing
+// of a bundle without one.
+func releaseOf(ctx context.Context, bundle *archive.Reader) (preflight.Release, error) {
+	content, err := release.Open(ctx, bundle)
+	if errors.Is(err, release.ErrNoRelease) {
+		return preflight.Release{}, nil
+	}
+	if err != nil {
+		return preflight.Release{}, err
+	}
+	return toCheck(content), nil
+}
+
+func toCheck(content *release.Content) preflight.Release {
+	return preflight.Release{KubernetesVersion: content.Spec.KubernetesVersion, Template: content.Spec.Template.Name, Missing: content.Missing()}
 }
 
 func preflightTable(w io.Writer, r *preflight.Report) {
