@@ -29,6 +29,10 @@ demo: build ## the whole journey of a bundle on this machine: about a minute
 build: needs-go ## bin/sealift and bin/systemconsole
 	CGO_ENABLED=0 $(BUILD) -o bin/ ./cmd/sealift ./cmd/systemconsole
 
+.PHONY: assets
+assets: ## what the console takes from npm, into systemconsole/web/static
+	systemconsole/web/assets.sh
+
 .PHONY: build-pkcs11
 build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens and needs libc
 	.ci/packages gcc libc6-dev
@@ -38,7 +42,8 @@ build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens an
 
 .PHONY: test
 test: needs-go build tools-test ## every test that needs no Docker
-	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev qemu-utils fdisk mtools iproute2 iptables
+	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev qemu-utils fdisk mtools iproute2 iptables chromium npm
+	systemconsole/web/assets.sh
 	$(GO) vet ./...
 	$(GO) test ./...
 	CGO_ENABLED=1 $(GO) test -tags pkcs11key ./bundles/sign/...

@@ -25,7 +25,7 @@ func whoMay() map[string][]auth.Role {
 	both, admins, all := []auth.Role{auth.Root, auth.Operations}, []auth.Role{auth.Root, auth.AccountAdmin}, auth.Roles()
 	return map[string][]auth.Role{
 		"": all, "password": all, "me": all, "audit": all, "audit.csv": all, "tokens": all,
-		"tenants": both, "new-tenant": both, "cluster": both, "install": both, "registries": both, "administration": both, "metrics": both,
+		"tenants": both, "new-tenant": both, "cluster": both, "install": both, "registries": both, "new-registry": both, "uploads": both, "bundles": both, "administration": both, "metrics": both,
 		"accounts": admins, "new-account": admins,
 	}
 }
@@ -73,7 +73,7 @@ func (s *Server) as(t *testing.T, rt route, role auth.Role) *http.Request {
 	require.NoError(t, err)
 	_, form, err := s.auth.Session(t.Context(), secret)
 	require.NoError(t, err)
-	if method == http.MethodPost {
+	if method != http.MethodGet && method != http.MethodHead {
 		r = httptest.NewRequestWithContext(t.Context(), method, r.URL.String(), strings.NewReader(url.Values{FormTokenField: {form}}.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

@@ -2,6 +2,7 @@ package systemconsole_test
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -38,14 +39,23 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	opts.Store, opts.FailureTime = s, time.Millisecond
-	if opts.Keeper, err = seal.Local(seal.NewSecret()); err != nil {
-		t.Fatal(err)
-	}
+	opts.Keeper, err = seal.Local(seal.NewSecret())
+	require.NoError(t, err)
+	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+	opts.Uploads = filepath.Join(t.TempDir(), "uploads")
+	c := open(t, opts)
+	c.store = s
+	return c
+}
+
+// open starts a server over whatever opts name.
+func open(t *testing.T, opts systemconsole.Options) *console {
+	t.Helper()
 	handler, err := systemconsole.New(t.Context(), opts)
 	require.NoError(t, err)
 	server := httptest.NewTLSServer(handler)
 	t.Cleanup(server.Close)
-	return &console{Server: server, store: s}
+	return &console{Server: server}
 }
 
 // browser is a client with cookies of its own, which sends the forms that it

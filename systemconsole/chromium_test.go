@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -96,9 +95,11 @@ func (b *chromium) fill(fields ...string) {
 }
 
 // press clicks what a CSS selector finds, and waits for what another one does.
+// The click is the element's own: live parts may move it under the pointer.
 func (b *chromium) press(selector, wait string) {
 	b.t.Helper()
-	b.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+	b.wait(selector)
+	b.run(chromedp.Evaluate(fmt.Sprintf("document.querySelector(%q).click()", selector), nil))
 	b.wait(wait)
 }
 
@@ -112,13 +113,6 @@ func (b *chromium) text(selector string) string {
 	var text string
 	b.run(chromedp.Text(selector, &text, chromedp.ByQuery))
 	return text
-}
-
-func (b *chromium) path() string {
-	b.t.Helper()
-	var url string
-	b.run(chromedp.Location(&url))
-	return strings.TrimPrefix(url, b.base)
 }
 
 func (b *chromium) size(width, height int64) {

@@ -52,7 +52,6 @@ func clusterTabs(current string) []web.Tab {
 		{Text: "Nodes", Path: "/cluster/nodes"},
 		{Text: "Events", Path: "/cluster/events"},
 		{Text: "Certificates", Path: "/cluster/certificates"},
-		{Text: "Upgrade", Path: "/cluster/upgrade"},
 	}
 	for i := range tabs {
 		tabs[i].Current = tabs[i].Path == current
@@ -100,7 +99,7 @@ func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
 	wanted := strings.ToLower(p.Filter)
 	for _, e := range events {
 		text := strings.ToLower(e.Reason + " " + e.Object + " " + e.Message)
-		if strings.Contains(text, wanted) && (p.Only == "" || e.State == enterprise.Warn) {
+		if strings.Contains(text, wanted) && (p.Only != "warnings" || e.State == enterprise.Warn) {
 			p.Events = append(p.Events, e)
 		}
 	}

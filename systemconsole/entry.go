@@ -120,11 +120,6 @@ func (s *Server) secondFactor(w http.ResponseWriter, r *http.Request) error {
 	return see(w, r, "/")
 }
 
-// summary is the first page.
-func (s *Server) summary(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, web.SummaryPage{Frame: s.frame(r, "Summary", "summary")})
-}
-
 // asset serves styles and scripts.
 func (s *Server) asset(w http.ResponseWriter, r *http.Request) error {
 	if !s.web.ServeAsset(w, r) {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/registries"
+	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/tenant"
 )
@@ -12,4 +14,6 @@ import (
 //go:generate go run ./generate ../manifests/enterprise/charts/systemconsole/crds
 
 // Kinds are the kinds of everything that the console keeps.
-func Kinds() []store.Kind { return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds()) }
+func Kinds() []store.Kind {
+	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds())
+}

@@ -26,6 +26,15 @@ const (
 	noticePoolAdded   = "pool-added"
 	noticePoolRemoved = "pool-removed"
 	noticeInstalling  = "installing"
+
+	noticeSettings = "settings"
+	noticeMailSent = "mail-sent"
+	noticeTLS      = "certificate"
+	noticeBackup   = "backup"
+
+	noticeRegistryAdded   = "registry-added"
+	noticeRegistryChecked = "registry-checked"
+	noticeRegistryRemoved = "registry-removed"
 )
 
 func notices() map[string]string {
@@ -46,6 +55,15 @@ func notices() map[string]string {
 		noticePoolAdded:   "The pool was added. Its machines are on their way.",
 		noticePoolRemoved: "The pool is being removed.",
 		noticeInstalling:  "The installation runs.",
+
+		noticeSettings: "The settings were saved.",
+		noticeMailSent: "The mail server took the test mail.",
+		noticeTLS:      "The certificate was changed. New connections have it.",
+		noticeBackup:   "A backup was written and read again.",
+
+		noticeRegistryAdded:   "The registry was added.",
+		noticeRegistryChecked: "The registry was asked; its answer stands below.",
+		noticeRegistryRemoved: "The console knows the registry no more. What it holds is untouched.",
 	}
 }
 

@@ -1,4 +1,30 @@
 package systemconsole
 
-// registryRoutes are those of the registries.
-func (s *Server) registryRoutes() []route { return nil }
+import "github.com/sealift/sealift/systemconsole/auth"
+
+const (
+	// uploadsPath is where bundles are sent to, in chunks.
+	uploadsPath = "/uploads/"
+	// chunkBody is the most bytes of one chunk.
+	chunkBody = 64 << 20
+)
+
+// registryRoutes are those of registries and of bundles on their way there.
+func (s *Server) registryRoutes() []route {
+	read, write := may(auth.ReadRegistries), may(auth.WriteRegistries)
+	return []route{
+		{pattern: "GET /registries", access: read, handler: s.registriesPage},
+		{pattern: "GET /new-registry", access: write, handler: s.newRegistryPage},
+		{pattern: "POST /new-registry", access: write, handler: s.addRegistry},
+		{pattern: "GET /registries/{name}", access: read, handler: s.registryPage},
+		{pattern: "GET /registries/{name}/contents/{part...}", access: read, handler: s.registryEntries},
+		{pattern: "POST /registries/{name}/validate", access: write, handler: s.validateRegistry},
+		{pattern: "GET /registries/{name}/remove", access: write, handler: s.removeRegistryPage},
+		{pattern: "POST /registries/{name}/remove", access: write, handler: s.removeRegistry},
+		{pattern: "POST " + uploadsPath + "{$}", access: write, handler: s.upload},
+		{pattern: "HEAD " + uploadsPath + "{id}", access: write, handler: s.upload},
+		{pattern: "PATCH " + uploadsPath + "{id}", access: write, handler: s.upload, maxBody: chunkBody},
+		{pattern: "GET /bundles/{id}", access: write, handler: s.uploadPage},
+		{pattern: "POST /bundles/{id}", access: write, handler: s.pushUpload},
+	}
+}

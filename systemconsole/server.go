@@ -20,7 +20,9 @@ import (
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/registries"
 	"github.com/sealift/sealift/systemconsole/seal"
+	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/tenant"
 	"github.com/sealift/sealift/systemconsole/web"
@@ -44,6 +46,15 @@ type Options struct {
 	Cluster func(context.Context) (enterprise.Cluster, error)
 	// Installation makes one; nil where the console cannot.
 	Installation enterprise.Installation
+	// Uploads is the folder that bundles are received in; empty means that
+	// none can be uploaded.
+	Uploads string
+	// CertFile and KeyFile are those that Serve was given; empty means that
+	// pages cannot change the certificate.
+	CertFile, KeyFile string
+	// Level is that of Logger, which administrators may set; nil means that
+	// they cannot.
+	Level *slog.LevelVar
 }
 
 // Server is the console.
@@ -57,6 +68,10 @@ type Server struct {
 	tenants *tenant.Service
 	metrics *metrics
 	handler http.Handler
+
+	settings   *settings.Service
+	registries *registries.Service
+	uploads    *registries.Uploads // nil without a folder for them
 }
 
 // New makes a server and what the store lacks: the first account.
@@ -76,12 +91,20 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s.audit = audit.New(opts.Store, audit.Options{Logger: opts.Logger, Now: opts.Now})
-	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
+	s.settings = settings.New(opts.Store, s.audit, opts.Keeper)
+	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, SessionLife: s.sessionLife, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
 	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
 	s.metrics = newMetrics()
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
 	}
+	s.registries = registries.New(opts.Store, s.audit, opts.Keeper)
+	if opts.Uploads != "" {
+		if s.uploads, err = registries.NewUploads(ctx, s.registries, opts.Uploads, uploadsPath); err != nil {
+			return nil, err
+		}
+	}
+	go s.keepBackups(ctx)
 	s.handler = s.chain(s.mux())
 	return s, nil
 }
@@ -98,7 +121,7 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: buildinfo.Version(), Theme: theme(r), Path: r.URL.Path}
+		Notice: notice(r), Version: buildinfo.Version(), Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context())}
 	for _, e := range navigation() {
 		if id.May(e.needs) {
 			f.Entries = append(f.Entries, e.entry)

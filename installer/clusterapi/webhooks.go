@@ -37,11 +37,18 @@ type service struct {
 // key names a service as webhooks do: NAMESPACE/NAME.
 func (s service) key() string { return s.namespace + "/" + s.name }
 
-// services returns the webhook services of a provider.
+// services returns the webhook services of a provider: those that a webhook
+// names. Others, for metrics say, may lead to the same manager.
 func (p *Provider) services() []service {
+	called := map[string]bool{}
+	for _, o := range p.Objects {
+		for _, config := range clientConfigs(o) {
+			called[serviceOf(config)] = true
+		}
+	}
 	var out []service
 	for _, o := range p.Objects {
-		if o.GetKind() != "Service" {
+		if o.GetKind() != "Service" || !called[o.GetNamespace()+"/"+o.GetName()] {
 			continue
 		}
 		if secret := p.certificateOf(o); secret != "" {
@@ -143,45 +150,56 @@ type target struct {
 	authorities []byte
 }
 
-// aim lets every webhook in an object, of admission or conversion, trust its
-// service's authorities, and call the local manager where there is one.
-func aim(o *unstructured.Unstructured, targets map[string]target) error {
+// clientConfigs returns how the webhooks in an object, of admission or
+// conversion, are called. They are the object's own: what is changed in them is
+// changed in it.
+func clientConfigs(o *unstructured.Unstructured) []map[string]any {
+	var out []map[string]any
 	switch o.GetKind() {
 	case "CustomResourceDefinition":
-		config, found, err := unstructured.NestedMap(o.Object, "spec", "conversion", "webhook", "clientConfig")
-		if err != nil || !found {
-			return err
+		webhook, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "conversion", "webhook", "clientConfig")
+		if config, ok := webhook.(map[string]any); ok {
+			out = append(out, config)
 		}
+	case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
+		field, _, _ := unstructured.NestedFieldNoCopy(o.Object, "webhooks")
+		hooks, _ := field.([]any)
+		for _, h := range hooks {
+			hook, _ := h.(map[string]any)
+			if config, ok := hook["clientConfig"].(map[string]any); ok {
+				out = append(out, config)
+			}
+		}
+	}
+	return out
+}
+
+// serviceOf returns NAMESPACE/NAME of the service that a webhook is called through.
+func serviceOf(config map[string]any) string {
+	svc, _ := config["service"].(map[string]any)
+	return fmt.Sprint(svc["namespace"], "/", svc["name"])
+}
+
+// aim lets every webhook in an object trust its service's authorities, and call
+// the local manager where there is one.
+func aim(o *unstructured.Unstructured, targets map[string]target) error {
+	for _, config := range clientConfigs(o) {
 		if err := aimOne(config, targets); err != nil {
 			return fmt.Errorf("%s: %w", identify(o), err)
 		}
-		return unstructured.SetNestedMap(o.Object, config, "spec", "conversion", "webhook", "clientConfig")
-	case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
-		hooks, _, err := unstructured.NestedSlice(o.Object, "webhooks")
-		if err != nil {
-			return fmt.Errorf("%s: %w", identify(o), err)
-		}
-		for _, h := range hooks {
-			hook, _ := h.(map[string]any)
-			config, _ := hook["clientConfig"].(map[string]any)
-			if err := aimOne(config, targets); err != nil {
-				return fmt.Errorf("%s: %w", identify(o), err)
-			}
-		}
-		return unstructured.SetNestedSlice(o.Object, hooks, "webhooks")
 	}
 	return nil
 }
 
 func aimOne(config map[string]any, targets map[string]target) error {
-	svc, _ := config["service"].(map[string]any)
-	key := fmt.Sprint(svc["namespace"], "/", svc["name"])
+	key := serviceOf(config)
 	t, ok := targets[key]
 	if !ok {
 		return fmt.Errorf("its webhook calls %s, which is no webhook service of the provider: %w", key, ErrComponents)
 	}
 	config["caBundle"] = encode(t.authorities)
 	if t.base != "" {
+		svc, _ := config["service"].(map[string]any)
 		path, _ := svc["path"].(string)
 		config["url"] = t.base + "/" + strings.TrimPrefix(path, "/")
 		delete(config, "service")

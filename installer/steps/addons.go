@@ -85,6 +85,11 @@ func (s *addons) objects(ctx context.Context) ([]*unstructured.Unstructured, err
 		if err != nil {
 			return nil, fmt.Errorf("addon %s: %w", a.Name, err)
 		}
+		if a.Type == release.CNI {
+			if err := setPodNetwork(objects, s.Site.Spec.Cluster.PodCIDR); err != nil {
+				return nil, fmt.Errorf("addon %s: %w", a.Name, err)
+			}
+		}
 		out = append(out, objects...)
 	}
 	return out, nil

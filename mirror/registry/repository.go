@@ -39,6 +39,22 @@ func (r *Repository) Name() string {
 // Path returns the name of the repository within its registry.
 func (r *Repository) Path() string { return r.oras.Reference.Repository }
 
+// Tags returns at most limit tags of the repository, in the registry's order.
+func (r *Repository) Tags(ctx context.Context, limit int) ([]string, error) {
+	var tags []string
+	err := r.oras.Tags(ctx, "", func(page []string) error {
+		tags = append(tags, page...)
+		if len(tags) >= limit {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, r.explain("listing the tags of", err)
+	}
+	return tags[:min(len(tags), limit)], nil
+}
+
 // Resolve returns the descriptor of the manifest that a tag or digest names.
 func (r *Repository) Resolve(ctx context.Context, ref string) (content.Descriptor, error) {
 	d, err := r.oras.Manifests().Resolve(ctx, ref)

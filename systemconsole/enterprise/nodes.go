@@ -66,8 +66,6 @@ func machineStatus(m *clusterv1.Machine) Status {
 	switch {
 	case !m.DeletionTimestamp.IsZero():
 		return Status{Busy, "Being removed"}
-	case m.Status.GetTypedPhase() == clusterv1.MachinePhaseFailed:
-		return Status{Bad, "Failed"}
 	case m.Status.Phase == "":
 		return Status{Busy, "Pending"}
 	default:

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/store/kube"
@@ -29,7 +28,7 @@ func write(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, strings.ToLower(k.Name)+"s.yaml"), data, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, kube.Plural(k.Name)+".yaml"), data, 0o644); err != nil {
 			return err
 		}
 	}

@@ -81,7 +81,7 @@ type EventsPage struct {
 	Frame
 	Tabs   []Tab
 	Filter string
-	Only   string // "warnings" or nothing
+	Only   string // "warnings", or all
 	Events []enterprise.Event
 	Total  int
 }

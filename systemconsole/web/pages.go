@@ -19,14 +19,6 @@ type PasswordPage struct {
 // Template names the template.
 func (PasswordPage) Template() string { return "password" }
 
-// SummaryPage is the first page after the login.
-type SummaryPage struct {
-	Frame
-}
-
-// Template names the template.
-func (SummaryPage) Template() string { return "summary" }
-
 // ErrorPage says what went wrong.
 type ErrorPage struct {
 	Frame

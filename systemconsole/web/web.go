@@ -40,7 +40,9 @@ type Page interface {
 	Template() string
 }
 
-// Frame is what the layout shows around every page; each page embeds it.
+// Frame is what the layout shows around every page; each page embeds it. The
+// layout reads it as .Frame, so that no field of a page takes the place of one
+// of its own.
 type Frame struct {
 	Title     string
 	Section   string        // entry of the navigation that is current, as Entry.Name

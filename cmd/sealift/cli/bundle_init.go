@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ image there as node.ova, then make the bundle with sealift bundle create. Nothin
 			for _, f := range files {
 				fmt.Fprintln(a.Out, f)
 			}
-			a.note("put the machine image there as node.ova; next: sealift bundle create -f %s -o FILE --key KEY", files[0])
+			a.note("put the machine image there as node.ova; next: sealift bundle create -f %s -o FILE --key KEY", filepath.Join(args[0], "bundle.yaml"))
 			return nil
 		},
 	}

@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole"
+	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 )
@@ -20,6 +22,19 @@ import (
 type consoleFlags struct {
 	addr, data, url   string
 	certFile, keyFile string
+	kubeconfig        string
+}
+
+// cluster finds the enterprise cluster that --kubeconfig names.
+func (f consoleFlags) cluster(ctx context.Context) (enterprise.Cluster, error) {
+	if f.kubeconfig == "" {
+		return nil, enterprise.ErrNotFound
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig)
+	if err != nil {
+		return nil, problem.New(problem.Usage, "name the file that the installation wrote", "reading --kubeconfig: %w", err)
+	}
+	return enterprise.Connect(ctx, config, enterprise.Options{})
 }
 
 func (a *app) console() *cobra.Command {
@@ -40,6 +55,7 @@ The first login is admin with the password admin, which has to be changed at onc
 	fl.StringVar(&f.data, "data", "console", "`folder` for the data; it is made")
 	fl.StringVar(&f.url, "url", "", "https:// `address` in links that are sent to people; default the one of the request")
 	fl.StringVar(&f.certFile, "tls-cert", "", "PEM `file` of the certificate; it is read again when it was renewed")
+	fl.StringVar(&f.kubeconfig, "kubeconfig", "", "`file` with the way to the enterprise cluster, once there is one")
 	fl.StringVar(&f.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
 	return cmd
 }
@@ -57,7 +73,8 @@ func (a *app) runConsole(ctx context.Context, f consoleFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	console, err := systemconsole.New(ctx, systemconsole.Options{Store: s, Keeper: keeper, Logger: a.logger(), URL: f.url})
+	console, err := systemconsole.New(ctx, systemconsole.Options{Store: s, Keeper: keeper, Logger: a.logger(), URL: f.url,
+		Uploads: filepath.Join(f.data, "uploads"), CertFile: f.certFile, KeyFile: f.keyFile, Cluster: f.cluster})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 
@@ -51,9 +52,9 @@ func Definition(k store.Kind) ([]byte, error) {
 	whole := &schema.Schema{Type: "object", Required: []string{"spec"}, Properties: map[string]*schema.Schema{
 		"apiVersion": {Type: "string"}, "kind": {Type: "string"}, "metadata": {Type: "object"}, "spec": schema.Of(k.Value)}}
 	d := definition{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition",
-		Metadata: metadata{Name: plural(k.Name) + "." + Group},
+		Metadata: metadata{Name: Plural(k.Name) + "." + Group},
 		Spec: definitionSpec{Group: Group, Scope: "Namespaced",
-			Names:    names{Kind: k.Name, ListKind: k.Name + "List", Plural: plural(k.Name), Singular: plural(k.Name)[:len(k.Name)]},
+			Names:    names{Kind: k.Name, ListKind: k.Name + "List", Plural: Plural(k.Name), Singular: strings.ToLower(k.Name)},
 			Versions: []version{{Name: Version, Served: true, Storage: true, Schema: versionsSchema{whole}}}}}
 	out, err := yaml.Marshal(d)
 	if err != nil {

@@ -57,10 +57,20 @@ func Open(config *rest.Config, namespace string) (*Store, error) {
 }
 
 func (s *Store) resource(kind string) dynamic.ResourceInterface {
-	return s.client.Resource(schema.GroupVersionResource{Group: Group, Version: Version, Resource: plural(kind)}).Namespace(s.namespace)
+	return s.client.Resource(schema.GroupVersionResource{Group: Group, Version: Version, Resource: Plural(kind)}).Namespace(s.namespace)
 }
 
-func plural(kind string) string { return strings.ToLower(kind) + "s" }
+// Plural is the name of the resource of a kind: a word in lower case.
+func Plural(kind string) string {
+	name := strings.ToLower(kind)
+	if strings.HasSuffix(name, "s") {
+		return name // Settings are many already
+	}
+	if stem, ok := strings.CutSuffix(name, "y"); ok {
+		return stem + "ies"
+	}
+	return name + "s"
+}
 
 // Get returns an object.
 func (s *Store) Get(ctx context.Context, kind, name string) (store.Object, error) {

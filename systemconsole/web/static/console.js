@@ -54,7 +54,8 @@ document.addEventListener("DOMContentLoaded", follow);
 
 // Uploads speak tus 1.0: create, ask how far it came, send the next chunk.
 const chunkSize = 16 * 1024 * 1024;
-const tus = (headers) => ({ "Tus-Resumable": "1.0.0", ...headers });
+const token = document.querySelector("meta[name=form-token]")?.content ?? "";
+const tus = (headers) => ({ "Tus-Resumable": "1.0.0", "X-Form-Token": token, ...headers });
 const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
 async function begin(form, file) {
@@ -84,11 +85,15 @@ async function send(form, file, shown) {
         headers: tus({ "Upload-Offset": String(upload.offset), "Content-Type": "application/offset+octet-stream" }),
         body: file.slice(upload.offset, upload.offset + chunkSize),
       });
+      if (answer.status >= 400 && answer.status < 500 && answer.status !== 409 && answer.status !== 423) failures = 99;
       if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
       upload.offset = Number(answer.headers.get("Upload-Offset"));
       failures = 0;
     } catch (error) {
-      if (++failures > 8) throw error;
+      if (++failures > 8) {
+        if (failures > 99) localStorage.removeItem(upload.known);
+        throw error;
+      }
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
       const answer = await fetch(upload.url, { method: "HEAD", headers: tus() }).catch(() => null);
       if (answer?.ok) upload.offset = Number(answer.headers.get("Upload-Offset"));

@@ -120,7 +120,6 @@ func (c *Cluster) Settle(ctx context.Context) error {
 	}
 	n := k.Spec.Replicas
 	k.Status.Replicas, k.Status.ReadyReplicas, k.Status.AvailableReplicas, k.Status.UpToDateReplicas = n, n, n, n
-	k.Status.Version = k.Spec.Version
 	k.Status.Conditions = []metav1.Condition{condition("Available", metav1.ConditionTrue, "Available"), condition("RollingOut", metav1.ConditionFalse, "NotRollingOut"),
 		condition("EtcdClusterHealthy", metav1.ConditionTrue, "Healthy")}
 	if err := c.Status().Update(ctx, &k); err != nil {

@@ -112,3 +112,28 @@ func (l *Lab) Status(ctx context.Context) []string {
 func seconds(r cache.Record) string {
 	return time.Duration(r.Seconds * float64(time.Second)).Round(time.Second).String()
 }
+
+// Make makes a step that reads the lab's results, unless it is done, and
+// returns its folder. It needs the lab's own steps done, but no engine: else it
+// fails with ErrNotBuilt.
+func (l *Lab) Make(ctx context.Context, s *cache.Step) (dir string, err error) {
+	if _, ok := l.cache.Done(s); ok {
+		return l.cache.Path(s), nil
+	}
+	for _, missing := range l.missing(ctx) {
+		if missing != l.steps.engine {
+			return "", problem.New(problem.Preflight, "make lab-build", "%w: %s is not done", ErrNotBuilt, missing.Name)
+		}
+	}
+	release, err := l.cache.Lock()
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	r, err := l.cache.Make(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	l.opts.Log("%s: %s, %s", s.Name, seconds(r), humanize.IBytes(uint64(r.Bytes)))
+	return l.cache.Path(s), nil
+}

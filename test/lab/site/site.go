@@ -87,6 +87,9 @@ func moduleRoot(dir string) (string, error) {
 	}
 }
 
+// Root returns the top folder of the checkout.
+func (l *Lab) Root() string { return l.root }
+
 func (l *Lab) programsDir() string { return filepath.Join(l.root, "test", "lab", "programs") }
 
 // plan works out the steps, and with them the keys of their results.

@@ -1,0 +1,120 @@
+package systemconsole_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/systemconsole"
+	"github.com/sealift/sealift/systemconsole/backup"
+	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/seal"
+	"github.com/sealift/sealift/systemconsole/store/bolt"
+	upstream "github.com/sealift/sealift/test/registries"
+)
+
+func TestAdministrationInABrowser(t *testing.T) {
+	authority := upstream.NewAuthority(t)
+	cert, key := authority.Issue("old", time.Now().Add(24*time.Hour), "console.north.example")
+	c := startWith(t, systemconsole.Options{CertFile: cert, KeyFile: key, Installation: &drill{}})
+	b := c.chromium(t)
+	b.signIn()
+	b.visit("/administration")
+	b.set("banner", "<b>Maintenance</b> on Saturday", "session", "60")
+	b.press("main form .first", ".says.good")
+	require.Equal(t, "<b>Maintenance</b> on Saturday", b.text(".notice"))
+	b.looks("administration")
+	b.visit("/administration/mail")
+	b.set("host", "127.0.0.1", "port", "1", "from", "console@north.example", "to", "admin@north.example")
+	b.press("main form .first", "#to-error")
+	b.looks("administration-mail")
+
+	b.visit("/administration/certificate")
+	b.looks("administration-certificate")
+	newCert, newKey := authority.Issue("new", time.Now().Add(90*24*time.Hour), "console.north.example")
+	certText, keyText := read(t, newCert), read(t, newKey)
+	b.set("host", "other.example", "certificate", certText, "key", keyText)
+	b.press("main form .first", "#host-error")
+	b.set("host", "console.north.example", "key", read(t, key))
+	b.press("main form .first", "#certificate-error")
+	b.set("host", "console.north.example", "certificate", certText, "key", keyText)
+	b.press("main form .first", ".says.good")
+	require.Equal(t, certText, read(t, cert))
+
+	dir := t.TempDir()
+	b.visit("/administration/backup")
+	b.set("folder", dir, "hours", "24")
+	b.press("main form .first", ".says.good")
+	b.looks("administration-backup")
+	files, err := backup.Files(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	restored(t, filepath.Join(dir, files[0].Name))
+	b.looksAt("/cluster", "install")
+	b.press("main form .first", "table")
+	b.looks("install-check")
+	b.press("footer .first", ".log")
+	b.looks("install-running")
+}
+
+func (b *chromium) looksAt(path, name string) {
+	b.t.Helper()
+	b.visit(path)
+	b.looks(name)
+}
+
+// restored brings a backup into a new console, into which the administrator
+// can log in.
+func restored(t *testing.T, file string) {
+	t.Helper()
+	s, err := bolt.Open(filepath.Join(t.TempDir(), "console.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = backup.Restore(t.Context(), f, s)
+	require.NoError(t, err)
+	keeper, err := seal.Local(seal.NewSecret())
+	require.NoError(t, err)
+	c := open(t, systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond})
+	b := c.browser(t)
+	b.get("/login").send("/login", "name", "admin", "password", goodPassword)
+	require.Equal(t, "/", b.path)
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(data)
+}
+
+// drill is an installation that stands still at its second step.
+type drill struct{ progress enterprise.Progress }
+
+func (d *drill) Site(context.Context) (string, error) {
+	return "apiVersion: sealift.dev/v1\nkind: Site\nmetadata: {name: north}\nspec:\n  registry:\n    endpoint: registry.north.example:5000\n", nil
+}
+
+func (d *drill) Preflight(context.Context, string) ([]enterprise.Check, error) {
+	return []enterprise.Check{
+		{Name: "registry answers", Status: enterprise.Status{State: enterprise.Good, Text: "Passed"}, Evidence: "registry.north.example:5000 speaks TLS 1.3"},
+		{Name: "addresses are free", Status: enterprise.Status{State: enterprise.Warn, Text: "Warning"}, Evidence: "5 of 21 addresses are free", Remedy: "give the site a larger range"},
+	}, nil
+}
+
+func (d *drill) Start(context.Context, string) error {
+	d.progress = enterprise.Progress{State: enterprise.Running, Steps: []enterprise.Step{
+		{Name: "import the template", Status: enterprise.Status{State: enterprise.Good, Text: "Done"}},
+		{Name: "create the first control plane", Status: enterprise.Status{State: enterprise.Busy, Text: "Running"}},
+		{Name: "move the objects into the cluster", Status: enterprise.Status{Text: "Waiting"}},
+	}, Log: []string{"template node-1.34 is there", "machine enterprise-control-plane-1: powering on"}}
+	return nil
+}
+
+func (d *drill) Progress(context.Context) (enterprise.Progress, error) { return d.progress, nil }

@@ -1,0 +1,56 @@
+package systemconsole_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// A tenant from its creation to its first administrator's own page, and every
+// page about people on the way.
+func TestTenantInABrowser(t *testing.T) {
+	c := start(t)
+	b := c.chromium(t)
+	b.signIn()
+	b.looksAt("/tenants", "tenants-empty")
+	b.looksAt("/new-tenant", "tenant-new")
+	b.set("organization", "Acme <i>Shipping</i>", "firstName", "Ada", "lastName", "Low", "email", "ada@acme.example")
+	b.press("main form .first", "#limits-title")
+	require.Equal(t, "Acme <i>Shipping</i>", b.text("h1"))
+	b.looks("tenant")
+	b.press("form[action$=activate] button", "#link")
+	b.looks("tenant-link")
+	var link string
+	b.run(chromedp.Value("#link", &link, chromedp.ByQuery))
+	b.looksAt("/tenants", "tenants")
+	b.looksAt("/accounts", "accounts")
+	b.looksAt("/new-account", "account-new")
+	b.looksAt("/audit", "audit")
+	b.looksAt("/me", "me")
+	b.looksAt("/nowhere", "not-found")
+	b.visit("/me")
+	b.press("form[action='/logout'] button", "#name")
+
+	b.visit(strings.TrimPrefix(link, c.URL))
+	b.wait("#again")
+	b.looks("tenant-activation")
+	b.fill("password", goodPassword, "again", goodPassword)
+	b.press("main form .first", "main")
+	b.wait("#email")
+	b.looks("tenant-login")
+	b.fill("email", "ada@acme.example", "password", goodPassword)
+	b.press("main form .first", "main")
+	b.wait("form[action$=logout]")
+	b.looks("tenant-home")
+}
+
+// No page shows a hash of a password, wherever a template prints a value.
+func TestPagesKeepHashes(t *testing.T) {
+	b := start(t).admin(t)
+	for _, path := range []string{"/", "/me", "/accounts", "/accounts/admin", "/tenants", "/audit", "/cluster", "/registries", "/administration", "/administration/mail"} {
+		require.Equal(t, 200, b.get(path).status, path)
+		require.NotContains(t, b.page, "argon2", path)
+	}
+}

@@ -1,0 +1,255 @@
+package registries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tus/tusd/v2/pkg/filestore"
+	"github.com/tus/tusd/v2/pkg/handler"
+	"github.com/tus/tusd/v2/pkg/memorylocker"
+	"golang.org/x/exp/slog"
+
+	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/internal/progress"
+	"github.com/sealift/sealift/mirror"
+	"github.com/sealift/sealift/systemconsole/audit"
+	"github.com/sealift/sealift/systemconsole/form"
+	"github.com/sealift/sealift/systemconsole/store"
+)
+
+// MaxUpload is the largest bundle that is taken.
+const MaxUpload = 64 << 30
+
+// Uploads receives bundles in chunks and brings them into registries. An
+// upload that was cut off goes on where it stopped, for it lies in a folder.
+type Uploads struct {
+	*handler.UnroutedHandler
+	ctx     context.Context //nolint:containedctx // of the server: it ends what uploads began
+	folder  string
+	path    string
+	service *Service
+	mu      sync.Mutex
+	jobs    map[string]*Job
+}
+
+// Job is the way of one upload into a registry.
+type Job struct {
+	progress.None
+	mu     sync.Mutex
+	upload Upload
+	state  JobState
+}
+
+// JobState is how far a job came.
+type JobState struct {
+	Phase       string // what is being done
+	Done, Total int64  // bytes of the phase
+	Finished    bool
+	Failure     string
+	Faults      []string
+	Bundle      string
+	Version     string
+	Images      int
+	Sent        int64
+}
+
+// Again tells whether the job may be begun anew: it failed, or there is none.
+func (s *JobState) Again() bool { return s == nil || s.Finished && s.Failure != "" }
+
+// Upload is one file that is arriving or has arrived.
+type Upload struct {
+	ID, Name       string
+	Size, Received int64
+	Job            *JobState // nil before it was asked for
+}
+
+// NewUploads receives into a folder. Path is where the handler stands, with a
+// slash at its end. Work that it begins ends with ctx.
+func NewUploads(ctx context.Context, s *Service, folder, path string) (*Uploads, error) {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of uploads: %w", err)
+	}
+	composer := handler.NewStoreComposer()
+	filestore.New(folder).UseIn(composer)
+	memorylocker.New().UseIn(composer)
+	h, err := handler.NewUnroutedHandler(handler.Config{StoreComposer: composer, BasePath: path, MaxSize: MaxUpload,
+		DisableDownload: true, DisableConcatenation: true, Cors: &handler.CorsConfig{Disable: true},
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		return nil, fmt.Errorf("receiving uploads: %w", err)
+	}
+	return &Uploads{UnroutedHandler: h, ctx: ctx, folder: folder, path: path, service: s, jobs: map[string]*Job{}}, nil
+}
+
+// Serve answers one request of the tus protocol.
+func (u *Uploads) Serve(w http.ResponseWriter, r *http.Request) {
+	// The library takes the rest of the path as the upload's name.
+	http.StripPrefix(strings.TrimSuffix(u.path, "/"), u.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodPost:
+			u.PostFile(w, r)
+		case http.MethodHead:
+			u.HeadFile(w, r)
+		case http.MethodPatch:
+			u.PatchFile(w, r)
+		default:
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}
+	}))).ServeHTTP(w, r)
+}
+
+// Get returns an upload, or store.ErrNotFound.
+func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
+	if !regexp.MustCompile(`^[0-9a-f]{32}$`).MatchString(id) {
+		return Upload{}, fmt.Errorf("upload %.40q: %w", id, store.ErrNotFound)
+	}
+	if job := u.job(id); job != nil {
+		return job.look(), nil // the file may be gone: what was pushed is removed
+	}
+	file, err := filestore.New(u.folder).GetUpload(ctx, id)
+	if errors.Is(err, handler.ErrNotFound) {
+		return Upload{}, fmt.Errorf("upload %s: %w", id, store.ErrNotFound)
+	}
+	if err != nil {
+		return Upload{}, fmt.Errorf("looking at upload %s: %w", id, err)
+	}
+	info, err := file.GetInfo(ctx)
+	if err != nil {
+		return Upload{}, fmt.Errorf("looking at upload %s: %w", id, err)
+	}
+	return Upload{ID: id, Name: info.MetaData["filename"], Size: info.Size, Received: info.Offset}, nil
+}
+
+// job returns the job of an upload, or nil.
+func (u *Uploads) job(id string) *Job {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.jobs[id]
+}
+
+// Start verifies an upload that is complete, then pushes it into a registry.
+// It returns at once; Get tells how far it is.
+func (u *Uploads) Start(ctx context.Context, id, name string) error {
+	upload, err := u.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	item, err := u.service.Get(ctx, name)
+	if errors.Is(err, store.ErrNotFound) {
+		return form.Fail("registry", "there is no registry of this name")
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case upload.Received != upload.Size:
+		return form.Fail("", "the upload is not complete: choose the same file again to go on")
+	case item.Value.Type == Helm:
+		return form.Fail("registry", "bundles go into OCI registries")
+	case item.Value.Key == "":
+		return form.Fail("registry", "the registry has no key: without the key that bundles are signed with nothing is believed")
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if job, ok := u.jobs[id]; ok && !job.look().Job.Again() {
+		return form.Fail("", "this upload has been pushed, or is on its way")
+	}
+	job := &Job{upload: upload, state: JobState{Phase: "verifying"}}
+	u.jobs[id] = job
+	actor := audit.ActorOf(ctx)
+	go job.run(audit.WithActor(u.ctx, actor), u, filepath.Join(u.folder, id), item)
+	return nil
+}
+
+// look returns the upload with the job as it is now.
+func (j *Job) look() Upload {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out, state := j.upload, j.state
+	out.Job = &state
+	return out
+}
+
+func (j *Job) change(f func(*JobState)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	f(&j.state)
+}
+
+func (j *Job) run(ctx context.Context, u *Uploads, file string, item store.Item[Registry]) {
+	err := j.bring(ctx, u.service, file, item)
+	j.change(func(s *JobState) {
+		s.Finished = true
+		if err != nil {
+			s.Failure = err.Error()
+		}
+	})
+	if err == nil {
+		_ = errors.Join(os.Remove(file), os.Remove(file+".info")) // a leftover only takes room
+	}
+}
+
+// bring verifies every byte and signature before anything is sent.
+func (j *Job) bring(ctx context.Context, s *Service, file string, item store.Item[Registry]) error {
+	key, err := temporary(item.Value.Key)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(key) //nolint:errcheck // a public key
+	verifier, err := sign.NewVerifier(ctx, key)
+	if err != nil {
+		return fmt.Errorf("reading the key of registry %s: %w", item.Name, err)
+	}
+	open := bundles.OpenOptions{Verifier: verifier}
+	verified, err := bundles.Verify(ctx, file, open, archive.VerifyOptions{Progress: j})
+	if verified != nil {
+		j.change(func(s *JobState) { s.Bundle, s.Version, s.Faults = verified.Name, verified.Version, verified.Faults })
+	}
+	if err != nil {
+		return fmt.Errorf("verifying the bundle: %w", err)
+	}
+	reader, err := bundles.Open(ctx, file, open)
+	if err != nil {
+		return err
+	}
+	defer reader.Close() //nolint:errcheck // it was only read
+	return j.push(ctx, s, reader, item)
+}
+
+func (j *Job) push(ctx context.Context, s *Service, reader *archive.Reader, item store.Item[Registry]) error {
+	client, err := s.client(ctx, item)
+	if err != nil {
+		return err
+	}
+	mapping, err := mirror.ParseMapping(item.Value.Prefix, nil)
+	if err != nil {
+		return err
+	}
+	var result *mirror.PushResult
+	e := audit.Event{Action: "registry.push", Object: Kind + "/" + item.Name, After: map[string]string{"bundle": j.look().Job.Bundle, "version": j.look().Job.Version}}
+	err = s.log.Do(ctx, e, func() error {
+		result, err = mirror.Push(ctx, []*archive.Reader{reader}, client, host(item.Value), mapping, mirror.PushOptions{Progress: j})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("pushing to registry %s: %w", item.Name, err)
+	}
+	j.change(func(s *JobState) { s.Images, s.Sent = len(result.Images), result.Bytes })
+	state := j.look().Job
+	_, err = s.registries.Modify(ctx, item.Name, func(r *Registry) error {
+		r.Push = &LastPush{Bundle: state.Bundle, Version: state.Version, When: time.Now().UTC(), Images: state.Images, Bytes: state.Sent}
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,111 @@
+package systemconsole_test
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/archive/archivetest"
+	"github.com/sealift/sealift/bundles/sign"
+	endpoint "github.com/sealift/sealift/mirror/serve"
+	"github.com/sealift/sealift/systemconsole/registries"
+	upstream "github.com/sealift/sealift/test/registries"
+)
+
+// signedBundle makes a small bundle and returns its path and the public key.
+func signedBundle(t *testing.T) (path, key string) {
+	t.Helper()
+	prefix := filepath.Join(t.TempDir(), "cosign")
+	require.NoError(t, sign.WriteKeyPair(prefix, func() ([]byte, error) { return []byte("secret"), nil }))
+	signer, err := sign.NewSigner(t.Context(), prefix+".key", sign.Options{Passphrase: func() ([]byte, error) { return []byte("secret"), nil }})
+	require.NoError(t, err)
+	b := archivetest.Sample(t)
+	layout := b.Layout()
+	path = filepath.Join(t.TempDir(), "platform.bundle")
+	w, err := archive.Create(path, layout, archive.CreateOptions{})
+	require.NoError(t, err)
+	b.Fill(w)
+	signature, err := signer.Sign(t.Context(), layout.StatementBytes())
+	require.NoError(t, err)
+	require.NoError(t, w.Finish(signature))
+	public, err := os.ReadFile(prefix + ".pub")
+	require.NoError(t, err)
+	return path, string(public)
+}
+
+// siteRegistry is a real registry with TLS, and its authority in PEM.
+func siteRegistry(t *testing.T) (*httptest.Server, string) {
+	t.Helper()
+	authority := upstream.NewAuthority(t)
+	handler, closeRegistry, err := endpoint.Registry(t.Context(), endpoint.RegistryOptions{Data: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, closeRegistry()) })
+	server := upstream.Start(t, handler, upstream.Options{TLS: authority.Server(time.Now().Add(time.Hour), false)})
+	pem, err := os.ReadFile(authority.File)
+	require.NoError(t, err)
+	return server, string(pem)
+}
+
+func TestUploadInABrowser(t *testing.T) {
+	bundle, key := signedBundle(t)
+	registry, ca := siteRegistry(t)
+	b := start(t).chromium(t)
+	b.signIn()
+	b.visit("/registries")
+	b.looks("registries-empty")
+	b.visit("/new-registry")
+	b.looks("registry-new")
+	b.set("name", "site", "endpoint", "https://wrong/path", "prefix", "sealift", "ca", ca, "key", key)
+	b.press("main form .first", "#endpoint-error")
+	b.shot("registry-new-problem-light-1280")
+	b.set("endpoint", upstream.Host(registry))
+	b.press("main form .first", ".says.good")
+	require.Contains(t, b.text("main"), "Answers")
+
+	b.visit("/registries")
+	b.looks("registries")
+	b.run(chromedp.SetUploadFiles("#bundle", []string{bundle}, chromedp.ByQuery))
+	b.press("form[data-upload] button", "#registry")
+	b.looks("bundle-received")
+	b.press("main form .first", "#job-title")
+	b.wait("#live .chip.good")
+	b.looks("bundle-pushed")
+	b.visit("/registries/site")
+	require.Contains(t, b.text("main"), "test 1.0.0")
+	b.looks("registry")
+	b.press("#contents-title ~ ul a, .list a", "table")
+	b.looks("registry-entries")
+	b.visit("/registries/site/remove")
+	b.press("main .danger.first", ".says.good")
+}
+
+// set gives fields values at once, where typing would take long.
+func (b *chromium) set(fields ...string) {
+	b.t.Helper()
+	for i := 0; i < len(fields); i += 2 {
+		b.wait("#" + fields[i])
+		b.run(chromedp.Evaluate(fmt.Sprintf("document.getElementById(%q).value = %q", fields[i], fields[i+1]), nil))
+	}
+}
+
+// An upload that is damaged, of somebody else's key, or of another type of
+// registry brings nothing into it.
+func TestUploadIsRefused(t *testing.T) {
+	c := start(t)
+	b := c.admin(t)
+	for _, id := range []string{"x", "..%2f..%2fetc%2fpasswd", strings.Repeat("a", 32)} {
+		require.Equal(t, 404, b.get("/bundles/"+id).status, id)
+	}
+	for _, d := range []registries.Draft{{Name: "Bad Name"}, {Name: "a", Endpoint: "host/path"}, {Name: "a", Endpoint: "host", Username: "u"}, {Name: "a", Endpoint: "host", CA: "x"}} {
+		b.get("/new-registry").send("/new-registry", "name", d.Name, "type", "oci", "endpoint", d.Endpoint, "username", d.Username, "ca", d.CA)
+		require.Equal(t, 422, b.status, "%+v", d)
+	}
+}
