@@ -85,19 +85,21 @@ func (e *enterprise) machines(t *testing.T) (names []string) {
 	return names
 }
 
-// destroy takes a machine away, as an accident at the vCenter does.
+// destroy takes a machine away, as an accident at the vCenter does. Who manages
+// it may switch it on again before it is gone.
 func (e *enterprise) destroy(t *testing.T, name string) {
 	c, err := e.vcenter.Client(t.Context(), e.vcenter.Admin())
 	require.NoError(t, err)
 	defer c.Logout(t.Context()) //nolint:errcheck // the vCenter ends with the test
 	vm, err := find.NewFinder(c.Client).VirtualMachine(t.Context(), "/north/vm/sealift/"+name)
 	require.NoError(t, err)
-	task, err := vm.PowerOff(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, task.Wait(t.Context()))
-	task, err = vm.Destroy(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, task.Wait(t.Context()))
+	require.Eventually(t, func() bool {
+		if task, err := vm.PowerOff(t.Context()); err == nil {
+			_ = task.Wait(t.Context())
+		}
+		task, err := vm.Destroy(t.Context())
+		return err == nil && task.Wait(t.Context()) == nil
+	}, time.Minute, 100*time.Millisecond, "destroying %s", name)
 }
 
 // managesItself fails unless the cluster has its own objects, the jump host has

@@ -39,7 +39,9 @@ func (s *darkSite) vSphere(t *testing.T) *vSphere {
 	t.Cleanup(func() { require.NoError(t, machines.Clean(context.Background())) })
 	log, err := os.Create(filepath.Join(s.dir, "vcenter.log"))
 	require.NoError(t, err)
-	v, err := vcenter.Start(context.Background(), vcenter.Options{Addr: s.address + ":443", Hosts: []string{vcenterName}, Runtime: machines, Log: slog.New(slog.NewTextHandler(log, nil))})
+	inventory := vcenter.Site()
+	inventory.HostMemory = 16 << 30 // for three control planes, a worker, and one more
+	v, err := vcenter.Start(context.Background(), vcenter.Options{Inventory: &inventory, Addr: s.address + ":443", Hosts: []string{vcenterName}, Runtime: machines, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(v.Close)
 	s.write(t, "vcenter-ca.crt", string(v.Authority()))
@@ -52,6 +54,9 @@ type enterprise struct {
 	*darkSite
 	vcenter *vSphere
 	jump    *darknet.Host
+
+	registryAt   string // IP:PORT
+	stopRegistry func()
 }
 
 // siteText is site.yaml of the lab.
@@ -119,9 +124,27 @@ func (e *enterprise) registry(t *testing.T) (endpoint string) {
 	e.write(t, "htpasswd", user+":"+string(hash)+"\n")
 	t.Setenv("SEALIFT_REGISTRY_USERNAME", user)
 	t.Setenv("SEALIFT_REGISTRY_PASSWORD", password)
-	_, port, err := net.SplitHostPort(e.serve(t, "registry", "serve", "--data", "dark", "--htpasswd", "htpasswd"))
+	e.startRegistry(t, net.JoinHostPort(e.address, "0"))
+	_, port, err := net.SplitHostPort(e.registryAt)
 	require.NoError(t, err)
 	return net.JoinHostPort(registryName, port)
+}
+
+func (e *enterprise) startRegistry(t *testing.T, at string) {
+	e.registryAt, e.stopRegistry = e.serveAt(t, at, "registry", "serve", "--data", "dark", "--htpasswd", "htpasswd")
+}
+
+// registryGone lets the registry be away for some time. It returns at once, and
+// a function that waits until the registry is back.
+func (e *enterprise) registryGone(t *testing.T, away time.Duration) (back func()) {
+	t.Logf("the registry is gone for %s", away)
+	e.stopRegistry()
+	done := make(chan struct{})
+	time.AfterFunc(away, func() {
+		defer close(done)
+		e.startRegistry(t, e.registryAt)
+	})
+	return func() { <-done }
 }
 
 // TestInstall builds the enterprise cluster on the lab's vCenter from a local
@@ -131,7 +154,14 @@ func TestInstall(t *testing.T) {
 	controlPlanes := affordable(t)
 	e := newEnterprise(t, "local", controlPlanes)
 	e.preflight(t)
-	done := e.installWithKills(t)
+	// While the first node pulls what kubeadm starts, there is no registry for a minute.
+	back := func() {}
+	done := e.installWithKills(t, func(killed string) {
+		if killed == "boot the first control plane" {
+			back = e.registryGone(t, time.Minute)
+		}
+	})
+	back()
 	e.awaitNodes(t, controlPlanes+1, time.Minute)
 	e.managesItself(t, controlPlanes+1)
 	e.secondInstall(t)

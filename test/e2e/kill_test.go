@@ -20,10 +20,10 @@ import (
 func moments() map[string]time.Duration {
 	return map[string]time.Duration{
 		"fill the registry":                           700 * time.Millisecond,
-		"import the node template":                    700 * time.Millisecond,
+		"import the node template":                    300 * time.Millisecond,
 		"start the bootstrap control plane":           2 * time.Second,
 		"start Cluster API":                           3 * time.Second,
-		"describe the cluster":                        300 * time.Millisecond,
+		"describe the cluster":                        200 * time.Millisecond,
 		"boot the first control plane":                10 * time.Second,
 		"install network, cloud provider and storage": 300 * time.Millisecond,
 		"wait for all nodes":                          5 * time.Second,
@@ -35,8 +35,8 @@ func moments() map[string]time.Duration {
 }
 
 // installWithKills installs by runs of which each but the last is killed, once
-// in every step.
-func (e *enterprise) installWithKills(t *testing.T) (done installation) {
+// in every step; after each kill, then is called.
+func (e *enterprise) installWithKills(t *testing.T, then func(killed string)) (done installation) {
 	t.Helper()
 	left, start := moments(), time.Now()
 	for run := 1; ; run++ {
@@ -48,6 +48,7 @@ func (e *enterprise) installWithKills(t *testing.T) (done installation) {
 			break
 		}
 		t.Logf("run %d: killed in %q", run, killed)
+		then(killed)
 	}
 	require.Empty(t, left, "steps that were over before they could be killed")
 	t.Logf("installed in %s with kill -9 in each of %d steps", time.Since(start).Round(time.Second), len(moments()))

@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -183,19 +184,27 @@ func (s *darkSite) runWith(t *testing.T, env []string, program string, args ...s
 // serve starts sealift as a server on the nodes' network and returns its HOST:PORT.
 func (s *darkSite) serve(t *testing.T, args ...string) string {
 	t.Helper()
+	endpoint, _ := s.serveAt(t, net.JoinHostPort(s.address, "0"), args...)
+	return endpoint
+}
+
+// serveAt is serve with an address to listen on, and with what ends the server.
+func (s *darkSite) serveAt(t *testing.T, address string, args ...string) (endpoint string, stop func()) {
+	t.Helper()
 	certFile, keyFile := s.authority.Issue("dark", time.Now().Add(time.Hour), s.address, registryName)
-	cmd := exec.CommandContext(t.Context(), s.programs["sealift"], append(args, "--addr", net.JoinHostPort(s.address, "0"), "--tls-cert", certFile, "--tls-key", keyFile)...)
+	cmd := exec.CommandContext(t.Context(), s.programs["sealift"], append(args, "--addr", address, "--tls-cert", certFile, "--tls-key", keyFile)...)
 	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	t.Cleanup(stop)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	return strings.TrimPrefix(strings.TrimSpace(line), "https://")
+	return strings.TrimPrefix(strings.TrimSpace(line), "https://"), stop
 }
 
 // write writes a file of the site's folder.

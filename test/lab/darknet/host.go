@@ -75,13 +75,14 @@ func (h *Host) Command(ctx context.Context, program string, args ...string) *exe
 // Close removes the host, if it is there. Programs that still run on it keep a
 // network without any interface.
 func (h *Host) Close(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join("/run/netns", h.namespace)); err == nil {
-		if _, err := run(ctx, "", "iproute2", "ip", "netns", "delete", h.namespace); err != nil {
+	// The interface first: a namespace takes its own away some time after it is gone.
+	if _, err := os.Stat(filepath.Join("/sys/class/net", h.outer())); err == nil {
+		if _, err := run(ctx, "", "iproute2", "ip", "link", "delete", h.outer()); err != nil {
 			return err
 		}
 	}
-	if _, err := os.Stat(filepath.Join("/sys/class/net", h.outer())); err == nil {
-		if _, err := run(ctx, "", "iproute2", "ip", "link", "delete", h.outer()); err != nil {
+	if _, err := os.Stat(filepath.Join("/run/netns", h.namespace)); err == nil {
+		if _, err := run(ctx, "", "iproute2", "ip", "netns", "delete", h.namespace); err != nil {
 			return err
 		}
 	}
