@@ -134,17 +134,12 @@ func (e *enterprise) startRegistry(t *testing.T, at string) {
 	e.registryAt, e.stopRegistry = e.serveAt(t, at, "registry", "serve", "--data", "dark", "--htpasswd", "htpasswd")
 }
 
-// registryGone lets the registry be away for some time. It returns at once, and
-// a function that waits until the registry is back.
-func (e *enterprise) registryGone(t *testing.T, away time.Duration) (back func()) {
+// registryGone lets the registry be away for some time.
+func (e *enterprise) registryGone(t *testing.T, away time.Duration) {
 	t.Logf("the registry is gone for %s", away)
 	e.stopRegistry()
-	done := make(chan struct{})
-	time.AfterFunc(away, func() {
-		defer close(done)
-		e.startRegistry(t, e.registryAt)
-	})
-	return func() { <-done }
+	time.Sleep(away)
+	e.startRegistry(t, e.registryAt)
 }
 
 // TestInstall builds the enterprise cluster on the lab's vCenter from a local
@@ -154,14 +149,11 @@ func TestInstall(t *testing.T) {
 	controlPlanes := affordable(t)
 	e := newEnterprise(t, "local", controlPlanes)
 	e.preflight(t)
-	// While the first node pulls what kubeadm starts, there is no registry for a minute.
-	back := func() {}
 	done := e.installWithKills(t, func(killed string) {
-		if killed == "boot the first control plane" {
-			back = e.registryGone(t, time.Minute)
+		if killed == "boot the first control plane" { // its machine is about to pull what kubeadm starts
+			e.registryGone(t, time.Minute)
 		}
 	})
-	back()
 	e.awaitNodes(t, controlPlanes+1, time.Minute)
 	e.managesItself(t, controlPlanes+1)
 	e.secondInstall(t)

@@ -24,7 +24,7 @@ func moments() map[string]time.Duration {
 		"start the bootstrap control plane":           2 * time.Second,
 		"start Cluster API":                           3 * time.Second,
 		"describe the cluster":                        200 * time.Millisecond,
-		"boot the first control plane":                10 * time.Second,
+		"boot the first control plane":                12 * time.Second,
 		"install network, cloud provider and storage": 300 * time.Millisecond,
 		"wait for all nodes":                          5 * time.Second,
 		"install Cluster API in the cluster":          3 * time.Second,
