@@ -24,13 +24,26 @@ func moments() map[string]time.Duration {
 		"start the bootstrap control plane":           2 * time.Second,
 		"start Cluster API":                           3 * time.Second,
 		"describe the cluster":                        200 * time.Millisecond,
-		"boot the first control plane":                12 * time.Second,
+		bootStep:                                      time.Second,
 		"install network, cloud provider and storage": 300 * time.Millisecond,
 		"wait for all nodes":                          5 * time.Second,
 		"install Cluster API in the cluster":          3 * time.Second,
 		"pivot: the cluster takes itself over":        time.Second,
 		"install the system console":                  2 * time.Second,
 		"remove the bootstrap control plane":          20 * time.Millisecond,
+	}
+}
+
+// bootStep is killed when its machine runs.
+const bootStep = "boot the first control plane"
+
+// booting returns when a machine of the cluster runs.
+func (e *enterprise) booting(t *testing.T) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		out, err := e.engine.Run(t.Context(), "ps", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-")
+		if err == nil && out != "" {
+			return
+		}
 	}
 }
 
@@ -76,7 +89,12 @@ func (e *enterprise) installUntil(t *testing.T, left map[string]time.Duration) (
 		}
 		name, begins := strings.CutSuffix(line, " ...")
 		if moment, ok := left[name]; begins && ok && kill == nil {
-			running, kill = name, time.AfterFunc(moment, func() { _ = cmd.Process.Signal(syscall.SIGKILL) })
+			running, kill = name, time.AfterFunc(moment, func() {
+				if name == bootStep {
+					e.booting(t)
+				}
+				_ = cmd.Process.Signal(syscall.SIGKILL)
+			})
 		}
 	}
 	err = cmd.Wait()
