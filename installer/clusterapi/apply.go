@@ -199,15 +199,41 @@ func passing(err error) bool {
 		strings.Contains(text, "failed calling webhook") || strings.Contains(text, "conversion webhook") || strings.Contains(text, "is being terminated")
 }
 
-// waitEstablished returns once the API server serves kinds.
+// unestablished is how long a kind whose names are accepted may take to be served.
+const unestablished = 2 * time.Second
+
+// waitEstablished returns once the API server serves kinds. One that was killed
+// between the two forgets to serve a kind until somebody changes it.
 func (m *Management) waitEstablished(ctx context.Context, kinds []*unstructured.Unstructured) error {
 	for _, kind := range kinds {
-		err := m.until(ctx, kind, func(o *unstructured.Unstructured) bool { return conditionTrue(o, "Established") })
+		last := time.Now()
+		err := m.until(ctx, kind, func(o *unstructured.Unstructured) bool {
+			if !conditionTrue(o, "Established") && conditionTrue(o, "NamesAccepted") && time.Since(last) > unestablished {
+				last = time.Now()
+				m.touch(ctx, o)
+			}
+			return conditionTrue(o, "Established")
+		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// touchedAnnotation has no meaning but that it changes.
+const touchedAnnotation = "sealift.dev/touched"
+
+// touch changes an object in a way that nobody minds. Who waits tries again.
+func (m *Management) touch(ctx context.Context, o *unstructured.Unstructured) {
+	before := o.DeepCopy()
+	annotations := o.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[touchedAnnotation] = time.Now().UTC().Format(time.RFC3339)
+	o.SetAnnotations(annotations)
+	_ = m.Patch(ctx, o, client.MergeFrom(before), owner)
 }
 
 // until reads an object until it is as wanted.

@@ -10,6 +10,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -46,8 +47,10 @@ func Connect(ctx context.Context, kubeconfig string) (*Management, error) {
 	}
 	// The API server limits itself; a client's own limit is for controllers.
 	restConfig.QPS = -1
-	// clusterctl logs through it, and it complains where nobody listens.
+	// clusterctl and client-go log through these, between the lines of a list of
+	// steps; controller-runtime's complains where nobody listens.
 	crlog.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
 	scheme, err := newScheme()
 	if err != nil {
 		return nil, err

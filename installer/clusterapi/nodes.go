@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	corev1 "k8s.io/api/core/v1"
 	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
+	"sigs.k8s.io/yaml"
 
 	"github.com/sealift/sealift/manifests"
 	"github.com/sealift/sealift/mirror/runtimeconfig"
@@ -28,9 +29,15 @@ const (
 	criSocket      = "unix:///run/containerd/containerd.sock"
 	authFile       = "/etc/sealift/registry-auth.toml"
 	authScript     = "/etc/sealift/registry-auth.sh"
+	imagesFile     = "/etc/sealift/images.yaml"
 	kubeVIPFile    = "/etc/kubernetes/manifests/kube-vip.yaml"
 	initConfigFile = "/run/kubeadm/kubeadm.yaml" // only where kubeadm init runs
 )
+
+// pullCommand pulls what kubeadm is about to start. kubeadm itself asks a
+// registry five times without a pause, and then the machine is lost: here it may
+// be away for as long as a machine has until it is a node.
+const pullCommand = "for i in $(seq 240); do kubeadm config images pull --config " + imagesFile + " --cri-socket " + criSocket + " && break; sleep 5; done"
 
 // sshUser is the user that the site's SSH keys let in.
 const sshUser = "sealift"
@@ -56,14 +63,18 @@ func (d Description) nodes() (*nodes, error) {
 		return nil, err
 	}
 	plane := *worker.DeepCopy()
-	plane.Files = append(plane.Files, vip)
 	plane.InitConfiguration.NodeRegistration = registration()
 	if plane.ClusterConfiguration, err = d.kubeadm(); err != nil {
 		return nil, err
 	}
+	images, err := d.kubeadmImages(plane.ClusterConfiguration)
+	if err != nil {
+		return nil, err
+	}
+	plane.Files = append(plane.Files, vip, images)
 	// Until kubeadm has given admin.conf its rights, only super-admin.conf may
 	// write kube-vip's lease; afterwards it is not to be used.
-	plane.PreKubeadmCommands = append(plane.PreKubeadmCommands, onInit("admin.conf", "super-admin.conf"))
+	plane.PreKubeadmCommands = append(plane.PreKubeadmCommands, onInit("admin.conf", "super-admin.conf"), pullCommand)
 	plane.PostKubeadmCommands = append(plane.PostKubeadmCommands, onInit("super-admin.conf", "admin.conf"))
 	return &nodes{controlPlane: plane, worker: worker, credentials: secret}, nil
 }
@@ -97,6 +108,22 @@ func (d Description) kubeadm() (bootstrapv1.ClusterConfiguration, error) {
 	}
 	c.ControllerManager.ExtraArgs = []bootstrapv1.Arg{{Name: "cloud-provider", Value: new("external")}}
 	return c, nil
+}
+
+// kubeadmImages names the images of a control plane to kubeadm outside of init
+// and join, in the words of its own configuration.
+func (d Description) kubeadmImages(c bootstrapv1.ClusterConfiguration) (bootstrapv1.File, error) {
+	type image struct {
+		Repository string `json:"imageRepository"`
+		Tag        string `json:"imageTag"`
+	}
+	text, err := yaml.Marshal(map[string]any{
+		"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration",
+		"kubernetesVersion": d.Release.Spec.KubernetesVersion, "imageRepository": c.ImageRepository,
+		"etcd": map[string]any{"local": image{c.Etcd.Local.ImageRepository, c.Etcd.Local.ImageTag}},
+		"dns":  image{c.DNS.ImageRepository, c.DNS.ImageTag},
+	})
+	return bootstrapv1.File{Path: imagesFile, Owner: "root:root", Permissions: "0644", Content: string(text)}, err
 }
 
 // split returns the repository's folder and the tag of an image.

@@ -117,6 +117,37 @@ func TestAMachineBootsAfterFaults(t *testing.T) {
 	}
 }
 
+// awaitWords waits until an object of CAPV says something.
+func awaitWords(t *testing.T, m *clusterapi.Management, words string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for change, err := range m.Watch(ctx, clusterapi.Namespace) {
+		require.NoError(t, err)
+		if strings.HasPrefix(change.Object, "VSphere") && strings.Contains(change.Message, words) {
+			t.Log(change.Object, change.Type, change.Message)
+			return
+		}
+	}
+	require.Fail(t, "nobody says "+words)
+}
+
+// A machine waits for room on a datastore that became full, and for a vCenter
+// that restarts while it is cloned.
+func TestAMachineBootsAfterAFullDatastoreAndARestart(t *testing.T) {
+	programs(t)
+	v, recorder := startVCenter(t)
+	m := install(t, t.TempDir())
+	v.Inject(vcenter.Fault{Method: "CloneVM_Task", Times: 1, Err: &types.NoDiskSpace{FileFault: types.FileFault{File: "[vmfs-ssd]"}, Datastore: "vmfs-ssd"}},
+		vcenter.Fault{Method: "CloneVM_Task", Times: 1, Delay: 3 * time.Second})
+	require.NoError(t, m.ApplyCluster(t.Context(), atVCenter(t, v)))
+	awaitWords(t, m, "NoDiskSpace")
+	require.Zero(t, recorder.Running())
+	v.Restart(t.Context(), 10*time.Second)
+	require.Eventually(t, func() bool { return recorder.Running() == 1 }, 4*time.Minute, time.Second, "no machine runs after the restart")
+	require.Less(t, len(v.Sessions()), 10, "sessions are not left behind")
+}
+
 // userData returns what the first machine was given.
 func userData(t *testing.T, recorder *vcentertest.Recorder) string {
 	t.Helper()

@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/step"
 )
@@ -35,14 +37,42 @@ func (in *Installation) pivoted(ctx context.Context) (bool, error) {
 	if own == nil || err != nil {
 		return false, err
 	}
+	// A move leaves it paused until everything is there.
+	c, err := in.lookUp(ctx, own)
+	if err != nil {
+		return false, in.unlessBefore(ctx, err)
+	}
+	return c != nil && !paused(c), nil
+}
+
+func (in *Installation) lookUp(ctx context.Context, at *clusterapi.Management) (*clusterv1.Cluster, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	// A move leaves it paused until everything is there.
-	c, err := own.Cluster(ctx, in.Site.Spec.Cluster.Name)
-	if err != nil {
-		return false, err
+	return at.Cluster(ctx, in.Site.Spec.Cluster.Name)
+}
+
+func paused(c *clusterv1.Cluster) bool { return c.Spec.Paused != nil && *c.Spec.Paused }
+
+// unlessBefore returns what a look at the cluster itself failed with, unless the
+// bootstrap control plane still has the cluster, and no move of it has begun:
+// then it is only not up yet. To know, the bootstrap control plane has to run,
+// and that it is started harms nothing.
+func (in *Installation) unlessBefore(ctx context.Context, failed error) error {
+	if ctx.Err() != nil {
+		return failed
 	}
-	return c != nil && (c.Spec.Paused == nil || !*c.Spec.Paused), nil
+	if in.first == nil {
+		there, err := in.boot.Exists(ctx)
+		if err == nil && there {
+			return nil
+		}
+		return errors.Join(failed, err)
+	}
+	c, err := in.lookUp(ctx, in.first)
+	if err == nil && c != nil && !paused(c) {
+		return nil
+	}
+	return errors.Join(failed, err)
 }
 
 // manager returns where the objects of the cluster are: on the bootstrap

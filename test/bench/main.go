@@ -82,7 +82,20 @@ func (b *bench) run(out string, large int64) (err error) {
 	if out == "" {
 		return nil
 	}
-	return os.WriteFile(out, b.text.Bytes(), 0o644) //nolint:gosec // a page of the documentation
+	return write(out, b.text.Bytes())
+}
+
+// elsewhere begins what the page has of other measurements.
+const elsewhere = "\n## Elsewhere measured: "
+
+// write replaces the page, but for what was measured elsewhere.
+func write(out string, page []byte) error {
+	if old, err := os.ReadFile(out); err == nil { //nolint:gosec // a page of the documentation
+		if i := bytes.Index(old, []byte(elsewhere)); i >= 0 {
+			page = append(page, old[i:]...)
+		}
+	}
+	return os.WriteFile(out, page, 0o644) //nolint:gosec // a page of the documentation
 }
 
 // clean empties the work folder.

@@ -5,16 +5,19 @@ package e2e_test
 import (
 	"context"
 	"log/slog"
-	"net/netip"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"text/template"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/bcrypt"
 
+	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/vcenter"
 )
@@ -36,11 +39,24 @@ func (s *darkSite) vSphere(t *testing.T) *vSphere {
 	t.Cleanup(func() { require.NoError(t, machines.Clean(context.Background())) })
 	log, err := os.Create(filepath.Join(s.dir, "vcenter.log"))
 	require.NoError(t, err)
-	v, err := vcenter.Start(context.Background(), vcenter.Options{Addr: s.address + ":443", Runtime: machines, Log: slog.New(slog.NewTextHandler(log, nil))})
+	inventory := vcenter.Site()
+	inventory.HostMemory = 16 << 30 // for three control planes, a worker, and one more
+	v, err := vcenter.Start(context.Background(), vcenter.Options{Inventory: &inventory, Addr: s.address + ":443", Hosts: []string{vcenterName}, Runtime: machines, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(v.Close)
 	s.write(t, "vcenter-ca.crt", string(v.Authority()))
 	return &vSphere{v, machines}
+}
+
+// enterprise is a dark site with a vCenter, a registry that wants a login, and
+// the jump host, from which its cluster is installed.
+type enterprise struct {
+	*darkSite
+	vcenter *vSphere
+	jump    *darknet.Host
+
+	registryAt   string // IP:PORT
+	stopRegistry func()
 }
 
 // siteText is site.yaml of the lab.
@@ -55,7 +71,7 @@ spec:
     caFile: ca.crt
     credentials: {fromEnv: SEALIFT_REGISTRY}
   vcenter:
-    server: {{.Address}}
+    server: {{.VCenter}}
     caFile: vcenter-ca.crt
     credentials: {fromEnv: SEALIFT_VCENTER}
     datacenter: north
@@ -66,45 +82,130 @@ spec:
     templateFolder: templates
     resourcePool: cluster-a/Resources/sealift
   network:
-    addresses: {range: {{.First}}-{{.Last}}, prefix: {{.Bits}}, gateway: {{.Address}}}
+    addresses: {range: {{.First}}-{{.Last}}, prefix: {{.Bits}}, gateway: {{.Gateway}}}
     controlPlaneEndpoint: {{.VIP}}
     nameservers: [{{.NameServer}}]
+    ntp: [{{.Time}}]
   cluster:
     controlPlane: {replicas: {{.ControlPlanes}}, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}
-    workers: [{name: default, replicas: {{.Workers}}, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}]
+    workers: [{name: default, replicas: 1, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}]
 `
 
-// siteFile writes site.yaml.
-func (s *darkSite) siteFile(t *testing.T, registry, bootstrap string, controlPlanes, workers int) {
-	pool := s.network.Pool(21)
-	var out strings.Builder
-	require.NoError(t, template.Must(template.New("").Parse(siteText)).Execute(&out, map[string]any{
-		"Bootstrap": bootstrap, "Registry": registry, "Address": s.address, "First": pool[1], "Last": pool[20], "Bits": s.network.Prefix.Bits(),
-		"VIP": pool[0], "NameServer": s.network.NameServer, "ControlPlanes": controlPlanes, "Workers": workers,
-	}))
-	s.write(t, "site.yaml", out.String())
-	ca, err := os.ReadFile(s.authority.File)
+// newEnterprise readies a site, with the bundle and the files of the jump host.
+func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterprise {
+	e := &enterprise{darkSite: openSite(t)}
+	e.enterpriseBundle(t)
+	e.vcenter = e.vSphere(t)
+	e.timeServer(t)
+	pool := e.network.Pool(22) // the VIP, twenty for nodes, the jump host
+	var err error
+	e.jump, err = e.network.Host(t.Context(), pool[21])
 	require.NoError(t, err)
-	s.write(t, "ca.crt", string(ca))
+	t.Cleanup(func() { require.NoError(t, e.jump.Close(context.Background())) })
+	var text strings.Builder
+	require.NoError(t, template.Must(template.New("").Parse(siteText)).Execute(&text, map[string]any{
+		"Bootstrap": bootstrap, "Registry": e.registry(t), "VCenter": vcenterName, "Time": timeName, "Gateway": e.address, "First": pool[1], "Last": pool[20],
+		"Bits": e.network.Prefix.Bits(), "VIP": pool[0], "NameServer": e.network.NameServer, "ControlPlanes": controlPlanes,
+	}))
+	e.write(t, "site.yaml", text.String())
+	ca, err := os.ReadFile(e.authority.File)
+	require.NoError(t, err)
+	e.write(t, "ca.crt", string(ca))
+	t.Setenv("SEALIFT_VCENTER_USERNAME", vcenter.Installer().Name)
+	t.Setenv("SEALIFT_VCENTER_PASSWORD", vcenter.Installer().Password)
+	return e
+}
+
+// registry starts the site's registry, which lets nobody in without a login.
+func (e *enterprise) registry(t *testing.T) (endpoint string) {
+	const user, password = "robot", "Dark-Site-2!"
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	require.NoError(t, err)
+	e.write(t, "htpasswd", user+":"+string(hash)+"\n")
+	t.Setenv("SEALIFT_REGISTRY_USERNAME", user)
+	t.Setenv("SEALIFT_REGISTRY_PASSWORD", password)
+	e.startRegistry(t, net.JoinHostPort(e.address, "0"))
+	_, port, err := net.SplitHostPort(e.registryAt)
+	require.NoError(t, err)
+	return net.JoinHostPort(registryName, port)
+}
+
+func (e *enterprise) startRegistry(t *testing.T, at string) {
+	e.registryAt, e.stopRegistry = e.serveAt(t, at, "registry", "serve", "--data", "dark", "--htpasswd", "htpasswd")
+}
+
+// registryGone lets the registry be away for some time.
+func (e *enterprise) registryGone(t *testing.T, away time.Duration) {
+	t.Logf("the registry is gone for %s", away)
+	e.stopRegistry()
+	time.Sleep(away)
+	e.startRegistry(t, e.registryAt)
 }
 
 // TestInstall builds the enterprise cluster on the lab's vCenter from a local
-// control plane on this host.
+// control plane on the jump host, by runs that are killed once in each step,
+// lives with it, upgrades it, and removes it.
 func TestInstall(t *testing.T) {
-	s := openSite(t)
-	s.enterpriseBundle(t)
-	v := s.vSphere(t)
-	registry := s.serve(t, "registry", "serve", "--data", "dark")
-	t.Setenv("SEALIFT_VCENTER_USERNAME", vcenter.Installer().Name)
-	t.Setenv("SEALIFT_VCENTER_PASSWORD", vcenter.Installer().Password)
-	t.Setenv("SEALIFT_REGISTRY_USERNAME", "nobody")
-	t.Setenv("SEALIFT_REGISTRY_PASSWORD", "nothing")
-	s.siteFile(t, registry, "local", 1, 1)
+	e := newEnterprise(t, "local", 1)
+	before := e.vcenter.names(t)
+	e.preflight(t)
+	done := e.installWithKills(t, func(killed string) {
+		if killed == bootStep { // its machine is about to pull what kubeadm starts
+			e.registryGone(t, time.Minute)
+		}
+	})
+	e.awaitNodes(t, 2, time.Minute)
+	e.managesItself(t, 2)
+	e.secondInstall(t)
+	e.consoleAnswers(t, done.Console)
+	e.scaleWorkers(t, 1)
+	e.operate(t, before)
+	e.nothingLeft(t)
+}
+
+// TestControlPlaneComesBack installs three control planes where the memory
+// allows, in one run, and loses one.
+func TestControlPlaneComesBack(t *testing.T) {
+	controlPlanes := affordable(t)
+	if controlPlanes == 1 {
+		t.Skip("of one control plane nothing is left to come back from")
+	}
+	e := newEnterprise(t, "local", controlPlanes)
+	e.install(t)
+	e.awaitNodes(t, controlPlanes+1, time.Minute)
+	e.repairControlPlane(t, controlPlanes)
+	e.nothingLeft(t)
+}
+
+// affordable is how many control planes this machine has the memory for.
+func affordable(t *testing.T) int {
+	const each, others = 3 << 29, 5 << 30 // bytes of a control plane with its page cache; of the worker, the bootstrap, the registry and the vCenter
+	data, err := os.ReadFile("/proc/meminfo")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(data), "MemAvailable:")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	require.NoError(t, err)
+	count := 1
+	if kib<<10 > others+3*each {
+		count = 3
+	}
+	t.Logf("%d MiB of memory are available: %d control planes and 1 worker", kib>>10, count)
+	return count
+}
+
+// preflight is to find nothing, and to be quick.
+func (e *enterprise) preflight(t *testing.T) {
 	start := time.Now()
-	out := s.run(t, "sealift", "install", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub", "--dir", "state")
-	t.Logf("installed in %s\n%s", time.Since(start), out)
-	_ = v
-	_ = netip.Addr{}
+	t.Logf("%s", e.sealift(t, "preflight", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub"))
+	require.Less(t, time.Since(start), 10*time.Second)
+}
+
+// nothingLeft fails when anything tried to leave the dark network.
+func (e *enterprise) nothingLeft(t *testing.T) {
+	t.Helper()
+	attempts, err := e.network.Attempts(t.Context())
+	require.NoError(t, err)
+	require.True(t, attempts.Empty(), "somebody tried to leave the dark network: %+v", attempts)
 }
 
 // enterpriseBundle makes enterprise.tar.

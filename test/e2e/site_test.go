@@ -11,10 +11,12 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +38,13 @@ const suiteImage = "docker.io/sealift/sealift:0.1.0"
 
 // consoleImage is the image of the system console that its chart asks for.
 const consoleImage = "docker.io/sealift/systemconsole:0.1.0"
+
+// Names of the site's hosts, all of which are this machine.
+const (
+	vcenterName  = "vcenter.north.example"
+	registryName = "registry.north.example"
+	timeName     = "time.north.example"
+)
 
 // darkSite is the lab, and what of the connected side the tests need.
 type darkSite struct {
@@ -61,7 +70,11 @@ func openSite(t *testing.T) *darkSite {
 	require.NoError(t, err)
 	s.nodes, err = lab.LoadNodes(t.Context(), s.engine)
 	require.NoError(t, err)
-	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-"+strings.ToLower(t.Name()), darknet.Options{Log: t.Logf})
+	here := netip.Addr{} // as darknet spells this machine's own
+	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-e2e-"+strings.ToLower(t.Name()), darknet.Options{Log: t.Logf,
+		Names: map[string]netip.Addr{vcenterName: here, registryName: here, timeName: here},
+		Clusters: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12"), netip.MustParsePrefix("10.244.0.0/16"), // of kind
+			netip.MustParsePrefix("100.64.0.0/16"), netip.MustParsePrefix("100.96.0.0/16")}}) // of site.yaml
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.network.Close(context.Background())) })
 	s.address = s.network.Address.String()
@@ -171,19 +184,27 @@ func (s *darkSite) runWith(t *testing.T, env []string, program string, args ...s
 // serve starts sealift as a server on the nodes' network and returns its HOST:PORT.
 func (s *darkSite) serve(t *testing.T, args ...string) string {
 	t.Helper()
-	certFile, keyFile := s.authority.Issue("dark", time.Now().Add(90*24*time.Hour), s.address)
-	cmd := exec.CommandContext(t.Context(), s.programs["sealift"], append(args, "--addr", net.JoinHostPort(s.address, "0"), "--tls-cert", certFile, "--tls-key", keyFile)...)
+	endpoint, _ := s.serveAt(t, net.JoinHostPort(s.address, "0"), args...)
+	return endpoint
+}
+
+// serveAt is serve with an address to listen on, and with what ends the server.
+func (s *darkSite) serveAt(t *testing.T, address string, args ...string) (endpoint string, stop func()) {
+	t.Helper()
+	certFile, keyFile := s.authority.Issue("dark", time.Now().Add(90*24*time.Hour), s.address, registryName)
+	cmd := exec.CommandContext(t.Context(), s.programs["sealift"], append(args, "--addr", address, "--tls-cert", certFile, "--tls-key", keyFile)...)
 	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	t.Cleanup(stop)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	return strings.TrimPrefix(strings.TrimSpace(line), "https://")
+	return strings.TrimPrefix(strings.TrimSpace(line), "https://"), stop
 }
 
 // write writes a file of the site's folder.

@@ -188,6 +188,7 @@ func (s *stepLines) Began(_ int, name string) {
 func (s *stepLines) Said(_ int, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	text = strings.Join(strings.Fields(text), " ") // conditions have several lines
 	if text == s.said {
 		return
 	}

@@ -1,6 +1,7 @@
 package darknet
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -17,6 +18,7 @@ import (
 type names struct {
 	conn  net.PacketConn
 	known map[string]netip.Addr // by name in small letters with a dot at the end
+	back  map[string]string     // such a name by the name that leads back from its address
 	log   func(format string, args ...any)
 
 	mu     sync.Mutex
@@ -25,12 +27,14 @@ type names struct {
 
 // serveNames starts the name server of a site.
 func serveNames(listen, own netip.Addr, opts Options) (*names, error) {
-	n := &names{known: map[string]netip.Addr{}, others: map[string]bool{}, log: opts.Log}
+	n := &names{known: map[string]netip.Addr{}, back: map[string]string{}, others: map[string]bool{}, log: opts.Log}
 	for name, address := range opts.Names {
 		if !address.IsValid() {
 			address = own
 		}
-		n.known[strings.ToLower(strings.TrimSuffix(name, "."))+"."] = address
+		full := strings.ToLower(strings.TrimSuffix(name, ".")) + "."
+		n.known[full] = address
+		n.back[reverse(address)] = full
 	}
 	conn, err := net.ListenPacket("udp", netip.AddrPortFrom(listen, 53).String())
 	if err != nil {
@@ -77,8 +81,12 @@ func (n *names) answer(question []byte) []byte {
 	}
 	q := m.Questions[0]
 	m.Response, m.Additionals = true, nil
-	address, known := n.known[strings.ToLower(q.Name.String())]
+	name := strings.ToLower(q.Name.String())
+	address, known := n.known[name]
 	switch {
+	case q.Type == dnsmessage.TypePTR && n.back[name] != "":
+		m.Authoritative = true
+		m.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 30}, Body: &dnsmessage.PTRResource{PTR: dnsmessage.MustNewName(n.back[name])}}}
 	case !known:
 		m.RCode = dnsmessage.RCodeNameError
 		n.note(q)
@@ -91,6 +99,12 @@ func (n *names) answer(question []byte) []byte {
 		return nil
 	}
 	return answer
+}
+
+// reverse returns the name that leads back from an IPv4 address.
+func reverse(a netip.Addr) string {
+	b := a.As4()
+	return fmt.Sprintf("%d.%d.%d.%d.in-addr.arpa.", b[3], b[2], b[1], b[0])
 }
 
 // note keeps a name that is none of the site's, but for those that programs

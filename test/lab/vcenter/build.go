@@ -68,6 +68,21 @@ func (b *builder) hosts(ctx context.Context) error {
 			return fmt.Errorf("host %s: %w", name, err)
 		}
 	}
+	if b.site.HostMemory == 0 {
+		return nil
+	}
+	own := b.v.own(ctx)
+	for _, e := range b.v.registry().All("HostSystem") {
+		host, ok := e.(*simulator.HostSystem)
+		if !ok {
+			continue
+		}
+		own.WithLock(host, func() {
+			hardware, summary := *host.Hardware, *host.Summary.Hardware // the simulator's hosts share them
+			hardware.MemorySize, summary.MemorySize = b.site.HostMemory, b.site.HostMemory
+			host.Hardware, host.Summary.Hardware = &hardware, &summary
+		})
+	}
 	return nil
 }
 

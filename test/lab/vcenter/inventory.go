@@ -11,6 +11,7 @@ type Inventory struct {
 	Datacenter string
 	Cluster    string
 	Hosts      []string // names of the cluster's hosts
+	HostMemory int64    // bytes of each host; default 4 GiB
 	Datastores []Datastore
 	Folders    []string // folders for machines, below the datacenter's, parents first
 	Pools      []string // resource pools, below the cluster's, parents first

@@ -49,6 +49,7 @@ type VCenter struct {
 	uploads  uploads
 	rest     restSessions
 	tasks    atomic.Int64 // number of the last outer task
+	away     atomic.Bool  // no request is answered
 
 	// provision is held while space is checked and taken, and while the
 	// simulator works on datastores: it reads them without their locks.
@@ -134,7 +135,7 @@ func (v *VCenter) listen() (err error) {
 		}
 	}()
 	v.server = s.NewServer()
-	v.server.Config.Handler = v.checkHTTP(v.server.Config.Handler)
+	v.server.Config.Handler = v.unlessAway(v.checkHTTP(v.server.Config.Handler))
 	return nil
 }
 

@@ -1,0 +1,184 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/vmware/govmomi/find"
+)
+
+// kubectl asks the installed cluster.
+func (e *enterprise) kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := e.tryKubectl(t, args...)
+	require.NoError(t, err, out)
+	return out
+}
+
+func (e *enterprise) tryKubectl(t *testing.T, args ...string) (string, error) {
+	cmd := exec.CommandContext(t.Context(), e.programs["kubectl"], append([]string{"--kubeconfig", filepath.Join(e.dir, "state", "kubeconfig"), "--namespace", "sealift-system",
+		"--request-timeout", "20s"}, args...)...)
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// nodes returns the names of the nodes that are ready and those of all.
+func (e *enterprise) readyNodes(t *testing.T) (ready, all []string) {
+	out, err := e.tryKubectl(t, "get", "nodes", "-o", `jsonpath={range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}`)
+	if err != nil {
+		return nil, nil // the address is on its way from one node to another
+	}
+	for line := range strings.Lines(out) {
+		f := strings.Fields(line)
+		all = append(all, f[0])
+		if len(f) == 2 && f[1] == "True" {
+			ready = append(ready, f[0])
+		}
+	}
+	return ready, all
+}
+
+// awaitNodes waits until there are so many nodes, all of them ready, and as
+// many machines at the vCenter.
+func (e *enterprise) awaitNodes(t *testing.T, count int, wait time.Duration) {
+	t.Helper()
+	start := time.Now()
+	require.Eventually(t, func() bool {
+		ready, all := e.readyNodes(t)
+		return len(ready) == count && len(all) == count && len(e.machines(t)) == count
+	}, wait, time.Second, "%s", lazy(func() string {
+		out, _ := e.tryKubectl(t, "get", "nodes,machines,vspherevms", "-A", "-o", "wide")
+		return out
+	}))
+	t.Logf("%d nodes after %s", count, time.Since(start).Round(time.Second))
+}
+
+// lazy is a text that is made when it is printed.
+type lazy func() string
+
+// String implements fmt.Stringer.
+func (l lazy) String() string { return l() }
+
+// machines returns the names of the cluster's machines at the vCenter.
+func (e *enterprise) machines(t *testing.T) (names []string) {
+	c, err := e.vcenter.Client(t.Context(), e.vcenter.Admin())
+	require.NoError(t, err)
+	defer c.Logout(t.Context()) //nolint:errcheck // the vCenter ends with the test
+	found, err := find.NewFinder(c.Client).VirtualMachineList(t.Context(), "/north/vm/sealift/*")
+	if err != nil {
+		return nil
+	}
+	for _, vm := range found {
+		names = append(names, vm.Name())
+	}
+	return names
+}
+
+// destroy takes a machine away, as an accident at the vCenter does. Who manages
+// it may switch it on again before it is gone.
+func (e *enterprise) destroy(t *testing.T, name string) {
+	c, err := e.vcenter.Client(t.Context(), e.vcenter.Admin())
+	require.NoError(t, err)
+	defer c.Logout(t.Context()) //nolint:errcheck // the vCenter ends with the test
+	vm, err := find.NewFinder(c.Client).VirtualMachine(t.Context(), "/north/vm/sealift/"+name)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		if task, err := vm.PowerOff(t.Context()); err == nil {
+			_ = task.Wait(t.Context())
+		}
+		task, err := vm.Destroy(t.Context())
+		return err == nil && task.Wait(t.Context()) == nil
+	}, time.Minute, 100*time.Millisecond, "destroying %s", name)
+}
+
+// managesItself fails unless the cluster has its own objects, the jump host has
+// nothing of the bootstrap, and the vCenter the machines of the cluster alone.
+func (e *enterprise) managesItself(t *testing.T, machines int) {
+	t.Helper()
+	require.Equal(t, "Provisioned", e.kubectl(t, "get", "cluster", "enterprise", "-o", "jsonpath={.status.phase}"))
+	require.Len(t, strings.Fields(e.kubectl(t, "get", "machines", "-o", "name")), machines)
+	require.Len(t, strings.Fields(e.kubectl(t, "get", "ipaddresses.ipam.cluster.x-k8s.io", "-o", "name")), machines, "no address is lost")
+	require.Len(t, e.machines(t), machines)
+	require.NoDirExists(t, filepath.Join(e.dir, "state", "bootstrap"))
+	e.noOrphans(t)
+}
+
+// versions are the resource versions of the objects that an installation makes.
+func (e *enterprise) versions(t *testing.T) string {
+	return e.kubectl(t, "get", "cluster,kubeadmcontrolplane,machinedeployment,machines,vspherecluster,vspheremachinetemplates,kubeadmconfigtemplates", "-o",
+		`jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{"\n"}{end}`)
+}
+
+// secondInstall fails when a run after the last changes anything.
+func (e *enterprise) secondInstall(t *testing.T) {
+	t.Helper()
+	before := ""
+	require.Eventually(t, func() bool { // the controllers have come to rest
+		last := before
+		before = e.versions(t)
+		return last == before
+	}, 2*time.Minute, 5*time.Second)
+	for _, s := range e.install(t).Steps {
+		require.Equal(t, "skipped", s.Outcome, "%s: %s", s.Name, s.Detail)
+	}
+	require.Equal(t, before, e.versions(t))
+	require.NoDirExists(t, filepath.Join(e.dir, "state", "bootstrap"))
+}
+
+// consoleAnswers asks for the console's first page as a browser does that
+// trusts the console's authority.
+func (e *enterprise) consoleAnswers(t *testing.T, url string) {
+	t.Helper()
+	pem, err := base64.StdEncoding.DecodeString(e.kubectl(t, "get", "secret", "systemconsole-tls", "-o", `jsonpath={.data.tls\.crt}`))
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(pem))
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
+	answer, err := client.Get(url)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	page, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, answer.StatusCode, "%s", page)
+	require.Contains(t, answer.Request.URL.Path, "login")
+	require.Contains(t, string(page), `type="password"`)
+	t.Logf("the console is at %s", answer.Request.URL)
+}
+
+// scaleWorkers goes from one worker to two and back.
+func (e *enterprise) scaleWorkers(t *testing.T, controlPlanes int) {
+	t.Helper()
+	e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=2")
+	e.awaitNodes(t, controlPlanes+2, 5*time.Minute)
+	e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=1")
+	e.awaitNodes(t, controlPlanes+1, 5*time.Minute)
+}
+
+// repairControlPlane destroys a machine of the control plane and waits for
+// another. A node that says nothing is given up after five minutes, so that no
+// short trouble costs a machine; a test does not wait so long.
+func (e *enterprise) repairControlPlane(t *testing.T, controlPlanes int) {
+	t.Helper()
+	const patch = `{"spec":{"checks":{"unhealthyNodeConditions":[{"type":"Ready","status":"Unknown","timeoutSeconds":10},{"type":"Ready","status":"False","timeoutSeconds":60}]}}}`
+	e.kubectl(t, "patch", "machinehealthcheck", "enterprise", "--type=merge", "-p", patch)
+	const planes = "cluster.x-k8s.io/control-plane"
+	lost := strings.Fields(e.kubectl(t, "get", "machines", "-l", planes, "-o", "jsonpath={.items[*].metadata.name}"))[0]
+	e.destroy(t, lost)
+	require.Eventually(t, func() bool {
+		out, err := e.tryKubectl(t, "get", "machines", "-l", planes, "-o", "jsonpath={.items[*].metadata.name}")
+		return err == nil && !strings.Contains(out, lost)
+	}, 6*time.Minute, time.Second, "machine %s is not given up", lost)
+	e.awaitNodes(t, controlPlanes+1, 6*time.Minute)
+	t.Logf("%s came back as another:\n%s", lost, e.kubectl(t, "get", "machines"))
+}
