@@ -3,6 +3,7 @@ package systemconsole_test
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,4 +87,23 @@ func read(t *testing.T, file string) string {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	return string(data)
+}
+
+// A session that is opened after its length was set ends after that time.
+func TestTheLengthOfSessionsIsHonoured(t *testing.T) {
+	var ahead atomic.Int64
+	c := startWith(t, systemconsole.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	b := c.browser(t)
+	b.get("/login").send("/login", "name", "admin", "password", "admin")
+	b.send("/password", "current", "admin", "password", goodPassword, "again", goodPassword)
+	b.get("/administration").send("/administration", "banner", "", "session", "15", "log", "info")
+	other := c.browser(t)
+	other.get("/login").send("/login", "name", "admin", "password", goodPassword)
+	other.get("/accounts")
+	require.Equal(t, "/accounts", other.path)
+	ahead.Store(int64(16 * time.Minute))
+	b.get("/accounts")
+	require.Equal(t, "/accounts", b.path, "it was opened when sessions had four hours")
+	other.get("/accounts")
+	require.Contains(t, other.path, "/login")
 }
