@@ -321,7 +321,7 @@ func TestDefinitionsAreGenerated(t *testing.T) {
 	for _, k := range systemconsole.Kinds() {
 		want, err := kube.Definition(k)
 		require.NoError(t, err)
-		got, err := os.ReadFile(filepath.Join("..", "manifests", "console", "crds", kube.Plural(k.Name)+".yaml"))
+		got, err := os.ReadFile(filepath.Join("..", "manifests", "enterprise", "charts", "systemconsole", "crds", kube.Plural(k.Name)+".yaml"))
 		require.NoError(t, err, "run go generate ./systemconsole")
 		require.Equal(t, string(want), string(got), "run go generate ./systemconsole")
 	}
