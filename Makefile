@@ -22,7 +22,7 @@ FUZZTIME ?= 30s
 ##@ Use
 
 .PHONY: demo
-demo: build ## the whole journey of a bundle on this machine: about a minute
+demo: build ## the whole journey of a bundle on this machine, up to the console: about a minute
 	$(GO) run -buildvcs=false ./test/demo -sealift bin/sealift
 
 .PHONY: build

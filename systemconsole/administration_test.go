@@ -1,9 +1,9 @@
 package systemconsole_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,7 +11,6 @@ import (
 
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/backup"
-	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 	upstream "github.com/sealift/sealift/test/registries"
@@ -20,7 +19,7 @@ import (
 func TestAdministrationInABrowser(t *testing.T) {
 	authority := upstream.NewAuthority(t)
 	cert, key := authority.Issue("old", time.Now().Add(24*time.Hour), "console.north.example")
-	c := startWith(t, systemconsole.Options{CertFile: cert, KeyFile: key, Installation: &drill{}})
+	c := startWith(t, systemconsole.Options{CertFile: cert, KeyFile: key})
 	b := c.chromium(t)
 	b.signIn()
 	b.visit("/administration")
@@ -54,11 +53,7 @@ func TestAdministrationInABrowser(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 1)
 	restored(t, filepath.Join(dir, files[0].Name))
-	b.looksAt("/cluster", "install")
-	b.press("main form .first", "table")
-	b.looks("install-check")
-	b.press("footer .first", ".log")
-	b.looks("install-running")
+	b.looksAt("/cluster", "install-not-here")
 }
 
 func (b *chromium) looksAt(path, name string) {
@@ -94,27 +89,21 @@ func read(t *testing.T, file string) string {
 	return string(data)
 }
 
-// drill is an installation that stands still at its second step.
-type drill struct{ progress enterprise.Progress }
-
-func (d *drill) Site(context.Context) (string, error) {
-	return "apiVersion: sealift.dev/v1\nkind: Site\nmetadata: {name: north}\nspec:\n  registry:\n    endpoint: registry.north.example:5000\n", nil
+// A session that is opened after its length was set ends after that time.
+func TestTheLengthOfSessionsIsHonoured(t *testing.T) {
+	var ahead atomic.Int64
+	c := startWith(t, systemconsole.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	b := c.browser(t)
+	b.get("/login").send("/login", "name", "admin", "password", "admin")
+	b.send("/password", "current", "admin", "password", goodPassword, "again", goodPassword)
+	b.get("/administration").send("/administration", "banner", "", "session", "15", "log", "info")
+	other := c.browser(t)
+	other.get("/login").send("/login", "name", "admin", "password", goodPassword)
+	other.get("/accounts")
+	require.Equal(t, "/accounts", other.path)
+	ahead.Store(int64(16 * time.Minute))
+	b.get("/accounts")
+	require.Equal(t, "/accounts", b.path, "it was opened when sessions had four hours")
+	other.get("/accounts")
+	require.Contains(t, other.path, "/login")
 }
-
-func (d *drill) Preflight(context.Context, string) ([]enterprise.Check, error) {
-	return []enterprise.Check{
-		{Name: "registry answers", Status: enterprise.Status{State: enterprise.Good, Text: "Passed"}, Evidence: "registry.north.example:5000 speaks TLS 1.3"},
-		{Name: "addresses are free", Status: enterprise.Status{State: enterprise.Warn, Text: "Warning"}, Evidence: "5 of 21 addresses are free", Remedy: "give the site a larger range"},
-	}, nil
-}
-
-func (d *drill) Start(context.Context, string) error {
-	d.progress = enterprise.Progress{State: enterprise.Running, Steps: []enterprise.Step{
-		{Name: "import the template", Status: enterprise.Status{State: enterprise.Good, Text: "Done"}},
-		{Name: "create the first control plane", Status: enterprise.Status{State: enterprise.Busy, Text: "Running"}},
-		{Name: "move the objects into the cluster", Status: enterprise.Status{Text: "Waiting"}},
-	}, Log: []string{"template node-1.34 is there", "machine enterprise-control-plane-1: powering on"}}
-	return nil
-}
-
-func (d *drill) Progress(context.Context) (enterprise.Progress, error) { return d.progress, nil }

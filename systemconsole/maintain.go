@@ -41,3 +41,31 @@ func (s *Server) maintain(ctx context.Context) {
 		}
 	}
 }
+
+// levelTick is how soon a level of the log holds that another replica was told.
+const levelTick = 15 * time.Second
+
+// followLevel keeps the log at the level of the settings until ctx is done.
+func (s *Server) followLevel(ctx context.Context) {
+	tick := time.NewTicker(levelTick)
+	defer tick.Stop()
+	for {
+		s.setLevel(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// setLevel takes the level from the settings; a store that does not answer
+// changes nothing.
+func (s *Server) setLevel(ctx context.Context) {
+	if s.opts.Level == nil {
+		return
+	}
+	if current, err := s.settings.Get(ctx); err == nil {
+		s.opts.Level.Set(current.Level())
+	}
+}

@@ -2,7 +2,6 @@ package systemconsole_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -10,8 +9,7 @@ import (
 
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/enterprise"
-	"github.com/sealift/sealift/test/lab/apiserver"
-	"github.com/sealift/sealift/test/lab/site"
+	"github.com/sealift/sealift/test/lab/controlplane"
 )
 
 // A browser goes through the first login.
@@ -32,15 +30,10 @@ func TestFirstLoginInABrowser(t *testing.T) {
 }
 
 // enterpriseCluster is the console of the lab's cluster.
-func enterpriseCluster(t *testing.T) (*console, *apiserver.Cluster) {
+func enterpriseCluster(t *testing.T) (*console, *controlplane.Cluster) {
 	t.Helper()
-	config, stop, err := apiserver.Start(t.Context(), ".")
-	if errors.Is(err, site.ErrNotBuilt) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stop()) })
-	objects, err := apiserver.Populate(t.Context(), config)
+	config := controlplane.Start(t)
+	objects, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
 	c := startWith(t, systemconsole.Options{Cluster: func(ctx context.Context) (enterprise.Cluster, error) {
 		return enterprise.Connect(ctx, config, enterprise.Options{})

@@ -49,9 +49,15 @@ type Options struct {
 	// Uploads is the folder that bundles are received in; empty means that
 	// none can be uploaded.
 	Uploads string
+	// UploadRoom is how many bytes all uploads in that folder may have together;
+	// 0 means that each may have registries.MaxUpload.
+	UploadRoom int64
 	// CertFile and KeyFile are those that Serve was given; empty means that
 	// pages cannot change the certificate.
 	CertFile, KeyFile string
+	// KeepCertificate keeps another certificate; nil means that it is written to
+	// CertFile and KeyFile.
+	KeepCertificate func(ctx context.Context, certificate, key []byte) error
 	// Level is that of Logger, which administrators may set; nil means that
 	// they cannot.
 	Level *slog.LevelVar
@@ -100,11 +106,12 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s.registries = registries.New(opts.Store, s.audit, opts.Keeper)
 	if opts.Uploads != "" {
-		if s.uploads, err = registries.NewUploads(ctx, s.registries, opts.Uploads, uploadsPath); err != nil {
+		if s.uploads, err = registries.NewUploads(ctx, s.registries, opts.Uploads, registries.UploadOptions{Path: uploadsPath, Room: opts.UploadRoom}); err != nil {
 			return nil, err
 		}
 	}
 	go s.keepBackups(ctx)
+	go s.followLevel(ctx)
 	s.handler = s.chain(s.mux())
 	return s, nil
 }

@@ -62,6 +62,9 @@ func (s *Server) saveTLS(w http.ResponseWriter, r *http.Request) error {
 		return s.showTLS(w, r, problems)
 	}
 	err := s.audit.Do(r.Context(), audit.Event{Action: "certificate.change", Object: "Certificate/" + host}, func() error {
+		if s.opts.KeepCertificate != nil {
+			return s.opts.KeepCertificate(r.Context(), certificate, key)
+		}
 		// A connection between the two writes finds a pair that does not fit
 		// and fails; the browser's next try has the new one.
 		if err := durable.WriteFile(s.opts.KeyFile, key, 0o600); err != nil {

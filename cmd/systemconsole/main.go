@@ -22,10 +22,15 @@ func main() {
 	flag.StringVar(&opts.Namespace, "namespace", "", "`namespace` of the console's objects (default sealift-system)")
 	flag.StringVar(&opts.Kubeconfig, "kubeconfig", "", "`file` (default the workload's own account)")
 	flag.StringVar(&opts.URL, "url", "", "https:// `address` of the console in links")
+	flag.StringVar(&opts.TLSSecret, "tls-secret", "", "`name` of the Secret that --tls-cert and --tls-key are mounted from; pages change the certificate there")
+	flag.StringVar(&opts.Uploads, "uploads", "", "`folder` that bundles are received in (default: none are)")
+	room := flag.Int64("upload-room", 0, "`GiB` that all uploads in --uploads may have together (default: 64 each)")
 	flag.Parse()
+	opts.UploadRoom = *room << 30
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	opts.Logger = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	opts.Level = &slog.LevelVar{}
+	opts.Logger = slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: opts.Level}))
 	if err := incluster.Run(ctx, opts); err != nil {
 		fmt.Fprintln(os.Stderr, "systemconsole:", err)
 		os.Exit(1)

@@ -1,7 +1,6 @@
 package enterprise
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -13,20 +12,14 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/sealift/sealift/test/lab/apiserver"
-	"github.com/sealift/sealift/test/lab/site"
+	"github.com/sealift/sealift/test/lab/controlplane"
 )
 
 // live is the lab's cluster, for one test.
-func live(t *testing.T) (*Live, *apiserver.Cluster) {
+func live(t *testing.T) (*Live, *controlplane.Cluster) {
 	t.Helper()
-	config, stop, err := apiserver.Start(t.Context(), ".")
-	if errors.Is(err, site.ErrNotBuilt) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, stop()) })
-	c, err := apiserver.Populate(t.Context(), config)
+	config := controlplane.Start(t)
+	c, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
 	l, err := Connect(t.Context(), config, Options{})
 	require.NoError(t, err)
@@ -60,7 +53,7 @@ func testOverview(t *testing.T, l *Live) {
 	require.Len(t, o.Certificates, 3)
 }
 
-func testScale(t *testing.T, l *Live, c *apiserver.Cluster) {
+func testScale(t *testing.T, l *Live, c *controlplane.Cluster) {
 	ctx := t.Context()
 	for _, n := range []int{0, 2, 4, 7} {
 		require.ErrorIs(t, l.Scale(ctx, "enterprise-control-plane", n), ErrInvalid)
@@ -84,7 +77,7 @@ func testScale(t *testing.T, l *Live, c *apiserver.Cluster) {
 	require.NoError(t, c.Settle(ctx))
 }
 
-func testPools(t *testing.T, l *Live, c *apiserver.Cluster) {
+func testPools(t *testing.T, l *Live, c *controlplane.Cluster) {
 	ctx := t.Context()
 	for _, p := range []NewPool{{Name: "Batch"}, {Name: "enterprise-default"}, {Name: "batch", Machines: -1}, {Name: "batch", Size: Size{CPUs: 1}}} {
 		require.ErrorIs(t, l.AddPool(ctx, p), ErrInvalid, "%+v", p)
@@ -102,13 +95,13 @@ func testPools(t *testing.T, l *Live, c *apiserver.Cluster) {
 	require.ErrorIs(t, l.RemovePool(ctx, "batch"), ErrNotFound)
 }
 
-func testResize(t *testing.T, l *Live, c *apiserver.Cluster) {
+func testResize(t *testing.T, l *Live, c *controlplane.Cluster) {
 	ctx := t.Context()
 	require.ErrorIs(t, l.Resize(ctx, "enterprise-default", Size{MemoryMiB: 1}), ErrInvalid)
 	require.NoError(t, l.Resize(ctx, "enterprise-default", Size{CPUs: 16, MemoryMiB: 32768}))
 	require.NoError(t, l.Resize(ctx, "enterprise-control-plane", Size{DiskGiB: 100}))
 	var k controlplanev1.KubeadmControlPlane
-	require.NoError(t, c.Get(ctx, client.ObjectKey{Namespace: apiserver.Namespace, Name: "enterprise-control-plane"}, &k))
+	require.NoError(t, c.Get(ctx, client.ObjectKey{Namespace: controlplane.Namespace, Name: "enterprise-control-plane"}, &k))
 	for i := range k.Status.Conditions {
 		if k.Status.Conditions[i].Type == "RollingOut" {
 			k.Status.Conditions[i].Status = metav1.ConditionTrue
@@ -126,11 +119,11 @@ func testResize(t *testing.T, l *Live, c *apiserver.Cluster) {
 	require.NoError(t, c.Settle(ctx))
 }
 
-func testEvents(t *testing.T, l *Live, c *apiserver.Cluster) {
+func testEvents(t *testing.T, l *Live, c *controlplane.Cluster) {
 	for i := range 3 {
 		require.NoError(t, c.Create(t.Context(), &corev1.Event{
-			ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("event-%d", i), Namespace: apiserver.Namespace},
-			InvolvedObject: corev1.ObjectReference{Kind: "Machine", Name: "enterprise-default-1", Namespace: apiserver.Namespace}, Type: corev1.EventTypeWarning, Reason: "Slow",
+			ObjectMeta:     metav1.ObjectMeta{Name: fmt.Sprintf("event-%d", i), Namespace: controlplane.Namespace},
+			InvolvedObject: corev1.ObjectReference{Kind: "Machine", Name: "enterprise-default-1", Namespace: controlplane.Namespace}, Type: corev1.EventTypeWarning, Reason: "Slow",
 			Message: "powering on takes long", LastTimestamp: metav1.NewTime(time.Now().Add(time.Duration(i) * time.Minute)), Count: 2,
 		}))
 	}
@@ -142,7 +135,7 @@ func testEvents(t *testing.T, l *Live, c *apiserver.Cluster) {
 	require.True(t, events[0].When.After(events[1].When))
 }
 
-func testHeartbeat(t *testing.T, l *Live, c *apiserver.Cluster) {
+func testHeartbeat(t *testing.T, l *Live, c *controlplane.Cluster) {
 	ctx := t.Context()
 	for _, name := range []string{"enterprise-control-plane-1", "enterprise-control-plane-2"} {
 		require.NoError(t, c.Heartbeat(ctx, name, time.Now().Add(-5*time.Minute)))
@@ -154,7 +147,7 @@ func testHeartbeat(t *testing.T, l *Live, c *apiserver.Cluster) {
 	require.ErrorIs(t, l.Scale(ctx, "enterprise-control-plane", 1), ErrQuorum)
 }
 
-func testNoCluster(t *testing.T, l *Live, c *apiserver.Cluster) {
+func testNoCluster(t *testing.T, l *Live, c *controlplane.Cluster) {
 	require.NoError(t, c.Delete(t.Context(), &clusterv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: l.name, Namespace: l.namespace}}))
 	_, err := connect(t.Context(), c.Client, Options{})
 	require.ErrorIs(t, err, ErrNotFound)

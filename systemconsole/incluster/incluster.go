@@ -5,13 +5,21 @@ package incluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole"
+	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/store/kube"
 	tenantkube "github.com/sealift/sealift/systemconsole/tenant/kube"
 )
@@ -19,11 +27,15 @@ import (
 // Options say where the console runs. Addr, CertFile and KeyFile are required.
 type Options struct {
 	systemconsole.ServeOptions
-	Namespace  string       // of the objects; empty means sealift-system
-	Kubeconfig string       // empty means that of the workload
-	MasterKey  string       // name of the Secret; empty means console-master-key
-	URL        string       // of the console in links; see systemconsole.Options
-	Logger     *slog.Logger // nil means nobody is told
+	Namespace  string         // of the objects; empty means sealift-system
+	Kubeconfig string         // empty means that of the workload
+	MasterKey  string         // name of the Secret; empty means console-master-key
+	TLSSecret  string         // name of the Secret that CertFile and KeyFile are mounted from; empty means that pages cannot change it
+	URL        string         // of the console in links; see systemconsole.Options
+	Uploads    string         // folder that bundles are received in; empty means none
+	UploadRoom int64          // bytes of all uploads in it; see systemconsole.Options
+	Logger     *slog.Logger   // nil means nobody is told
+	Level      *slog.LevelVar // of Logger; nil means that it cannot be set
 }
 
 // Run serves the console until ctx is done.
@@ -60,5 +72,48 @@ func open(ctx context.Context, config *rest.Config, opts Options) (*systemconsol
 	if err != nil {
 		return nil, err
 	}
-	return systemconsole.New(ctx, systemconsole.Options{Store: store, Keeper: keeper, Tenants: places, URL: opts.URL, Logger: opts.Logger})
+	complete := systemconsole.Options{Store: store, Keeper: keeper, Tenants: places, URL: opts.URL, Logger: opts.Logger, Level: opts.Level,
+		Uploads: opts.Uploads, UploadRoom: opts.UploadRoom, CertFile: opts.CertFile, KeyFile: opts.KeyFile, Cluster: clusterOf(config, opts.Namespace)}
+	if complete.KeepCertificate, err = certificateIn(config, opts); err != nil {
+		return nil, err
+	}
+	return systemconsole.New(ctx, complete)
+}
+
+// clusterOf finds the cluster that the console runs in among the objects beside it.
+func clusterOf(config *rest.Config, namespace string) func(context.Context) (enterprise.Cluster, error) {
+	return func(ctx context.Context) (enterprise.Cluster, error) {
+		live, err := enterprise.Connect(ctx, config, enterprise.Options{Namespace: namespace})
+		if meta.IsNoMatchError(err) {
+			return nil, fmt.Errorf("the cluster has no Cluster API: %w", enterprise.ErrNotFound)
+		}
+		return live, err
+	}
+}
+
+// certificateIn keeps certificates in the Secret; the files, which are mounted
+// from there, cannot be written. All replicas have it about a minute later.
+func certificateIn(config *rest.Config, opts Options) (func(ctx context.Context, certificate, key []byte) error, error) {
+	refuse := func(context.Context, []byte, []byte) error {
+		return problem.New(problem.Usage, "name the Secret with --tls-secret", "the console's certificate is kept in no Secret that it knows")
+	}
+	if opts.TLSSecret == "" {
+		return refuse, nil
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the cluster: %w", err)
+	}
+	secrets := client.CoreV1().Secrets(opts.Namespace)
+	return func(ctx context.Context, certificate, key []byte) error {
+		data := map[string][]byte{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key}
+		patch, err := json.Marshal(map[string]any{"data": data})
+		if err == nil {
+			_, err = secrets.Patch(ctx, opts.TLSSecret, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: kube.Manager})
+		}
+		if err != nil {
+			return fmt.Errorf("keeping the certificate in Secret %s/%s: %w", opts.Namespace, opts.TLSSecret, err)
+		}
+		return nil
+	}, nil
 }

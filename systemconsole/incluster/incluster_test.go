@@ -2,9 +2,8 @@ package incluster_test
 
 import (
 	"context"
-	"crypto/tls"
+	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"path/filepath"
 	"regexp"
@@ -45,14 +44,20 @@ func prepare(t *testing.T) (config *rest.Config, kubeconfig string) {
 	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "sealift-system"}}}
 	_, err = client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Create(t.Context(), ns, metav1.CreateOptions{})
 	require.NoError(t, err)
+	return config, kubeconfigOf(t, config)
+}
+
+// kubeconfigOf writes the way to a cluster to a file.
+func kubeconfigOf(t *testing.T, config *rest.Config) string {
+	t.Helper()
 	c := api.NewConfig()
 	c.Clusters["lab"] = &api.Cluster{Server: config.Host, InsecureSkipTLSVerify: true}
 	c.AuthInfos["lab"] = &api.AuthInfo{Token: config.BearerToken}
 	c.Contexts["lab"] = &api.Context{Cluster: "lab", AuthInfo: "lab"}
 	c.CurrentContext = "lab"
-	kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(*c, kubeconfig))
-	return config, kubeconfig
+	return kubeconfig
 }
 
 // run starts a server and returns its address.
@@ -60,7 +65,9 @@ func run(t *testing.T, kubeconfig string) string {
 	t.Helper()
 	var opts incluster.Options
 	var err error
-	opts.Addr, opts.Kubeconfig = "127.0.0.1:0", kubeconfig
+	opts.Addr, opts.Kubeconfig, opts.TLSSecret = "127.0.0.1:0", kubeconfig, "systemconsole-tls"
+	opts.Uploads, opts.Level = t.TempDir(), &slog.LevelVar{}
+	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	opts.CertFile, opts.KeyFile, err = systemconsole.SelfSigned(t.TempDir(), "")
 	require.NoError(t, err)
 	listening := make(chan string, 1)
@@ -130,9 +137,7 @@ func TestTwoReplicas(t *testing.T) {
 	both.Go(func() { one = run(t, kubeconfig) })
 	both.Go(func() { two = run(t, kubeconfig) })
 	both.Wait()
-	jar, err := cookiejar.New(nil) // which knows no ports: both replicas are one host
-	require.NoError(t, err)
-	v := &visitor{t: t, client: &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}}
+	v := newVisitor(t)
 	v.get(one + "/login")
 	v.send(two+"/login", "name", "admin", "password", "admin")
 	v.send(one+"/password", "current", "admin", "password", password, "again", password)

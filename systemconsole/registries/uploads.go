@@ -28,8 +28,17 @@ import (
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
-// MaxUpload is the largest bundle that is taken.
+// MaxUpload is the largest bundle that is taken, in bytes.
 const MaxUpload = 64 << 30
+
+// forgotten is how long an upload may rest before its room is given to another.
+const forgotten = 24 * time.Hour
+
+// UploadOptions is where and how uploads are received.
+type UploadOptions struct {
+	Path string // where the handler stands, with a slash at its end
+	Room int64  // bytes of all uploads together; 0 means that each may have MaxUpload
+}
 
 // Uploads receives bundles in chunks and brings them into registries. An
 // upload that was cut off goes on where it stopped, for it lies in a folder.
@@ -37,7 +46,7 @@ type Uploads struct {
 	*handler.UnroutedHandler
 	ctx     context.Context //nolint:containedctx // of the server: it ends what uploads began
 	folder  string
-	path    string
+	opts    UploadOptions
 	service *Service
 	mu      sync.Mutex
 	jobs    map[string]*Job
@@ -74,28 +83,29 @@ type Upload struct {
 	Job            *JobState // nil before it was asked for
 }
 
-// NewUploads receives into a folder. Path is where the handler stands, with a
-// slash at its end. Work that it begins ends with ctx.
-func NewUploads(ctx context.Context, s *Service, folder, path string) (*Uploads, error) {
+// NewUploads receives into a folder. Work that it begins ends with ctx.
+func NewUploads(ctx context.Context, s *Service, folder string, opts UploadOptions) (*Uploads, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of uploads: %w", err)
 	}
 	composer := handler.NewStoreComposer()
 	filestore.New(folder).UseIn(composer)
 	memorylocker.New().UseIn(composer)
-	h, err := handler.NewUnroutedHandler(handler.Config{StoreComposer: composer, BasePath: path, MaxSize: MaxUpload,
+	u := &Uploads{ctx: ctx, folder: folder, opts: opts, service: s, jobs: map[string]*Job{}}
+	var err error
+	u.UnroutedHandler, err = handler.NewUnroutedHandler(handler.Config{StoreComposer: composer, BasePath: opts.Path, MaxSize: MaxUpload,
 		DisableDownload: true, DisableConcatenation: true, Cors: &handler.CorsConfig{Disable: true},
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		PreUploadCreateCallback: u.admit, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		return nil, fmt.Errorf("receiving uploads: %w", err)
 	}
-	return &Uploads{UnroutedHandler: h, ctx: ctx, folder: folder, path: path, service: s, jobs: map[string]*Job{}}, nil
+	return u, nil
 }
 
 // Serve answers one request of the tus protocol.
 func (u *Uploads) Serve(w http.ResponseWriter, r *http.Request) {
 	// The library takes the rest of the path as the upload's name.
-	http.StripPrefix(strings.TrimSuffix(u.path, "/"), u.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	http.StripPrefix(strings.TrimSuffix(u.opts.Path, "/"), u.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodPost:
 			u.PostFile(w, r)

@@ -2,8 +2,10 @@
 // that a person would type: an "upstream" registry with real, signed images, a
 // bundle of a chart, packs and a file that finds these images by itself, a
 // damaged copy that is refused, a "dark" registry that is filled when upstream
-// is gone, and a delta for what changed since. It ends with a table of what was done, and fails as
-// soon as a step does not do what it should.
+// is gone, a delta for what changed since, and the system console, run from an
+// image of the dark registry. It ends with a table of what was done, and fails as
+// soon as a step does not do what it should. On a terminal the console stays
+// until Ctrl-C.
 package main
 
 import (
@@ -61,6 +63,7 @@ func run(ctx context.Context, sealift string) error {
 		d.done = append(d.done, row{step.title, what, time.Since(start)})
 	}
 	d.table()
+	d.linger()
 	return nil
 }
 
@@ -74,11 +77,11 @@ func heading(title string) {
 
 // demo is one run.
 type demo struct {
-	ctx            context.Context //nolint:containedctx // lives as long as the run
-	sealift, dir   string
-	upstream, dark server
-	digests        map[string]string // of the images, by name
-	done           []row
+	ctx                     context.Context //nolint:containedctx // lives as long as the run
+	sealift, dir            string
+	upstream, dark, console server
+	digests                 map[string]string // of the images, by name
+	done                    []row
 }
 
 type row struct {
@@ -114,6 +117,7 @@ func (d *demo) steps() []step {
 		{"Images pulled straight from the file are the same", d.serve},
 		{"The chart and the file are taken out again", d.extract},
 		{"Next time only what changed: a delta from the site's receipt", d.delta},
+		{"The system console runs, from the image in the dark registry", d.runConsole},
 	}
 }
 
@@ -389,6 +393,7 @@ func (d *demo) table() {
 }
 
 func (d *demo) close() {
+	d.console.stop()
 	d.upstream.stop()
 	d.dark.stop()
 	_ = os.RemoveAll(d.dir)

@@ -10,20 +10,25 @@ import (
 	"syscall"
 )
 
-// server is a registry that runs beside the demo.
+// server is a registry, or the console, that runs beside the demo.
 type server struct {
 	cmd  *exec.Cmd
-	host string
+	host string // HOST:PORT of a registry without TLS, else the address
 }
 
 // start runs sealift as a server on a free port and waits for its address,
 // which is the first line that it prints.
 func (d *demo) start(s *server, args ...string) error {
+	return d.startProgram(s, d.sealift, args...)
+}
+
+// startProgram does so with another build of sealift.
+func (d *demo) startProgram(s *server, program string, args ...string) error {
 	if !slices.Contains(args, "--addr") {
 		args = append(args, "--addr", "127.0.0.1:0")
 	}
 	fmt.Printf("$ sealift %s &\n", strings.Join(args, " "))
-	s.cmd = exec.CommandContext(d.ctx, d.sealift, args...)
+	s.cmd = exec.CommandContext(d.ctx, program, args...)
 	s.cmd.Dir, s.cmd.Stderr = d.dir, os.Stderr
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := s.cmd.StdoutPipe()

@@ -5,6 +5,7 @@ package images
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -196,6 +197,39 @@ func PushProgram(ref string, programs map[string]string) (string, error) {
 		return "", err
 	}
 	return digest.String(), remote.WriteIndex(to, index)
+}
+
+// Program takes one file out of an image in a registry without TLS and writes
+// it to a path, as a program. The image's digests are verified.
+func Program(ref, file, to string) error {
+	from, err := name.ParseReference(ref, name.Insecure)
+	if err != nil {
+		return err
+	}
+	img, err := remote.Image(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	content := mutate.Extract(img)
+	defer content.Close() //nolint:errcheck // it was only read
+	for tr := tar.NewReader(content); ; {
+		header, err := tr.Next()
+		if err != nil {
+			return fmt.Errorf("looking for %s in %s: %w", file, ref, err)
+		}
+		if header.Name != file {
+			continue
+		}
+		out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(out, tr)
+		return errors.Join(err, out.Close())
+	}
 }
 
 // PushFiles pushes an image of one layer with the files of a folder to a

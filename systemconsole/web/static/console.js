@@ -86,6 +86,7 @@ async function send(form, file, shown) {
         body: file.slice(upload.offset, upload.offset + chunkSize),
       });
       if (answer.status >= 400 && answer.status < 500 && answer.status !== 409 && answer.status !== 423) failures = 99;
+      if (answer.status === 404) throw new Error("what was sent so far is gone, with the replica of the console that had it: send the file again");
       if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
       upload.offset = Number(answer.headers.get("Upload-Offset"));
       failures = 0;

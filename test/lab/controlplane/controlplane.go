@@ -1,5 +1,6 @@
-// Package controlplane runs etcd, kube-apiserver and the controllers that need
-// no nodes as processes of this machine, for one test. They are the lab's.
+// Package controlplane runs etcd, kube-apiserver (with RBAC) and the controllers that need
+// no nodes as processes of this machine, for one test: a real API to test against what reads and
+// writes objects. The programs are the lab's. Populate adds an enterprise cluster.
 package controlplane
 
 import (

@@ -1,4 +1,4 @@
-package apiserver
+package controlplane
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
 // Namespace and Name are those of the cluster that Populate makes.
@@ -32,16 +33,24 @@ type Cluster struct {
 	Config *rest.Config
 }
 
-// Populate writes the objects of a cluster with three control planes and two
-// workers as they are when its installation is done.
+// Populate installs the kinds of Cluster API and writes the objects of a cluster
+// with three control planes and two workers as they are when its installation is
+// done. None of its controllers runs: Settle does their work.
 func Populate(ctx context.Context, config *rest.Config) (*Cluster, error) {
-	kinds := runtime.NewScheme()
+	definitions, err := kinds()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{CRDs: definitions}); err != nil {
+		return nil, fmt.Errorf("installing the kinds of Cluster API: %w", err)
+	}
+	known := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, clusterv1.AddToScheme, controlplanev1.AddToScheme, bootstrapv1.AddToScheme} {
-		if err := add(kinds); err != nil {
+		if err := add(known); err != nil {
 			return nil, err
 		}
 	}
-	c, err := client.New(config, client.Options{Scheme: kinds})
+	c, err := client.New(config, client.Options{Scheme: known})
 	if err != nil {
 		return nil, err
 	}
