@@ -29,7 +29,7 @@ func moments() map[string]time.Duration {
 		"wait for all nodes":                          5 * time.Second,
 		"install Cluster API in the cluster":          3 * time.Second,
 		"pivot: the cluster takes itself over":        time.Second,
-		"install the system console":                  2 * time.Second,
+		"install the system console":                  500 * time.Millisecond,
 		"remove the bootstrap control plane":          20 * time.Millisecond,
 	}
 }
