@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -80,7 +81,11 @@ func (m *Management) madeOf(ctx context.Context, machine *clusterv1.Machine, spe
 	} {
 		o := &unstructured.Unstructured{}
 		o.SetGroupVersionKind(schema.GroupVersionKind{Group: pair[0].APIGroup, Version: "v1beta2", Kind: pair[0].Kind})
-		if err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: pair[0].Name}, o); err != nil {
+		err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: pair[0].Name}, o)
+		if apierrors.IsNotFound(err) { // the machine is on its way out, and these go first
+			return false, nil
+		}
+		if err != nil {
 			return false, fmt.Errorf("reading what machine %s was made of: %w", machine.Name, err)
 		}
 		if o.GetAnnotations()[clusterv1.TemplateClonedFromNameAnnotation] != pair[1].Name {
