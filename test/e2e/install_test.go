@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"text/template"
@@ -161,36 +160,6 @@ func TestInstall(t *testing.T) {
 	e.scaleWorkers(t, 1)
 	e.operate(t, before)
 	e.nothingLeft(t)
-}
-
-// TestControlPlaneComesBack installs three control planes where the memory
-// allows, in one run, and loses one.
-func TestControlPlaneComesBack(t *testing.T) {
-	controlPlanes := affordable(t)
-	if controlPlanes == 1 {
-		t.Skip("of one control plane nothing is left to come back from")
-	}
-	e := newEnterprise(t, "local", controlPlanes)
-	e.install(t)
-	e.awaitNodes(t, controlPlanes+1, time.Minute)
-	e.repairControlPlane(t, controlPlanes)
-	e.nothingLeft(t)
-}
-
-// affordable is how many control planes this machine has the memory for.
-func affordable(t *testing.T) int {
-	const each, others = 3 << 29, 5 << 30 // bytes of a control plane with its page cache; of the worker, the bootstrap, the registry and the vCenter
-	data, err := os.ReadFile("/proc/meminfo")
-	require.NoError(t, err)
-	_, rest, _ := strings.Cut(string(data), "MemAvailable:")
-	kib, err := strconv.Atoi(strings.Fields(rest)[0])
-	require.NoError(t, err)
-	count := 1
-	if kib<<10 > others+3*each {
-		count = 3
-	}
-	t.Logf("%d MiB of memory are available: %d control planes and 1 worker", kib>>10, count)
-	return count
 }
 
 // preflight is to find nothing, and to be quick.
