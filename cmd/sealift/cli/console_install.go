@@ -116,8 +116,7 @@ func (i *consoleInstallation) Preflight(ctx context.Context, text string) ([]ent
 	if err != nil {
 		return nil, err
 	}
-	report, err := preflight.Run(ctx, s, preflight.Options{Bundle: bundle, Release: preflight.Release{
-		KubernetesVersion: content.Spec.KubernetesVersion, Template: content.Spec.Template.Name, Missing: content.Missing()}})
+	report, err := preflight.Run(ctx, s, preflight.Options{Bundle: bundle, Release: toCheck(content)})
 	if err != nil {
 		return nil, err
 	}
@@ -157,10 +156,7 @@ func (i *consoleInstallation) Start(_ context.Context, text string) error {
 		return err
 	}
 	opts := steps.Options{Site: s, Dir: filepath.Join(i.dir, "steps"), Progress: progress.None{}}
-	if opts.VCenterLogin, err = s.VCenterLogin(site.LoginOptions{}); err != nil {
-		return err
-	}
-	if opts.RegistryLogin, err = s.RegistryLogin(site.LoginOptions{}); err != nil {
+	if err := logIn(&opts, site.LoginOptions{}); err != nil {
 		return err
 	}
 	i.mu.Lock()
@@ -182,11 +178,8 @@ func (i *consoleInstallation) install(ctx context.Context, opts steps.Options) (
 		return err
 	}
 	defer opts.Bundle.Close() //nolint:errcheck // opened for reading
-	if opts.Release, err = release.Open(ctx, opts.Bundle); err != nil {
+	if opts.Release, err = wholeRelease(ctx, opts.Bundle); err != nil {
 		return err
-	}
-	if missing := opts.Release.Missing(); len(missing) > 0 {
-		return fmt.Errorf("the bundle lacks what its release needs: %w", errors.Join(missing...))
 	}
 	if err := i.app.connect(ctx, &opts); err != nil {
 		return err

@@ -59,56 +59,73 @@ a run after the last changes nothing. The exit code 5 says that part of the work
 	return cmd
 }
 
-func (a *app) runInstall(ctx context.Context, f *installFlags) (err error) {
-	s, bundle, err := a.openInstall(ctx, f)
+func (a *app) runInstall(ctx context.Context, f *installFlags) error {
+	opts, err := a.openInstall(ctx, f)
 	if err != nil {
 		return err
 	}
-	defer bundle.Close() //nolint:errcheck // opened for reading
-	content, err := release.Open(ctx, bundle)
-	if err != nil {
-		return err
-	}
-	if missing := content.Missing(); len(missing) > 0 { // also of a run that goes on, whose site is not checked again
-		return problem.New(problem.Preflight, "make the bundle again from its release, and carry that over", "the bundle lacks what its release needs:\n%w", errors.Join(missing...))
-	}
-	opts := steps.Options{Site: s, Bundle: bundle, Release: content, Dir: f.dir}
-	login := a.loginOptions()
-	if opts.VCenterLogin, err = s.VCenterLogin(login); err != nil {
-		return err
-	}
-	if opts.RegistryLogin, err = s.RegistryLogin(login); err != nil {
-		return err
-	}
+	defer opts.Bundle.Close() //nolint:errcheck // opened for reading
 	if err := a.preflightInstall(ctx, f, opts); err != nil {
 		return err
 	}
 	return a.installSteps(ctx, f, opts)
 }
 
-// openInstall reads the site and opens the bundle.
-func (a *app) openInstall(ctx context.Context, f *installFlags) (*site.Site, *archive.Reader, error) {
+// openInstall reads the site, opens the bundle with its release, and gets the
+// logins. The caller closes the bundle.
+func (a *app) openInstall(ctx context.Context, f *installFlags) (opts steps.Options, err error) {
 	if err := f.out.check(); err != nil {
-		return nil, nil, err
+		return opts, err
 	}
 	if f.bundle == "" {
-		return nil, nil, problem.New(problem.Usage, "add --bundle FILE", "no bundle is given")
+		return opts, problem.New(problem.Usage, "add --bundle FILE", "no bundle is given")
 	}
 	s, err := site.Load(f.site)
 	if err != nil {
-		return nil, nil, err
+		return opts, err
 	}
 	if f.dir == "" {
 		if f.dir, err = stateDir(s.Metadata.Name); err != nil {
-			return nil, nil, err
+			return opts, err
 		}
 	}
 	open, err := f.trust.open(ctx)
 	if err != nil {
-		return nil, nil, err
+		return opts, err
 	}
-	bundle, err := bundles.Open(ctx, f.bundle, open)
-	return s, bundle, err
+	opts = steps.Options{Site: s, Dir: f.dir}
+	if opts.Bundle, err = bundles.Open(ctx, f.bundle, open); err != nil {
+		return opts, err
+	}
+	if opts.Release, err = wholeRelease(ctx, opts.Bundle); err == nil {
+		err = logIn(&opts, a.loginOptions())
+	}
+	if err != nil {
+		_ = opts.Bundle.Close() // opened for reading
+	}
+	return opts, err
+}
+
+// wholeRelease opens the release of a bundle that has everything that it names.
+// It is asked also of a run that goes on, whose site is not checked again.
+func wholeRelease(ctx context.Context, bundle *archive.Reader) (*release.Content, error) {
+	content, err := release.Open(ctx, bundle)
+	if err != nil {
+		return nil, err
+	}
+	if missing := content.Missing(); len(missing) > 0 {
+		return nil, problem.New(problem.Preflight, "make the bundle again from its release, and carry that over", "the bundle lacks what its release needs:\n%w", errors.Join(missing...))
+	}
+	return content, nil
+}
+
+// logIn gets the logins that the site names.
+func logIn(opts *steps.Options, from site.LoginOptions) (err error) {
+	if opts.VCenterLogin, err = opts.Site.VCenterLogin(from); err != nil {
+		return err
+	}
+	opts.RegistryLogin, err = opts.Site.RegistryLogin(from)
+	return err
 }
 
 // stateDir is the folder of a site on this host, as XDG has it.
@@ -178,10 +195,7 @@ func (a *app) installSteps(ctx context.Context, f *installFlags, opts steps.Opti
 	if f.dryRun {
 		return a.printPlan(ctx, f, list)
 	}
-	observer, reporter, wait := a.steps(list)
-	late.Reporter = reporter
-	results, err := step.Run(ctx, list, step.Options{Observer: observer})
-	wait()
+	results, err := a.runSteps(ctx, list, late)
 	if err != nil {
 		return err
 	}
@@ -191,6 +205,15 @@ func (a *app) installSteps(ctx context.Context, f *installFlags, opts steps.Opti
 
 // lateReporter is chosen once the list of steps is on the screen.
 type lateReporter struct{ progress.Reporter }
+
+// runSteps takes steps, shown as a list; reporter gets the bytes that they move.
+func (a *app) runSteps(ctx context.Context, list []step.Step, reporter *lateReporter) ([]step.Result, error) {
+	observer, bytes, wait := a.steps(list)
+	reporter.Reporter = bytes
+	results, err := step.Run(ctx, list, step.Options{Observer: observer})
+	wait()
+	return results, err
+}
 
 // connect logs in to vCenter and registry.
 func (a *app) connect(ctx context.Context, opts *steps.Options) error {

@@ -16,26 +16,7 @@ import (
 )
 
 func (a *app) site() *cobra.Command {
-	return group("site", "The description of a dark site: write it, check it", a.siteInit(), a.siteValidate(), a.siteSchema())
-}
-
-func (a *app) siteSchema() *cobra.Command {
-	return &cobra.Command{
-		Use:   "schema",
-		Short: "Print the JSON schema of a site, for editors",
-		Example: `  sealift site schema > site.schema.json
-  # and as the first line of site.yaml:
-  # yaml-language-server: $schema=site.schema.json`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			schema, err := site.Schema()
-			if err != nil {
-				return err
-			}
-			_, err = a.Out.Write(schema)
-			return err
-		},
-	}
+	return group("site", "The description of a dark site: write it, check it", a.siteInit(), a.siteValidate(), a.schema("site", "site", site.Schema))
 }
 
 func (a *app) siteValidate() *cobra.Command {

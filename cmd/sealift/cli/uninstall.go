@@ -89,11 +89,7 @@ func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
 			return err
 		}
 	}
-	list := u.Steps()
-	observer, _, wait := a.steps(list)
-	done.Steps, err = step.Run(ctx, list, step.Options{Observer: observer})
-	wait()
-	if err != nil {
+	if done.Steps, err = a.runSteps(ctx, u.Steps(), &lateReporter{}); err != nil {
 		return err
 	}
 	return f.out.print(a.Out, done, func(w io.Writer) { fmt.Fprintf(w, "cluster %s is removed\n", plan.Cluster) })

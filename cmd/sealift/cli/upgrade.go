@@ -9,10 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/steps"
-	"github.com/sealift/sealift/internal/problem"
 )
 
 type upgradeFlags struct {
@@ -48,26 +46,11 @@ a mended bundle: what was there before is removed by nobody but Cluster API, eac
 }
 
 func (a *app) runUpgrade(ctx context.Context, f *upgradeFlags) (err error) {
-	s, bundle, err := a.openInstall(ctx, &f.installFlags)
+	opts, err := a.openInstall(ctx, &f.installFlags)
 	if err != nil {
 		return err
 	}
-	defer bundle.Close() //nolint:errcheck // opened for reading
-	content, err := release.Open(ctx, bundle)
-	if err != nil {
-		return err
-	}
-	if missing := content.Missing(); len(missing) > 0 {
-		return problem.New(problem.Preflight, "make the bundle again from its release, and carry that over", "the bundle lacks what its release needs:\n%w", errors.Join(missing...))
-	}
-	opts := steps.Options{Site: s, Bundle: bundle, Release: content, Dir: f.dir}
-	login := a.loginOptions()
-	if opts.VCenterLogin, err = s.VCenterLogin(login); err != nil {
-		return err
-	}
-	if opts.RegistryLogin, err = s.RegistryLogin(login); err != nil {
-		return err
-	}
+	defer opts.Bundle.Close() //nolint:errcheck // opened for reading
 	if err := a.connect(ctx, &opts); err != nil {
 		return err
 	}
@@ -103,12 +86,7 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 			return err
 		}
 	}
-	list := in.UpgradeSteps()
-	observer, reporter, wait := a.steps(list)
-	late.Reporter = reporter
-	done.Steps, err = step.Run(ctx, list, step.Options{Observer: observer})
-	wait()
-	if err != nil {
+	if done.Steps, err = a.runSteps(ctx, in.UpgradeSteps(), late); err != nil {
 		return err
 	}
 	return f.out.print(a.Out, done, func(w io.Writer) {
