@@ -2,16 +2,12 @@ package systemconsole
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"syscall"
 	"time"
 
-	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/httpserver"
 )
 
 // ServeOptions is how a console is offered. Addr, CertFile and KeyFile are
@@ -29,50 +25,23 @@ const (
 	readTime   = time.Minute
 	writeTime  = 2 * time.Minute
 	idleTime   = 2 * time.Minute
-	drainTime  = 5 * time.Second // for requests under way when the end was asked for
 )
 
 // Serve answers requests until ctx is done.
 func Serve(ctx context.Context, handler http.Handler, opts ServeOptions) error {
-	if _, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile); err != nil {
+	config, err := httpserver.TLS(opts.CertFile, opts.KeyFile)
+	if err != nil {
 		return fmt.Errorf("reading the console's certificate: %w", err)
 	}
-	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile)
-		return &cert, err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.Addr)
+	listener, err := httpserver.Listen(ctx, opts.Addr)
 	if err != nil {
-		return listenError(err)
+		return err
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime,
 		IdleTimeout: idleTime, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get}}
+		TLSConfig: config}
 	if opts.Listening != nil {
 		opts.Listening("https://" + listener.Addr().String())
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.ServeTLS(listener, "", "") }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving on %s: %w", opts.Addr, err)
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
-	defer cancel()
-	if err := server.Shutdown(stopping); err != nil {
-		return server.Close()
-	}
-	return nil
-}
-
-func listenError(err error) error {
-	remedy := ""
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		remedy = "another program has this port: choose another --addr"
-	case errors.Is(err, syscall.EACCES):
-		remedy = "ports below 1024 need root: choose a higher one"
-	}
-	return problem.WithRemedy(fmt.Errorf("listening: %w", err), remedy)
+	return httpserver.Run(ctx, server, opts.Addr, func() error { return server.ServeTLS(listener, "", "") })
 }

@@ -3,14 +3,13 @@ package serve
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"syscall"
 	"time"
 
+	"github.com/sealift/sealift/internal/httpserver"
 	"github.com/sealift/sealift/internal/problem"
 )
 
@@ -23,9 +22,6 @@ type ServerOptions struct {
 	Listening func(url string)
 }
 
-// drain is how long requests under way may take after the end was asked for.
-const drain = 5 * time.Second
-
 // Run serves handler until ctx is done. Only what can make a client wait for
 // nothing is limited in time: a transfer may take as long as it moves.
 func Run(ctx context.Context, handler http.Handler, opts ServerOptions) error {
@@ -33,9 +29,9 @@ func Run(ctx context.Context, handler http.Handler, opts ServerOptions) error {
 	if err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", opts.Addr)
+	listener, err := httpserver.Listen(ctx, opts.Addr)
 	if err != nil {
-		return listenError(err)
+		return err
 	}
 	scheme := "http"
 	if config != nil {
@@ -49,19 +45,7 @@ func Run(ctx context.Context, handler http.Handler, opts ServerOptions) error {
 	if opts.Listening != nil {
 		opts.Listening(scheme + "://" + listener.Addr().String())
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return fmt.Errorf("serving on %s: %w", opts.Addr, err)
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := server.Shutdown(stopping); err != nil {
-		return errors.Join(server.Close())
-	}
-	return nil
+	return httpserver.Run(ctx, server, opts.Addr, func() error { return server.Serve(listener) })
 }
 
 func serverTLS(opts ServerOptions) (*tls.Config, error) {
@@ -71,24 +55,10 @@ func serverTLS(opts ServerOptions) (*tls.Config, error) {
 	if opts.CertFile == "" || opts.KeyFile == "" {
 		return nil, problem.New(problem.Usage, "give both --tls-cert and --tls-key", "a certificate without its key, or the reverse")
 	}
-	if _, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile); err != nil {
+	config, err := httpserver.TLS(opts.CertFile, opts.KeyFile)
+	if err != nil {
 		return nil, fmt.Errorf("reading the certificate: %w", err)
 	}
-	// Read for each connection, so that a renewed certificate is used at once.
-	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-		cert, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile)
-		return &cert, err
-	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: get, NextProtos: []string{"http/1.1"}}, nil
-}
-
-func listenError(err error) error {
-	remedy := ""
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		remedy = "another program has this port: choose another --addr"
-	case errors.Is(err, syscall.EACCES):
-		remedy = "ports below 1024 need root: choose a higher one"
-	}
-	return problem.WithRemedy(fmt.Errorf("listening: %w", err), remedy)
+	config.NextProtos = []string{"http/1.1"}
+	return config, nil
 }
