@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"os"
 	"slices"
 	"sync"
@@ -148,6 +149,7 @@ func (w *Writer) open() error {
 	if err := out.Allocate(); err != nil {
 		return err
 	}
+	out.Direct()
 	if !ok {
 		return w.journal.reset(header)
 	}
@@ -392,6 +394,31 @@ func (b *BlobWriter) Write(p []byte) (int, error) {
 	b.written += int64(n)
 	b.flush(flushSize)
 	return n, err
+}
+
+// ReadFrom implements io.ReaderFrom: it adds all that r has. What was read
+// before r failed is added too.
+func (b *BlobWriter) ReadFrom(r io.Reader) (total int64, err error) {
+	buf := b.w.out.Buffer()
+	defer b.w.out.Release(buf)
+	for err == nil {
+		piece := b.w.out.Piece(buf, b.at+b.Offset())
+		n := 0
+		for n < len(piece) && err == nil {
+			var m int
+			m, err = r.Read(piece[n:])
+			n += m
+		}
+		n, writeErr := b.Write(piece[:n])
+		total += int64(n)
+		if writeErr != nil {
+			return total, writeErr
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return total, err
 }
 
 // Commit checks the blob and counts it as complete. When its bytes are not
