@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,12 +20,16 @@ const (
 	// maxEdges is how many bytes of blocks that are written in part are kept
 	// back at most, whatever the number of blobs.
 	maxEdges = 4 << 20
+	// flushJobs is how many edges are written at once.
+	flushJobs = 8
 )
 
 // sink takes the bytes of one file, by many goroutines at once.
 type sink interface {
 	io.WriterAt
 	io.Closer
+	// startWriteback asks the disk to begin with length bytes from off.
+	startWriteback(off, length int64)
 	// flush hands to the system what was kept back.
 	flush() error
 }
@@ -33,7 +38,8 @@ type sink interface {
 // is closed by its owner.
 type cachedFile struct{ *os.File }
 
-func (cachedFile) flush() error { return nil }
+func (f cachedFile) startWriteback(off, length int64) { startWriteback(f.File, off, length) }
+func (cachedFile) flush() error                       { return nil }
 
 // Close implements io.Closer.
 func (cachedFile) Close() error { return nil }
@@ -174,31 +180,51 @@ func (d *directFile) flush() error {
 
 // flushEdges writes all edges, neighbors at once, and forgets them.
 func (d *directFile) flushEdges() error {
-	last := d.size / d.block
-	if edge, ok := d.edges[last]; ok {
-		if _, err := d.cached.WriteAt(edge[:d.size%d.block], last*d.block); err != nil {
-			return err
+	var g errgroup.Group
+	g.SetLimit(flushJobs)
+	for _, run := range d.runs() {
+		g.Go(func() error { return d.writeEdges(run) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	clear(d.edges)
+	return nil
+}
+
+// runs returns the numbers of the edges, neighbors together, as many as a
+// buffer takes. The block that the end of the file cuts comes alone.
+func (d *directFile) runs() (out [][]int64) {
+	for _, n := range slices.Sorted(maps.Keys(d.edges)) {
+		last := len(out) - 1
+		if last >= 0 && n == out[last][0]+int64(len(out[last])) && n != d.size/d.block && int64(len(out[last])) < bufferSize/d.block {
+			out[last] = append(out[last], n)
+		} else {
+			out = append(out, []int64{n})
 		}
-		delete(d.edges, last)
+	}
+	return out
+}
+
+// writeEdges writes edges that are neighbors.
+func (d *directFile) writeEdges(run []int64) error {
+	off := run[0] * d.block
+	if rest := d.size - off; rest < d.block {
+		_, err := d.cached.WriteAt(d.edges[run[0]][:rest], off)
+		return err
 	}
 	buf := d.buffers.get()
 	defer d.buffers.put(buf)
-	numbers := slices.Sorted(maps.Keys(d.edges))
-	for len(numbers) > 0 {
-		n := int64(0)
-		for ; n < int64(len(numbers)) && n < bufferSize/d.block && numbers[n] == numbers[0]+n; n++ {
-			copy(buf[n*d.block:], d.edges[numbers[n]])
-		}
-		if _, err := d.writeBlocks(buf[:n*d.block], numbers[0]*d.block); err != nil {
-			return err
-		}
-		for _, number := range numbers[:n] {
-			delete(d.edges, number)
-		}
-		numbers = numbers[n:]
+	n := 0
+	for _, number := range run {
+		n += copy(buf[n:], d.edges[number])
 	}
-	return nil
+	_, err := d.writeBlocks(buf[:n], off)
+	return err
 }
+
+// startWriteback implements sink: the disk has begun already.
+func (*directFile) startWriteback(int64, int64) {}
 
 // Close implements io.Closer.
 func (d *directFile) Close() error { return d.direct.Close() }

@@ -278,7 +278,7 @@ func (o *Output) StartWriteback(off, n int64) {
 		i := int(off / o.volume)
 		at := off - int64(i)*o.volume
 		here := min(n, o.volume-at)
-		startWriteback(o.files[i], at, here)
+		o.sinks[i].startWriteback(at, here)
 		off, n = off+here, n-here
 	}
 }
