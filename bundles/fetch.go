@@ -56,9 +56,8 @@ func (f *fetcher) run(ctx context.Context, jobs int) error {
 	})
 	for range jobs {
 		g.Go(func() error {
-			buf := make([]byte, fetchBuffer)
 			for b := range queue {
-				if err := f.blob(ctx, b, buf); err != nil {
+				if err := f.blob(ctx, b); err != nil {
 					return err
 				}
 			}
@@ -69,7 +68,7 @@ func (f *fetcher) run(ctx context.Context, jobs int) error {
 }
 
 // blob fetches one blob from the first origin that gives it whole.
-func (f *fetcher) blob(ctx context.Context, b archive.Blob, buf []byte) error {
+func (f *fetcher) blob(ctx context.Context, b archive.Blob) error {
 	task := f.phase.Task(b.Digest.String(), b.Size)
 	defer task.Done()
 	bw, err := f.w.Blob(b)
@@ -79,7 +78,7 @@ func (f *fetcher) blob(ctx context.Context, b archive.Blob, buf []byte) error {
 	task.Add(bw.Offset())
 	var failures []error
 	for _, o := range f.origins[b.Digest] {
-		err := f.from(ctx, o.From, b, bw, task, buf)
+		err := f.from(ctx, o.From, b, bw, task)
 		if err == nil {
 			return nil
 		}
@@ -104,9 +103,9 @@ func changed(name string, err error) error {
 
 // from fetches a blob from one origin. A source whose bytes are wrong is
 // asked once more, from the beginning.
-func (f *fetcher) from(ctx context.Context, src resolve.Fetcher, b archive.Blob, bw *archive.BlobWriter, task progress.Task, buf []byte) error {
+func (f *fetcher) from(ctx context.Context, src resolve.Fetcher, b archive.Blob, bw *archive.BlobWriter, task progress.Task) error {
 	for attempt := 1; ; attempt++ {
-		err := copyBlob(ctx, src, b, bw, task, buf)
+		err := copyBlob(ctx, src, b, bw, task)
 		if err == nil {
 			err = bw.Commit()
 		}
@@ -125,7 +124,7 @@ func (f *fetcher) from(ctx context.Context, src resolve.Fetcher, b archive.Blob,
 }
 
 // copyBlob writes what is missing of a blob.
-func copyBlob(ctx context.Context, src resolve.Fetcher, b archive.Blob, bw *archive.BlobWriter, task progress.Task, buf []byte) error {
+func copyBlob(ctx context.Context, src resolve.Fetcher, b archive.Blob, bw *archive.BlobWriter, task progress.Task) error {
 	var rc io.ReadCloser
 	var err error
 	if at := bw.Offset(); at > 0 {
@@ -137,7 +136,6 @@ func copyBlob(ctx context.Context, src resolve.Fetcher, b archive.Blob, bw *arch
 		return err
 	}
 	defer rc.Close() //nolint:errcheck // opened for reading
-	// The hidden methods keep io.CopyBuffer from going around the buffer.
-	_, err = io.CopyBuffer(struct{ io.Writer }{bw}, struct{ io.Reader }{progress.Reader(rc, task)}, buf)
+	_, err = bw.ReadFrom(progress.Reader(rc, task))
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
-	"hash"
 	"os"
 	"slices"
 	"sync"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -148,6 +146,7 @@ func (w *Writer) open() error {
 	if err := out.Allocate(); err != nil {
 		return err
 	}
+	out.Direct()
 	if !ok {
 		return w.journal.reset(header)
 	}
@@ -330,110 +329,4 @@ func (w *Writer) checkpoint() error {
 		return err
 	}
 	return w.journal.append(records)
-}
-
-// BlobWriter writes one blob to its place, in order, hashing as it goes.
-type BlobWriter struct {
-	w    *Writer
-	blob Blob
-	at   int64 // position of the blob in the file
-
-	mu      sync.Mutex
-	hash    hash.Hash
-	written int64
-	noted   int64 // as of the last record
-	flushed int64 // handed to the disk
-}
-
-// flushSize is how many bytes are handed to the disk at once.
-const flushSize = 8 << 20
-
-// flush lets the disk begin with what was written, once there are least bytes
-// of it, so that the sync at the end finds little to do.
-func (b *BlobWriter) flush(least int64) {
-	if n := b.written - b.flushed; n >= least {
-		b.w.out.StartWriteback(b.at+b.flushed, n)
-		b.flushed = b.written
-	}
-}
-
-// Offset returns how many bytes are written: where to go on from.
-func (b *BlobWriter) Offset() int64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.written
-}
-
-// Rewind begins the blob again. What the journal has of it is withdrawn first:
-// the noted hash state must never outlive the bytes that it was made from.
-func (b *BlobWriter) Rewind() error {
-	b.w.checkpointing.Lock()
-	defer b.w.checkpointing.Unlock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.hash.Reset()
-	noted := b.noted > 0
-	b.written, b.noted, b.flushed = 0, 0, 0
-	if !noted {
-		return nil
-	}
-	return b.w.journal.append([]record{{Under: b.blob.Digest}})
-}
-
-// Write adds p to the blob.
-func (b *BlobWriter) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if int64(len(p)) > b.blob.Size-b.written {
-		return 0, fmt.Errorf("%s is longer than its %d bytes: %w", b.blob.Digest, b.blob.Size, content.ErrMismatch)
-	}
-	n, err := b.w.out.WriteAt(p, b.at+b.written)
-	_, _ = b.hash.Write(p[:n]) // a hash never fails
-	b.written += int64(n)
-	b.flush(flushSize)
-	return n, err
-}
-
-// Commit checks the blob and counts it as complete. When its bytes are not
-// the ones that were announced it fails with content.ErrMismatch, and the blob
-// has to be begun again.
-func (b *BlobWriter) Commit() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.written != b.blob.Size {
-		return fmt.Errorf("%s has %d bytes, not %d: %w", b.blob.Digest, b.written, b.blob.Size, content.ErrMismatch)
-	}
-	if got := digest.NewDigest(digest.SHA256, b.hash); got != b.blob.Digest {
-		return fmt.Errorf("%s: the bytes have the digest %s: %w", b.blob.Digest, got, content.ErrMismatch)
-	}
-	b.flush(1)
-	h, err := header(BlobName(b.blob.Digest), b.blob.Size)
-	if err != nil {
-		return err
-	}
-	if _, err := b.w.out.WriteAt(h, b.at-blockSize); err != nil {
-		return err
-	}
-	b.w.mu.Lock()
-	defer b.w.mu.Unlock()
-	delete(b.w.under, b.blob.Digest)
-	b.w.done[b.blob.Digest] = true
-	b.w.fresh = append(b.w.fresh, b.blob.Digest)
-	return b.w.failed
-}
-
-// record returns the journal's record of a blob under way; ok is false when
-// there is nothing new to note.
-func (b *BlobWriter) record() (r record, ok bool, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.written == b.noted || b.written == 0 {
-		return record{}, false, nil
-	}
-	state, err := b.hash.(encoding.BinaryMarshaler).MarshalBinary()
-	if err != nil {
-		return record{}, false, err
-	}
-	b.noted = b.written
-	return record{Under: b.blob.Digest, Offset: b.written, State: state}, true, nil
 }

@@ -34,7 +34,9 @@ type Output struct {
 	size   int64
 	volume int64 // size of each file but the last
 	files  []*os.File
+	sinks  []sink   // where the bytes of files go
 	names  []string // that they get, in order
+	*buffers
 }
 
 // NewOutput opens the partial files of name, without changing what is in
@@ -43,7 +45,7 @@ func NewOutput(name string, size, volume int64) (*Output, error) {
 	if size <= 0 || volume < 0 {
 		return nil, fmt.Errorf("writing %s: %d bytes in volumes of %d", name, size, volume)
 	}
-	o := &Output{name: name, size: size, volume: volume}
+	o := &Output{name: name, size: size, volume: volume, buffers: newBuffers()}
 	if volume == 0 {
 		o.volume, o.names = size, []string{name}
 	} else {
@@ -69,7 +71,7 @@ func NewOutput(name string, size, volume int64) (*Output, error) {
 func (o *Output) open() error {
 	_, err := os.Stat(o.names[0] + partialSuffix)
 	committing := err == nil
-	o.files = make([]*os.File, len(o.names))
+	o.files, o.sinks = make([]*os.File, len(o.names)), make([]sink, len(o.names))
 	for i := len(o.names) - 1; i >= 0; i-- {
 		name := o.names[i]
 		if _, err := os.Stat(name + partialSuffix); err == nil || !committing {
@@ -81,10 +83,30 @@ func (o *Output) open() error {
 		if err != nil {
 			return errors.Join(fmt.Errorf("writing %s: %w", name, err), o.Close())
 		}
-		o.files[i] = f
+		o.files[i], o.sinks[i] = f, cachedFile{f}
 	}
 	return nil
 }
+
+// Direct makes the writes go past the system's cache, where the file system
+// can: for the writing of much that is not read again soon. The files must
+// have their full size.
+func (o *Output) Direct() {
+	for i, f := range o.files {
+		if d := newDirectFile(f, o.length(i), o.buffers); d != nil {
+			o.sinks[i] = d
+		}
+	}
+}
+
+// Buffer returns memory for Piece; Release takes it back.
+func (o *Output) Buffer() []byte { return o.get() }
+
+// Release takes back what Buffer gave.
+func (o *Output) Release(buf []byte) { o.put(buf) }
+
+// Piece returns the part of a Buffer that is written without a copy at off.
+func (o *Output) Piece(buf []byte, off int64) []byte { return buf[off%o.volume%o.block:] }
 
 // Lock keeps other processes from writing the same files, as long as they are
 // open. It fails with ErrBusy.
@@ -241,7 +263,7 @@ func (o *Output) WriteAt(p []byte, off int64) (int, error) {
 	for n < len(p) {
 		i := int((off + int64(n)) / o.volume)
 		at := off + int64(n) - int64(i)*o.volume
-		m, err := o.files[i].WriteAt(p[n:min(int64(len(p)), int64(n)+o.volume-at)], at)
+		m, err := o.sinks[i].WriteAt(p[n:min(int64(len(p)), int64(n)+o.volume-at)], at)
 		n += m
 		if err != nil {
 			return n, fmt.Errorf("writing %s: %w", o.files[i].Name(), err)
@@ -256,15 +278,15 @@ func (o *Output) StartWriteback(off, n int64) {
 		i := int(off / o.volume)
 		at := off - int64(i)*o.volume
 		here := min(n, o.volume-at)
-		startWriteback(o.files[i], at, here)
+		o.sinks[i].startWriteback(at, here)
 		off, n = off+here, n-here
 	}
 }
 
 // SyncData makes what was written durable.
 func (o *Output) SyncData() error {
-	for _, f := range o.files {
-		if err := syncData(f); err != nil {
+	for i, f := range o.files {
+		if err := errors.Join(o.sinks[i].flush(), syncData(f)); err != nil {
 			return fmt.Errorf("writing %s: %w", f.Name(), err)
 		}
 	}
@@ -275,8 +297,8 @@ func (o *Output) SyncData() error {
 // last: as long as it is missing, nobody takes the others for a whole. What
 // stands there under these names is replaced.
 func (o *Output) Commit() error {
-	for _, f := range o.files {
-		if err := f.Sync(); err != nil {
+	for i, f := range o.files {
+		if err := errors.Join(o.sinks[i].flush(), f.Sync()); err != nil {
 			return fmt.Errorf("writing %s: %w", f.Name(), err)
 		}
 	}
@@ -328,9 +350,9 @@ func (o *Output) Remove() error {
 // Close closes the files; what was not committed stays as it is.
 func (o *Output) Close() error {
 	var err error
-	for _, f := range o.files {
+	for i, f := range o.files {
 		if f != nil {
-			err = errors.Join(err, f.Close())
+			err = errors.Join(err, o.sinks[i].Close(), f.Close())
 		}
 	}
 	return err

@@ -39,6 +39,7 @@ func (a *app) startSigner(ctx context.Context, key string) (bundles.Signer, erro
 		return nil, fmt.Errorf("starting the signer: %w", err)
 	}
 	s := &signerProcess{cmd: exec.CommandContext(ctx, program, "key", "sign", "--key", key, "--log-format", "json")}
+	s.cmd.Env = append(os.Environ(), "GOGC=off") // it ends before there is anything to collect
 	s.cmd.Stderr = &s.err
 	s.in, err = s.cmd.StdinPipe()
 	if err == nil {
