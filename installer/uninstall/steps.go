@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/installer/bootstrap"
+	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/internal/retry"
@@ -145,8 +146,20 @@ type removeBootstrap struct{ *Uninstallation }
 // Name implements step.Step.
 func (*removeBootstrap) Name() string { return "remove the bootstrap control plane" }
 
-func (u *Uninstallation) bootstrap() *bootstrap.Local {
-	return bootstrap.NewLocal(bootstrap.LocalOptions{Dir: filepath.Join(u.Dir, "bootstrap")})
+// bootstrap returns the control plane that was made, whatever the site says
+// today.
+func (u *Uninstallation) bootstrap() bootstrap.Bootstrap {
+	dir := filepath.Join(u.Dir, "bootstrap")
+	if u.kind() {
+		return bootstrap.NewKind(bootstrap.KindOptions{Name: bootstrap.KindName(u.Site.Metadata.Name), Dir: dir})
+	}
+	return bootstrap.NewLocal(bootstrap.LocalOptions{Dir: dir})
+}
+
+func (u *Uninstallation) kind() bool {
+	dir := filepath.Join(u.Dir, "bootstrap")
+	_, err := os.Lstat(dir)
+	return bootstrap.IsKind(dir) || errors.Is(err, fs.ErrNotExist) && u.Site.Spec.Bootstrap == site.BootstrapKind
 }
 
 // Check implements step.Step.
