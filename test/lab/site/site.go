@@ -284,6 +284,11 @@ func (l *Lab) NodeImages() (node.Names, error) {
 	return node.Names{Full: tag, Bare: tag + "-bare"}, nil
 }
 
+// NodeArchive returns the archive of the node images, for "docker load".
+func (l *Lab) NodeArchive() string {
+	return filepath.Join(l.cache.Path(l.steps.node), node.ArchiveFile)
+}
+
 // Upstream returns the data folder of a registry with all images of the lab,
 // for mirror/serve.Registry. Each stands there as HOST/REPOSITORY:TAG.
 func (l *Lab) Upstream() string { return l.cache.Path(l.steps.upstream) }
