@@ -49,7 +49,13 @@ func (l *Lab) JumpEngine(ctx context.Context, enter []string) (*engine.Engine, e
 
 // StopJumpEngine ends the jump host's engine and removes its data. It does
 // nothing where there is none.
-func (l *Lab) StopJumpEngine(ctx context.Context) error { return l.jump().Stop(ctx) }
+func (l *Lab) StopJumpEngine(ctx context.Context) error {
+	o := l.jump()
+	if err := o.Stop(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Dir(o.Data))
+}
 
 // findEngine returns the engine that runs without the lab.
 func (l *Lab) findEngine(ctx context.Context) (*engine.Engine, error) {
