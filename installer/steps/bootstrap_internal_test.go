@@ -27,7 +27,9 @@ func TestAKindNodeLogsInToTheRegistry(t *testing.T) {
 			Version int64
 			Plugins map[string]struct {
 				Registry struct {
-					Configs map[string]struct{ Auth struct{ Username, Password string } }
+					Configs map[string]struct {
+						Auth struct{ Username, Password string }
+					}
 				}
 			}
 		}

@@ -99,7 +99,9 @@ func built(t *testing.T, path string) string {
 // upstream serves the lab's images, and the suite's own, as registry.k8s.io,
 // docker.io and so on, and returns the proxy by which these are reached.
 func (s *darkSite) upstream(t *testing.T) string {
-	lab := registry(t, s.lab.Upstream())
+	data := t.TempDir()
+	require.NoError(t, s.lab.LinkUpstream(data))
+	lab := registry(t, data)
 	own := registry(t, t.TempDir())
 	ownServer := httptest.NewServer(own)
 	t.Cleanup(ownServer.Close)
