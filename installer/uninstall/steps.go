@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/installer/bootstrap"
@@ -87,11 +88,12 @@ func (s *removeMachines) Apply(ctx context.Context, say step.Say) error {
 		if err != nil || len(left.machines) == 0 {
 			return err
 		}
-		for _, m := range left.machines {
+		err = each(ctx, left.machines, func(ctx context.Context, m vsphere.VM) error {
 			say("turning off %s", m.Name)
-			if err := s.VCenter.PowerOff(ctx, m); err != nil {
-				return err
-			}
+			return s.VCenter.PowerOff(ctx, m)
+		})
+		if err != nil {
+			return err
 		}
 		if err := s.destroy(ctx, left.machines, say); err != nil {
 			return err
@@ -103,13 +105,23 @@ func (s *removeMachines) Apply(ctx context.Context, say step.Say) error {
 }
 
 func (u *Uninstallation) destroy(ctx context.Context, machines []vsphere.VM, say step.Say) error {
-	for _, m := range machines {
+	return each(ctx, machines, func(ctx context.Context, m vsphere.VM) error {
 		say("removing %s", m.Name)
-		if err := u.VCenter.Destroy(ctx, m); err != nil {
-			return err
-		}
+		return u.VCenter.Destroy(ctx, m)
+	})
+}
+
+// atOnce is how many tasks a vCenter is given at a time.
+const atOnce = 8
+
+// each does something with all machines, and returns the first error.
+func each(ctx context.Context, machines []vsphere.VM, do func(context.Context, vsphere.VM) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, m := range machines {
+		group.Go(func() error { return do(ctx, m) })
 	}
-	return nil
+	return group.Wait()
 }
 
 // removeTemplates removes the templates that sealift imported.
