@@ -66,7 +66,7 @@ func TestInstallKind(t *testing.T) {
 		e.killedWhen(t, func() bool { return len(e.machines(t)) > 0 })
 		e.uninstall(t, before)
 		e.nothingOfKind(t, docker)
-		require.Eventually(t, func() bool { return e.silent(t) }, time.Minute, 200*time.Millisecond, "machines that are gone still answer")
+		e.awaitSilence(t)
 	})
 	took(t, "a run that is killed while kind works", func() {
 		e.killedWhen(t, func() bool {
@@ -83,11 +83,30 @@ func TestInstallKind(t *testing.T) {
 	e.nothingLeft(t)
 }
 
-// silent tells whether no machine of the vCenter runs: the lab's end some time
-// after the vCenter says so.
-func (e *enterprise) silent(t *testing.T) bool {
-	out, err := e.engine.Run(t.Context(), "ps", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-")
-	return err == nil && out == ""
+// kindIsWatched fails unless what a kind node sends away from the site is
+// counted like what the jump host sends.
+func (e *enterprise) kindIsWatched(t *testing.T, docker *engine.Engine) {
+	t.Helper()
+	e.nothingLeft(t)
+	_, err := docker.Run(t.Context(), "exec", kindCluster+"-control-plane", "timeout", "2", "bash", "-c", "echo >/dev/tcp/192.0.2.1/443")
+	require.Error(t, err)
+	attempts, err := e.network.Attempts(t.Context())
+	require.NoError(t, err)
+	require.Len(t, attempts.Flows, 1)
+	require.Contains(t, attempts.Flows[0], e.jump.Address.String()+" > 192.0.2.1 ")
+	require.NoError(t, e.network.Forget(t.Context()))
+	e.nothingLeft(t)
+}
+
+// awaitSilence waits until no machine answers any more: the lab's begin and end
+// some time after the vCenter says so.
+func (e *enterprise) awaitSilence(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		out, err := e.engine.Run(t.Context(), "ps", "--all", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-")
+		return err == nil && out == "" &&
+			e.command(t, "preflight", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub", "--quiet").Run() == nil
+	}, time.Minute, 500*time.Millisecond, "machines that are gone still answer")
 }
 
 // has tells whether a command of an engine succeeds and prints something or has
