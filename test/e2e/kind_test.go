@@ -53,11 +53,13 @@ func (e *enterprise) jumpEngine(t *testing.T) *engine.Engine {
 }
 
 // TestInstallKind builds the enterprise cluster from a kind cluster on the jump
-// host. A run is killed while the kind cluster is being made, and one while it
-// holds the objects; an installation that is given up there is removed, and the
-// next goes to its end.
+// host, with three control planes where the memory allows. An installation that
+// is killed while the kind cluster is being made, and again while that makes
+// machines, is given up and removed; the next is killed once and goes to its
+// end. Of three control planes one is lost, and comes back.
 func TestInstallKind(t *testing.T) {
-	e := newEnterprise(t, "kind", 1)
+	controlPlanes := affordable(t)
+	e := newEnterprise(t, "kind", controlPlanes)
 	before := e.vcenter.names(t)
 	docker := e.jumpEngine(t)
 	e.preflight(t)
@@ -69,16 +71,18 @@ func TestInstallKind(t *testing.T) {
 		e.awaitSilence(t)
 	})
 	took(t, "a run that is killed while kind works", func() {
-		e.killedWhen(t, func() bool {
-			return e.has(t, docker, "exec", kindCluster+"-control-plane", "test", "-f", "/etc/kubernetes/admin.conf")
-		})
+		e.killedWhen(t, func() bool { return e.has(t, docker, "exec", kindCluster+"-control-plane", "test", "-f", "/etc/kubernetes/admin.conf") })
 	})
+	e.kindIsWatched(t, docker)
 	var done installation
 	took(t, "install", func() { done = e.install(t) })
 	e.nothingOfKind(t, docker)
-	e.awaitNodes(t, 2, time.Minute)
-	e.managesItself(t, 2)
+	e.awaitNodes(t, controlPlanes+1, time.Minute)
+	e.managesItself(t, controlPlanes+1)
 	e.consoleAnswers(t, done.Console)
+	if controlPlanes > 1 {
+		took(t, "a lost control plane comes back", func() { e.repairControlPlane(t, controlPlanes) })
+	}
 	took(t, "uninstall", func() { e.uninstall(t, before) })
 	e.nothingLeft(t)
 }

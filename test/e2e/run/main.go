@@ -170,7 +170,7 @@ func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) 
 	if s.skip != "" {
 		args = append(args, "-test.skip="+s.skip)
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", program(r.binaries, s)}, args...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", "-t", program(r.binaries, s)}, args...)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = s.dir, append(os.Environ(), "LAB_TEST=1"), log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.StdoutPipe()
