@@ -172,7 +172,8 @@ func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) 
 	}
 	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", "-t", program(r.binaries, s)}, args...)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = s.dir, append(os.Environ(), "LAB_TEST=1"), log
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the tests, and what they run, end with it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
