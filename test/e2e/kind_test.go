@@ -71,7 +71,9 @@ func TestInstallKind(t *testing.T) {
 		e.awaitSilence(t)
 	})
 	took(t, "a run that is killed while kind works", func() {
-		e.killedWhen(t, func() bool { return e.has(t, docker, "exec", kindCluster+"-control-plane", "test", "-f", "/etc/kubernetes/admin.conf") })
+		e.killedWhen(t, func() bool {
+			return e.has(t, docker, "exec", kindCluster+"-control-plane", "test", "-f", "/etc/kubernetes/admin.conf")
+		})
 	})
 	e.kindIsWatched(t, docker)
 	var done installation

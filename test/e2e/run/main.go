@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/site"
 )
@@ -63,14 +65,14 @@ func run(ctx context.Context, one bool) error {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // nothing depends on it
 	costs := newCosts()
-	if err := costs.time("compile the tests", func() error { return compile(ctx, dir) }); err != nil {
-		return err
-	}
 	lab, err := site.Open(ctx, ".", site.Environment(costs.say))
 	if err != nil {
 		return err
 	}
-	if err := costs.time("engine and node images", func() error { return ready(ctx, lab) }); err != nil {
+	var group errgroup.Group
+	group.Go(func() error { return costs.time("compile the tests", func() error { return compile(ctx, dir) }) })
+	group.Go(func() error { return costs.time("engine and node images", func() error { return ready(ctx, lab) }) })
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	r := &runner{binaries: dir, logs: lab.Logs(), costs: costs}
