@@ -99,8 +99,7 @@ e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from
 	.ci/packages iptables iproute2 nftables $(if $(filter bootable,$(LAB_DISK)),qemu-system-x86 ovmf)
 	$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
 	trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
-	LAB_TEST=1 $(GO) test -count=1 -timeout 10m ./test/lab/site; \
-	$(GO) test -count=1 -tags e2e -timeout 40m -p 1 ./test/e2e ./test/lab/clusterapi
+	$(GO) run -buildvcs=false ./test/e2e/run $(E2EFLAGS)
 
 .PHONY: lab-down
 lab-down: needs-go ## removes all that lab-up made

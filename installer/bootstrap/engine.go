@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -21,14 +22,78 @@ import (
 // engine is the program of a container engine.
 type engine string
 
+// The engines.
+const (
+	docker engine = "docker"
+	podman engine = "podman"
+)
+
+// findEngine returns Docker, but where only Podman is installed.
+func findEngine() engine {
+	if _, err := exec.LookPath(string(docker)); err != nil {
+		if _, err := exec.LookPath(string(podman)); err == nil {
+			return podman
+		}
+	}
+	return docker
+}
+
 // run runs a command of the engine.
 func (e engine) run(ctx context.Context, in io.Reader, args ...string) error {
+	_, err := e.output(ctx, in, args...)
+	return err
+}
+
+// output runs a command of the engine and returns the words that it prints.
+func (e engine) output(ctx context.Context, in io.Reader, args ...string) ([]string, error) {
 	cmd := exec.CommandContext(ctx, string(e), args...)
 	cmd.Stdin = in
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s %s: %w: %s", e, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
+		return nil, fmt.Errorf("%s %s: %w: %s", e, strings.Join(args, " "), err, strings.TrimSpace(problems.String()))
+	}
+	return strings.Fields(out.String()), nil
+}
+
+// networkVariable is the variable of the environment by which kind is told, and
+// can only be told, the engine's network that its nodes are on.
+func (e engine) networkVariable() string {
+	return "KIND_EXPERIMENTAL_" + strings.ToUpper(string(e)) + "_NETWORK"
+}
+
+// useNetwork lets kind make a network for this cluster alone, which goes with
+// it: kind's own stays for ever. Who has named another keeps that.
+func (k *Kind) useNetwork() error {
+	if os.Getenv(k.engine.networkVariable()) != "" {
+		return nil
+	}
+	return os.Setenv(k.engine.networkVariable(), k.opts.Name)
+}
+
+// repository is where in the engine the node images of this cluster are.
+func (k *Kind) repository() string { return "sealift.local/" + k.opts.Name }
+
+// removeLeftovers removes from the engine what was made for the nodes: the
+// image and the network.
+func (k *Kind) removeLeftovers(ctx context.Context) error {
+	images, err := k.engine.output(ctx, nil, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+k.repository())
+	if err != nil {
+		return err
+	}
+	for _, image := range images {
+		if err := k.engine.run(ctx, nil, "image", "rm", image); err != nil {
+			return err
+		}
+	}
+	networks, err := k.engine.output(ctx, nil, "network", "ls", "--quiet", "--filter", "name=^"+k.opts.Name+"$")
+	if err != nil {
+		return err
+	}
+	for _, network := range networks {
+		if err := k.engine.run(ctx, nil, "network", "rm", network); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -45,7 +110,7 @@ func (k *Kind) load(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the node image %s: %w", k.opts.Image, err)
 	}
-	tag, err := name.NewTag("sealift.local/node:" + d.Digest.Encoded()[:32])
+	tag, err := name.NewTag(k.repository() + ":" + d.Digest.Encoded()[:32])
 	if err != nil {
 		return "", err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/retry"
+	"github.com/sealift/sealift/mirror/runtimeconfig"
 )
 
 // KindOptions is how a kind cluster is made. Name, Dir and Image are needed.
@@ -32,10 +33,12 @@ type KindOptions struct {
 	// the engine has Image.
 	From      content.Fetcher
 	NodeImage content.Descriptor
-	// CertsDir is a folder of this host with containerd's configuration of
-	// registries, which the node sees; "" means none.
-	CertsDir string
-	Podman   bool // instead of Docker
+	// Mirror is the configuration by which the node's containerd pulls; none
+	// leaves it as it is.
+	Mirror []runtimeconfig.File
+	// ContainerdPatches are TOML merged into the node's config.toml. One that
+	// names a version is for containerd's configuration of that version alone.
+	ContainerdPatches []string
 }
 
 // Kind is a control plane in a kind cluster of one node.
@@ -43,17 +46,34 @@ type Kind struct {
 	opts     KindOptions
 	engine   engine
 	provider *cluster.Provider
+	lock     *os.File // held from Start to Stop
 }
 
 var _ Bootstrap = (*Kind)(nil)
 
-// NewKind returns a kind cluster that need not exist yet.
+// KindName is the name of the kind cluster of a site.
+func KindName(site string) string { return "sealift-" + site }
+
+// NewKind returns a kind cluster that need not exist yet. It is Docker's, or
+// Podman's where only that is installed.
 func NewKind(opts KindOptions) *Kind {
-	e, runtime := engine("docker"), cluster.ProviderWithDocker()
-	if opts.Podman {
-		e, runtime = engine("podman"), cluster.ProviderWithPodman()
+	e := findEngine()
+	runtime := cluster.ProviderWithDocker()
+	if e == podman {
+		runtime = cluster.ProviderWithPodman()
 	}
 	return &Kind{opts: opts, engine: e, provider: cluster.NewProvider(runtime, cluster.ProviderWithLogger(log.NoopLogger{}))}
+}
+
+// nodeFolder has the files of the node, below the folder of a kind cluster.
+const nodeFolder = "node"
+
+func (k *Kind) root() string { return filepath.Join(k.opts.Dir, nodeFolder) }
+
+// IsKind tells whether a folder is that of a kind cluster.
+func IsKind(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, nodeFolder))
+	return err == nil
 }
 
 func (k *Kind) kubeconfig() *Kubeconfig {
@@ -79,16 +99,40 @@ func (k *Kind) Exists(context.Context) (bool, error) {
 // with objects is never thrown away.
 func (k *Kind) Start(ctx context.Context) (*Kubeconfig, error) {
 	if err := k.start(ctx); err != nil {
-		return nil, fmt.Errorf("starting the kind cluster %s: %w", k.opts.Name, err)
+		return nil, errors.Join(fmt.Errorf("starting the kind cluster %s: %w", k.opts.Name, err), k.release())
 	}
 	return k.kubeconfig(), nil
+}
+
+// claim makes the folder private, and makes sure that nobody else uses it.
+func (k *Kind) claim() error {
+	for _, dir := range []string{k.opts.Dir, k.root()} {
+		if err := private(dir); err != nil {
+			return err
+		}
+	}
+	if k.lock != nil {
+		return nil
+	}
+	var err error
+	k.lock, err = lockFolder(k.opts.Dir)
+	return err
+}
+
+func (k *Kind) release() error {
+	if k.lock == nil {
+		return nil
+	}
+	err := k.lock.Close()
+	k.lock = nil
+	return err
 }
 
 func (k *Kind) start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := private(k.opts.Dir); err != nil {
+	if err := k.claim(); err != nil {
 		return err
 	}
 	nodes, err := k.provider.ListInternalNodes(k.opts.Name)
@@ -110,6 +154,9 @@ func (k *Kind) start(ctx context.Context) error {
 	if err := k.delete(); err != nil {
 		return err
 	}
+	if err := k.useNetwork(); err != nil {
+		return err
+	}
 	return k.create(ctx)
 }
 
@@ -125,11 +172,16 @@ func (k *Kind) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole}
-	if k.opts.CertsDir != "" {
-		node.ExtraMounts = []v1alpha4.Mount{{HostPath: k.opts.CertsDir, ContainerPath: "/etc/containerd/certs.d", Readonly: true}}
+	if _, err := runtimeconfig.Write(k.root(), k.opts.Mirror, runtimeconfig.WriteOptions{Overwrite: true}); err != nil {
+		return err
 	}
-	config := &v1alpha4.Cluster{TypeMeta: v1alpha4.TypeMeta{APIVersion: "kind.x-k8s.io/v1alpha4", Kind: "Cluster"}, Nodes: []v1alpha4.Node{node}}
+	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole}
+	if len(k.opts.Mirror) > 0 {
+		dir := runtimeconfig.DefaultDir(runtimeconfig.Containerd)
+		node.ExtraMounts = []v1alpha4.Mount{{HostPath: filepath.Join(k.root(), dir), ContainerPath: dir, Readonly: true}}
+	}
+	config := &v1alpha4.Cluster{TypeMeta: v1alpha4.TypeMeta{APIVersion: "kind.x-k8s.io/v1alpha4", Kind: "Cluster"}, Nodes: []v1alpha4.Node{node},
+		ContainerdConfigPatches: k.opts.ContainerdPatches}
 	temporary := filepath.Join(k.opts.Dir, "kubeconfig.partial")
 	made := make(chan error, 1)
 	go func() {
@@ -193,14 +245,27 @@ func (k *Kind) answers(ctx context.Context) error {
 
 // Stop implements Bootstrap. The cluster is none of this program's processes:
 // it stays as it is.
-func (k *Kind) Stop(context.Context) error { return nil }
+func (k *Kind) Stop(context.Context) error { return k.release() }
 
-// Remove implements Bootstrap.
-func (k *Kind) Remove(context.Context) error {
-	if err := k.delete(); err != nil {
-		return fmt.Errorf("removing the kind cluster %s: %w", k.opts.Name, err)
+// Remove implements Bootstrap. It refuses while another process works with the
+// cluster.
+func (k *Kind) Remove(ctx context.Context) error {
+	there, err := k.Exists(ctx)
+	if err == nil && there {
+		err = k.claim()
 	}
-	return nil
+	if err == nil {
+		err = k.delete()
+	}
+	if err == nil {
+		err = k.removeLeftovers(ctx)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("removing the kind cluster %s: %w", k.opts.Name, err), k.release())
+	}
+	err = errors.Join(os.RemoveAll(k.root()), os.RemoveAll(filepath.Join(k.opts.Dir, lockFile)), k.release())
+	_ = os.Remove(k.opts.Dir) // what somebody else put there stays, and the folder with it
+	return err
 }
 
 // delete removes the kubeconfig last: as long as it is there, so are the nodes.
@@ -208,10 +273,5 @@ func (k *Kind) delete() error {
 	if err := k.provider.Delete(k.opts.Name, filepath.Join(k.opts.Dir, "kubeconfig.partial")); err != nil {
 		return noEngine(k.engine, err)
 	}
-	err := errors.Join(os.RemoveAll(filepath.Join(k.opts.Dir, "kubeconfig.partial")), os.RemoveAll(k.kubeconfig().Path))
-	_ = os.Remove(k.opts.Dir) // what somebody else put there stays, and the folder with it
-	if err != nil {
-		return err
-	}
-	return nil
+	return errors.Join(os.RemoveAll(filepath.Join(k.opts.Dir, "kubeconfig.partial")), os.RemoveAll(k.kubeconfig().Path))
 }

@@ -53,7 +53,7 @@ func TestKindLoadsItsNodeFromTheBundle(t *testing.T) {
 	_, err := k.Start(t.Context())
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "loading the node image")
-	tag := "sealift.local/node:" + d.Digest.Encoded()[:32]
+	tag := "sealift.local/sealift-bootstrap-load:" + d.Digest.Encoded()[:32]
 	_, err = e.Run(t.Context(), "image", "inspect", tag)
 	require.NoError(t, err)
 	_, err = e.Run(t.Context(), "image", "rm", "--force", tag)

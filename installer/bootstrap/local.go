@@ -110,16 +110,29 @@ func (l *Local) open() error {
 			return err
 		}
 	}
-	f, err := os.OpenFile(filepath.Join(l.opts.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	var err error
+	if l.lock, err = lockFolder(l.opts.Dir); err != nil {
 		return err
+	}
+	return l.loadPorts()
+}
+
+// lockFile is a file in the folder of a control plane that is locked while a
+// process works with it.
+const lockFile = "lock"
+
+// lockFolder fails with ErrInUse while another process has the lock. Closing
+// the file, or the end of the process, gives it back.
+func lockFolder(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close() // nothing was written
-		return problem.New(problem.Failed, "wait until it is done, or end it", "%s: %w: %w", l.opts.Dir, ErrInUse, err)
+		return nil, problem.New(problem.Failed, "wait until it is done, or end it", "%s: %w: %w", dir, ErrInUse, err)
 	}
-	l.lock = f
-	return l.loadPorts()
+	return f, nil
 }
 
 // private makes a folder that only its owner may look into. One that others
@@ -231,7 +244,7 @@ func (l *Local) Remove(context.Context) error {
 		}
 	}
 	err := l.stop()
-	for _, name := range append(folders(), "ports.json", "kubeconfig", "lock") {
+	for _, name := range append(folders(), "ports.json", "kubeconfig", lockFile) {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(l.opts.Dir, name)))
 	}
 	if err != nil {

@@ -1,9 +1,14 @@
 package clusterapi_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/installer/clusterapi"
 )
@@ -51,4 +56,29 @@ func TestADiffShowsFieldsAndNoSecret(t *testing.T) {
 	changes, err = m.Diff(t.Context(), after)
 	require.NoError(t, err)
 	require.Len(t, changes, 2, "a look changes nothing")
+}
+
+// What a controller changes between two questions is no difference.
+func TestAnObjectThatAControllerChangesIsAsDescribed(t *testing.T) {
+	_, m := plane(t, t.TempDir())
+	objects, err := clusterapi.ParseManifests([]byte(before))
+	require.NoError(t, err)
+	require.NoError(t, m.ApplyObjects(t.Context(), objects))
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := 0; ctx.Err() == nil; i++ {
+			o := objects[0].DeepCopy()
+			_ = m.Patch(ctx, o, client.RawPatch(types.MergePatchType, fmt.Appendf(nil, `{"metadata":{"annotations":{"count":"%d"}}}`, i)))
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	for range 100 {
+		changes, err := m.Differences(t.Context(), objects[:1])
+		require.NoError(t, err)
+		require.Empty(t, changes)
+	}
+	stop()
+	<-ended
 }

@@ -117,9 +117,32 @@ func (m *Management) same(ctx context.Context, o *unstructured.Unstructured) (bo
 	return reflect.DeepEqual(now.Object, then.Object), nil
 }
 
+// looks is how often an object is looked at that a controller changes between
+// two questions.
+const looks = 10
+
 // compare returns an object as it is and as it would be after an apply, without
 // what the API server counts; now is nil when it is not there.
 func (m *Management) compare(ctx context.Context, o *unstructured.Unstructured) (now, then *unstructured.Unstructured, err error) {
+	for range looks {
+		now, then, err = m.compareOnce(ctx, o)
+		if err != nil || now == nil {
+			return now, then, err
+		}
+		still := now.GetResourceVersion() == then.GetResourceVersion()
+		for _, u := range []*unstructured.Unstructured{now, then} {
+			u.SetManagedFields(nil)
+			u.SetResourceVersion("")
+			u.SetGeneration(0)
+		}
+		if still || reflect.DeepEqual(now.Object, then.Object) {
+			break
+		}
+	}
+	return now, then, nil
+}
+
+func (m *Management) compareOnce(ctx context.Context, o *unstructured.Unstructured) (now, then *unstructured.Unstructured, err error) {
 	now = &unstructured.Unstructured{}
 	now.SetGroupVersionKind(o.GroupVersionKind())
 	err = m.Get(ctx, client.ObjectKeyFromObject(o), now)
@@ -132,11 +155,6 @@ func (m *Management) compare(ctx context.Context, o *unstructured.Unstructured) 
 	then = o.DeepCopy()
 	if err := m.Apply(ctx, client.ApplyConfigurationFromUnstructured(then), owner, client.ForceOwnership, client.DryRunAll); err != nil {
 		return nil, nil, fmt.Errorf("comparing %s: %w", identify(o), err)
-	}
-	for _, u := range []*unstructured.Unstructured{now, then} {
-		u.SetManagedFields(nil)
-		u.SetResourceVersion("")
-		u.SetGeneration(0)
 	}
 	return now, then, nil
 }

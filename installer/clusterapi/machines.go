@@ -34,10 +34,12 @@ const mebibytes = 1024 // in a gibibyte
 // ends with a sum of its content, and others refer to the newest.
 func (d Description) machineTemplate(role string, size site.Size) (*unstructured.Unstructured, error) {
 	v := d.Site.Spec.VCenter
+	// A machine is turned off only to be removed with its disk: it is drained
+	// and out of etcd, and a guest that shuts down would have nothing to save.
 	machine := map[string]any{
 		"server": v.Server, "thumbprint": d.Thumbprint,
 		"datacenter": v.Datacenter, "datastore": v.Datastore, "folder": v.Folder, "resourcePool": v.ResourcePool,
-		"template": d.template(), "cloneMode": "fullClone", "os": "Linux", "powerOffMode": "trySoft",
+		"template": d.template(), "cloneMode": "fullClone", "os": "Linux", "powerOffMode": "hard",
 		"numCPUs": int64(size.CPUs), "memoryMiB": int64(size.MemoryGiB) * mebibytes, "diskGiB": int64(size.DiskGiB),
 		"network":       map[string]any{"devices": []any{d.device()}},
 		"customVMXKeys": map[string]any{vsphere.OwnerKey: Owner(d.Site)},

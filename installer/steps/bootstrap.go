@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/pelletier/go-toml/v2"
+
 	"github.com/sealift/sealift/installer/bootstrap"
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/site"
@@ -34,28 +36,50 @@ func (in *Installation) newKind(dir, image string) (bootstrap.Bootstrap, error) 
 	if err != nil {
 		return nil, err
 	}
-	root := filepath.Join(in.Dir, "kind") // of the node, as far as the installer writes its files
-	if err := in.writeMirror(root); err != nil {
+	mirror, err := in.mirrorFiles()
+	if err != nil {
 		return nil, err
 	}
-	return bootstrap.NewKind(bootstrap.KindOptions{Name: "sealift-" + in.Site.Metadata.Name, Dir: dir, Image: image,
-		From: in.Release.Fetcher(), NodeImage: descriptor, CertsDir: filepath.Join(root, runtimeconfig.DefaultDir(runtimeconfig.Containerd))}), nil
+	patches, err := in.loginPatches()
+	if err != nil {
+		return nil, err
+	}
+	return bootstrap.NewKind(bootstrap.KindOptions{Name: bootstrap.KindName(in.Site.Metadata.Name), Dir: dir, Image: image,
+		From: in.Release.Fetcher(), NodeImage: descriptor, Mirror: mirror, ContainerdPatches: patches}), nil
 }
 
-// writeMirror writes containerd's configuration of the registry below root.
-func (in *Installation) writeMirror(root string) error {
+// mirrorFiles are containerd's configuration of the site's registry.
+func (in *Installation) mirrorFiles() ([]runtimeconfig.File, error) {
 	ca, err := in.registryAuthority()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	r := in.Site.Spec.Registry
 	config, err := runtimeconfig.New(runtimeconfig.Containerd, r.Endpoint, in.mapping, runtimeconfig.Options{Images: in.Release.Images(),
 		Hosts: []string{runtimeconfig.EveryHost}, CA: ca, PlainHTTP: r.PlainHTTP})
 	if err != nil {
-		return fmt.Errorf("configuring the bootstrap's containerd: %w", err)
+		return nil, fmt.Errorf("configuring the bootstrap's containerd: %w", err)
 	}
-	_, err = runtimeconfig.Write(root, config.Files, runtimeconfig.WriteOptions{Overwrite: true})
-	return err
+	return config.Files, nil
+}
+
+// loginPatches give the login to the registry to the node's containerd, whose
+// config.toml has one of two versions.
+func (in *Installation) loginPatches() ([]string, error) {
+	if in.RegistryLogin.Username == "" {
+		return nil, nil
+	}
+	auth := map[string]any{"auth": map[string]string{"username": in.RegistryLogin.Username, "password": in.RegistryLogin.Password.Reveal()}}
+	registry := map[string]any{"registry": map[string]any{"configs": map[string]any{in.Site.Spec.Registry.Endpoint: auth}}}
+	var out []string
+	for version, plugin := range map[int]string{2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.images"} {
+		text, err := toml.Marshal(map[string]any{"version": version, "plugins": map[string]any{plugin: registry}})
+		if err != nil {
+			return nil, fmt.Errorf("configuring the bootstrap's containerd: %w", err)
+		}
+		out = append(out, string(text))
+	}
+	return out, nil
 }
 
 // startBootstrap starts the control plane that the cluster is built from.
@@ -64,17 +88,25 @@ type startBootstrap struct{ *Installation }
 // Name implements step.Step.
 func (*startBootstrap) Name() string { return "start the bootstrap control plane" }
 
+// what names what is started.
+func (s *startBootstrap) what() string {
+	if s.local == nil {
+		return "kind cluster " + bootstrap.KindName(s.Site.Metadata.Name)
+	}
+	return "etcd and kube-apiserver"
+}
+
 // Check implements step.Step.
 func (s *startBootstrap) Check(ctx context.Context) (step.Status, error) {
 	if done, err := s.pivoted(ctx); err != nil || done {
 		return managesItself(), err
 	}
-	return step.Status{Done: s.first != nil, Detail: "etcd and kube-apiserver on this host"}, nil
+	return step.Status{Done: s.first != nil, Detail: s.what() + " on this host"}, nil
 }
 
 // Apply implements step.Step.
 func (s *startBootstrap) Apply(ctx context.Context, say step.Say) error {
-	say("etcd and kube-apiserver")
+	say("%s", s.what())
 	config, err := s.boot.Start(ctx)
 	if err != nil {
 		return err
@@ -86,5 +118,8 @@ func (s *startBootstrap) Apply(ctx context.Context, say step.Say) error {
 // Plan implements step.Planner.
 func (s *startBootstrap) Plan(context.Context) (step.Plan, error) {
 	images := s.Release.Spec.Images
+	if s.local == nil {
+		return step.Plan{Actions: []string{"make the " + s.what() + " on this host, of " + images.KindNode}}, nil
+	}
 	return step.Plan{Actions: []string{fmt.Sprintf("run etcd and kube-apiserver on this host, taken from %s and %s", images.Etcd, images.APIServer)}}, nil
 }

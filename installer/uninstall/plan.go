@@ -16,6 +16,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sealift/sealift/installer/bootstrap"
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/status"
@@ -87,7 +88,7 @@ func (u *Uninstallation) Plan(ctx context.Context) (*Plan, error) {
 	p.Kept = append(p.Kept, s.kept...)
 	for _, f := range u.files() {
 		if _, err := os.Lstat(f.path); err == nil {
-			p.Removed = append(p.Removed, Item{f.kind, f.path, "on this host"})
+			p.Removed = append(p.Removed, Item{f.kind, f.path, f.why})
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("looking at the installation's folder: %w", err)
 		}
@@ -97,11 +98,16 @@ func (u *Uninstallation) Plan(ctx context.Context) (*Plan, error) {
 	return p, nil
 }
 
-type file struct{ kind, path string }
+type file struct{ kind, path, why string }
 
 // files are what an installation keeps on this host.
 func (u *Uninstallation) files() []file {
-	return []file{{"bootstrap", filepath.Join(u.Dir, "bootstrap")}, {"kubeconfig", filepath.Join(u.Dir, "kubeconfig")}}
+	const here = "on this host"
+	why := here
+	if u.kind() {
+		why += ", with the kind cluster " + bootstrap.KindName(u.Site.Metadata.Name)
+	}
+	return []file{{"bootstrap", filepath.Join(u.Dir, "bootstrap"), why}, {"kubeconfig", filepath.Join(u.Dir, "kubeconfig"), here}}
 }
 
 // kept is what an installation uses but did not make.

@@ -9,9 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/installer/bootstrap"
+	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/internal/retry"
@@ -86,11 +88,12 @@ func (s *removeMachines) Apply(ctx context.Context, say step.Say) error {
 		if err != nil || len(left.machines) == 0 {
 			return err
 		}
-		for _, m := range left.machines {
+		err = each(ctx, left.machines, func(ctx context.Context, m vsphere.VM) error {
 			say("turning off %s", m.Name)
-			if err := s.VCenter.PowerOff(ctx, m); err != nil {
-				return err
-			}
+			return s.VCenter.PowerOff(ctx, m)
+		})
+		if err != nil {
+			return err
 		}
 		if err := s.destroy(ctx, left.machines, say); err != nil {
 			return err
@@ -102,13 +105,23 @@ func (s *removeMachines) Apply(ctx context.Context, say step.Say) error {
 }
 
 func (u *Uninstallation) destroy(ctx context.Context, machines []vsphere.VM, say step.Say) error {
-	for _, m := range machines {
+	return each(ctx, machines, func(ctx context.Context, m vsphere.VM) error {
 		say("removing %s", m.Name)
-		if err := u.VCenter.Destroy(ctx, m); err != nil {
-			return err
-		}
+		return u.VCenter.Destroy(ctx, m)
+	})
+}
+
+// atOnce is how many tasks a vCenter is given at a time.
+const atOnce = 8
+
+// each does something with all machines, and returns the first error.
+func each(ctx context.Context, machines []vsphere.VM, do func(context.Context, vsphere.VM) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, m := range machines {
+		group.Go(func() error { return do(ctx, m) })
 	}
-	return nil
+	return group.Wait()
 }
 
 // removeTemplates removes the templates that sealift imported.
@@ -145,8 +158,20 @@ type removeBootstrap struct{ *Uninstallation }
 // Name implements step.Step.
 func (*removeBootstrap) Name() string { return "remove the bootstrap control plane" }
 
-func (u *Uninstallation) bootstrap() *bootstrap.Local {
-	return bootstrap.NewLocal(bootstrap.LocalOptions{Dir: filepath.Join(u.Dir, "bootstrap")})
+// bootstrap returns the control plane that was made, whatever the site says
+// today.
+func (u *Uninstallation) bootstrap() bootstrap.Bootstrap {
+	dir := filepath.Join(u.Dir, "bootstrap")
+	if u.kind() {
+		return bootstrap.NewKind(bootstrap.KindOptions{Name: bootstrap.KindName(u.Site.Metadata.Name), Dir: dir})
+	}
+	return bootstrap.NewLocal(bootstrap.LocalOptions{Dir: dir})
+}
+
+func (u *Uninstallation) kind() bool {
+	dir := filepath.Join(u.Dir, "bootstrap")
+	_, err := os.Lstat(dir)
+	return bootstrap.IsKind(dir) || errors.Is(err, fs.ErrNotExist) && u.Site.Spec.Bootstrap == site.BootstrapKind
 }
 
 // Check implements step.Step.

@@ -85,6 +85,23 @@ func (e *enterprise) machines(t *testing.T) (names []string) {
 	return names
 }
 
+// destroy takes a machine away, as an accident at the vCenter does. Who manages
+// it may switch it on again before it is gone.
+func (e *enterprise) destroy(t *testing.T, name string) {
+	c, err := e.vcenter.Client(t.Context(), e.vcenter.Admin())
+	require.NoError(t, err)
+	defer c.Logout(t.Context()) //nolint:errcheck // the vCenter ends with the test
+	vm, err := find.NewFinder(c.Client).VirtualMachine(t.Context(), "/north/vm/sealift/"+name)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		if task, err := vm.PowerOff(t.Context()); err == nil {
+			_ = task.Wait(t.Context())
+		}
+		task, err := vm.Destroy(t.Context())
+		return err == nil && task.Wait(t.Context()) == nil
+	}, time.Minute, 100*time.Millisecond, "destroying %s", name)
+}
+
 // managesItself fails unless the cluster has its own objects, the jump host has
 // nothing of the bootstrap, and the vCenter the machines of the cluster alone.
 func (e *enterprise) managesItself(t *testing.T, machines int) {
@@ -146,4 +163,21 @@ func (e *enterprise) scaleWorkers(t *testing.T, controlPlanes int) {
 	e.awaitNodes(t, controlPlanes+2, 5*time.Minute)
 	e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=1")
 	e.awaitNodes(t, controlPlanes+1, 5*time.Minute)
+}
+
+// repairControlPlane destroys a machine of the control plane and waits for
+// another, which nobody asks for: the cluster's own health check does.
+func (e *enterprise) repairControlPlane(t *testing.T, controlPlanes int) {
+	t.Helper()
+	const planes = "cluster.x-k8s.io/control-plane"
+	lost := strings.Fields(e.kubectl(t, "get", "machines", "-l", planes, "-o", "jsonpath={.items[*].metadata.name}"))[0]
+	e.destroy(t, lost)
+	start := time.Now()
+	require.Eventually(t, func() bool {
+		out, err := e.tryKubectl(t, "get", "machines", "-l", planes, "-o", "jsonpath={.items[*].metadata.name}")
+		return err == nil && !strings.Contains(out, lost)
+	}, 8*time.Minute, time.Second, "machine %s is not given up", lost)
+	t.Logf("took %.1fs: machine %s is given up", time.Since(start).Seconds(), lost)
+	e.awaitNodes(t, controlPlanes+1, 6*time.Minute)
+	t.Logf("%s came back as another:\n%s", lost, e.kubectl(t, "get", "machines"))
 }

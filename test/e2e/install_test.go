@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"text/template"
@@ -56,6 +57,7 @@ type enterprise struct {
 
 	registryAt   string // IP:PORT
 	stopRegistry func()
+	variables    []string // of the jump host's environment beside this machine's
 }
 
 // siteText is site.yaml of the lab.
@@ -93,7 +95,7 @@ spec:
 // newEnterprise readies a site, with the bundle and the files of the jump host.
 func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterprise {
 	e := &enterprise{darkSite: openSite(t)}
-	e.enterpriseBundle(t)
+	took(t, "the bundle", func() { e.enterpriseBundle(t, bootstrap) })
 	e.vcenter = e.vSphere(t)
 	e.timeServer(t)
 	pool := e.network.Pool(22) // the VIP, twenty for nodes, the jump host
@@ -143,23 +145,51 @@ func (e *enterprise) registryGone(t *testing.T, away time.Duration) {
 
 // TestInstall builds the enterprise cluster on the lab's vCenter from a local
 // control plane on the jump host, by runs that are killed once in each step,
-// lives with it, upgrades it, and removes it.
+// lives with it, upgrades it, and removes it. It has one control plane: three
+// are TestInstallKind's, beside which it runs.
 func TestInstall(t *testing.T) {
 	e := newEnterprise(t, "local", 1)
 	before := e.vcenter.names(t)
-	e.preflight(t)
-	done := e.installWithKills(t, func(killed string) {
-		if killed == bootStep { // its machine is about to pull what kubeadm starts
-			e.registryGone(t, time.Minute)
-		}
+	took(t, "preflight", func() { e.preflight(t) })
+	var done installation
+	took(t, "install, killed in each step", func() {
+		done = e.installWithKills(t, func(killed string) {
+			if killed == bootStep { // its machine is about to pull what kubeadm starts
+				e.registryGone(t, time.Minute)
+			}
+		})
 	})
 	e.awaitNodes(t, 2, time.Minute)
 	e.managesItself(t, 2)
-	e.secondInstall(t)
+	took(t, "install again", func() { e.secondInstall(t) })
 	e.consoleAnswers(t, done.Console)
-	e.scaleWorkers(t, 1)
+	took(t, "a worker more and one less", func() { e.scaleWorkers(t, 1) })
 	e.operate(t, before)
 	e.nothingLeft(t)
+}
+
+// took logs how long a part of a test took, as test/e2e/run reads it.
+func took(t *testing.T, part string, do func()) {
+	t.Helper()
+	start := time.Now()
+	do()
+	t.Logf("took %.1fs: %s", time.Since(start).Seconds(), part)
+}
+
+// affordable is how many control planes this machine has the memory for.
+func affordable(t *testing.T) int {
+	const each, others = 3 << 29, 5 << 30 // bytes of a control plane with its page cache; of the worker, the bootstrap, the registry and the vCenter
+	data, err := os.ReadFile("/proc/meminfo")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(data), "MemAvailable:")
+	kib, err := strconv.Atoi(strings.Fields(rest)[0])
+	require.NoError(t, err)
+	count := 1
+	if kib<<10 > others+3*each {
+		count = 3
+	}
+	t.Logf("took 0.0s: %d control planes and 1 worker, with %d MiB of memory available", count, kib>>10)
+	return count
 }
 
 // preflight is to find nothing, and to be quick.
@@ -178,7 +208,7 @@ func (e *enterprise) nothingLeft(t *testing.T) {
 }
 
 // enterpriseBundle makes enterprise.tar.
-func (s *darkSite) enterpriseBundle(t *testing.T) {
+func (s *darkSite) enterpriseBundle(t *testing.T, bootstrap string) {
 	dir := filepath.Join(s.dir, "enterprise")
 	s.run(t, "sealift", "bundle", "init", dir)
 	ova, err := s.lab.OVA()
@@ -187,6 +217,9 @@ func (s *darkSite) enterpriseBundle(t *testing.T) {
 	cni, err := node.CNI("100.64.0.0/16")
 	require.NoError(t, err)
 	s.write(t, "enterprise/addons/cni.yaml", cni)
+	if bootstrap == "kind" {
+		s.kindNode(t, dir)
+	}
 	s.run(t, "sealift", "key", "generate")
 	s.runWith(t, []string{"HTTPS_PROXY=" + s.proxy}, "sealift", "bundle", "create", "-f", "enterprise/bundle.yaml", "-o", "enterprise.tar", "--key", "cosign.key", "--registry-ca", s.authority.File, "--quiet")
 }

@@ -35,7 +35,7 @@ func installArgs() []string {
 func (e *enterprise) command(t *testing.T, args ...string) *exec.Cmd {
 	t.Logf("jump host $ sealift %s", strings.Join(args, " "))
 	cmd := e.jump.Command(t.Context(), e.programs["sealift"], args...)
-	cmd.Dir = e.dir
+	cmd.Dir, cmd.Env = e.dir, append(os.Environ(), e.variables...)
 	return cmd
 }
 
@@ -61,7 +61,9 @@ func (e *enterprise) install(t *testing.T) installation {
 	var done installation
 	require.NoError(t, json.Unmarshal(e.sealift(t, installArgs()...), &done))
 	for _, s := range done.Steps {
-		t.Logf("%-8s %6.1fs  %s: %s", s.Outcome, s.Nanoseconds.Seconds(), s.Name, s.Detail)
+		if s.Outcome != "skipped" {
+			t.Logf("took %6.1fs: step %q: %s", s.Nanoseconds.Seconds(), s.Name, s.Detail)
+		}
 	}
 	t.Logf("all in %s", time.Since(start).Round(time.Second))
 	return done

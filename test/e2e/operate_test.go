@@ -100,14 +100,16 @@ func (e *enterprise) supportBundle(t *testing.T) {
 // brought to another release, and removed without a trace. before is what the
 // vCenter had without it.
 func (e *enterprise) operate(t *testing.T, before []string) {
-	e.well(t)
-	e.supportBundle(t)
+	took(t, "status and support bundle", func() {
+		e.well(t)
+		e.supportBundle(t)
+	})
 	machines := e.vcenter.names(t)
-	e.nextBundle(t)
+	took(t, "the next bundle", func() { e.nextBundle(t) })
 	to := []string{"-f", "site.yaml", "--bundle", "next.tar", "--key", "cosign.pub", "--dir", "state"}
 	t.Log(string(e.sealift(t, append([]string{"upgrade", "--dry-run"}, to...)...)))
 	require.Equal(t, machines, e.vcenter.names(t), "--dry-run changes nothing")
-	t.Log(string(e.sealift(t, append([]string{"upgrade", "--yes"}, to...)...)))
+	took(t, "upgrade", func() { t.Log(string(e.sealift(t, append([]string{"upgrade", "--yes"}, to...)...))) })
 	require.Contains(t, string(e.sealift(t, append([]string{"upgrade", "--dry-run"}, to...)...)), "nothing changes")
 	for _, name := range e.vcenter.names(t) {
 		if strings.HasPrefix(name, "enterprise-") {
@@ -116,6 +118,13 @@ func (e *enterprise) operate(t *testing.T, before []string) {
 	}
 	e.well(t)
 
+	took(t, "uninstall", func() { e.uninstall(t, before) })
+}
+
+// uninstall removes the installation; then the vCenter is as it was before, and
+// the jump host has nothing of it.
+func (e *enterprise) uninstall(t *testing.T, before []string) {
+	t.Helper()
 	t.Log(string(e.sealift(t, "uninstall", "-f", "site.yaml", "--dir", "state", "--dry-run")))
 	e.sealift(t, "uninstall", "-f", "site.yaml", "--dir", "state", "--yes")
 	require.Equal(t, before, e.vcenter.names(t))

@@ -56,6 +56,7 @@ type darkSite struct {
 	dir       string
 	authority *registries.Authority
 	proxy     string // by which the connected side reaches "the internet"
+	published string // HOST:PORT of the registry of what the lab itself publishes there
 	programs  map[string]string
 }
 
@@ -98,12 +99,15 @@ func built(t *testing.T, path string) string {
 // upstream serves the lab's images, and the suite's own, as registry.k8s.io,
 // docker.io and so on, and returns the proxy by which these are reached.
 func (s *darkSite) upstream(t *testing.T) string {
-	lab := registry(t, s.lab.Upstream())
+	data := t.TempDir()
+	require.NoError(t, s.lab.LinkUpstream(data))
+	lab := registry(t, data)
 	own := registry(t, t.TempDir())
 	ownServer := httptest.NewServer(own)
 	t.Cleanup(ownServer.Close)
+	s.published = ownServer.Listener.Addr().String()
 	for image, program := range map[string]string{suiteImage: s.programs["sealift"], consoleImage: built(t, "bin/systemconsole")} {
-		_, err := images.PushProgram(strings.Replace(image, "docker.io", ownServer.Listener.Addr().String(), 1), map[string]string{"linux/amd64": program})
+		_, err := images.PushProgram(strings.Replace(image, "docker.io", s.published, 1), map[string]string{"linux/amd64": program})
 		require.NoError(t, err)
 	}
 
@@ -112,7 +116,7 @@ func (s *darkSite) upstream(t *testing.T) string {
 	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
 	require.NoError(t, err)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if rest, ok := strings.CutPrefix(r.URL.Path, "/v2/"); ok && rest != "" && !strings.HasPrefix(rest, "sealift/") {
+		if rest, ok := strings.CutPrefix(r.URL.Path, "/v2/"); ok && rest != "" && !strings.HasPrefix(rest, "sealift/") && !strings.HasPrefix(rest, "kindest/") {
 			r.URL.Path = "/v2/" + strings.Replace(r.Host, "registry-1.docker.io", "docker.io", 1) + "/" + rest
 			lab.ServeHTTP(w, r)
 			return

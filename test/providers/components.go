@@ -80,6 +80,7 @@ func (p provider) edit(o object, version string) error {
 		if err := setImage(o, p.image+":"+version); err != nil {
 			return err
 		}
+		leaveSoon(o)
 	}
 	_, err := resolve(o, p.values)
 	return err
@@ -119,6 +120,20 @@ func setImage(deployment object, image string) error {
 	// registry when a manager starts again.
 	manager["image"], manager["imagePullPolicy"] = image, "IfNotPresent"
 	return nil
+}
+
+// unreachableSeconds is how long a manager is waited for on a node that says
+// nothing, before another takes its place. Who repairs nodes must not wait with
+// them for five minutes, which is what Kubernetes adds where nothing is said.
+const unreachableSeconds = 30
+
+func leaveSoon(deployment object) {
+	spec, _ := dig(deployment, "spec", "template", "spec").(object)
+	tolerations, _ := spec["tolerations"].([]any)
+	for _, key := range []string{"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"} {
+		tolerations = append(tolerations, object{"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": unreachableSeconds})
+	}
+	spec["tolerations"] = tolerations
 }
 
 // dig returns what stands below fields of an object, nil if there is nothing.

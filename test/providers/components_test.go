@@ -68,5 +68,10 @@ func TestEdit(t *testing.T) {
 	require.NoError(t, p.edit(deployment, "v1.2.3"))
 	spec := dig(deployment, "spec", "template", "spec").(object)
 	require.Equal(t, []any{object{"image": "registry.k8s.io/manager:v1.2.3", "imagePullPolicy": "IfNotPresent"}}, spec["containers"])
+	tolerations, _ := spec["tolerations"].([]any)
+	require.Len(t, tolerations, 2, "it leaves a node that is not ready, or says nothing")
+	for _, one := range tolerations {
+		require.Equal(t, unreachableSeconds, one.(object)["tolerationSeconds"])
+	}
 	require.ErrorContains(t, p.edit(parse(t, `{kind: Deployment, metadata: {}, spec: {}}`), "v1"), "one container was expected, and there are 0")
 }

@@ -189,10 +189,24 @@ func (n *Network) Attempts(ctx context.Context) (Attempts, error) {
 	return a, nil
 }
 
-// Close removes the network. It fails while containers are on it.
+// Forget lets Attempts begin anew: after an attempt that a test has made itself,
+// to see that it is counted.
+func (n *Network) Forget(ctx context.Context) error {
+	if err := n.rules.forget(ctx); err != nil {
+		return fmt.Errorf("forgetting what tried to leave network %s: %w", n.Name, err)
+	}
+	n.names.forget()
+	return nil
+}
+
+// Close removes the network, and its host if there still is one. It fails while
+// containers are on it.
 func (n *Network) Close(ctx context.Context) error {
 	if n.names != nil {
 		n.names.close()
+	}
+	if err := n.host(netip.Addr{}).Close(ctx); err != nil {
+		return err
 	}
 	out, err := n.engine.Run(ctx, "network", "ls", "--quiet", "--filter", "name=^"+n.Name+"$", "--filter", "label="+Label)
 	if err != nil {

@@ -94,6 +94,8 @@ func TestNamesAreKept(t *testing.T) {
 		ask(probe, dnsmessage.TypeA)
 	}
 	require.Equal(t, []string{"ghcr.io.", "registry.k8s.io."}, n.asked())
+	n.forget()
+	require.Empty(t, n.asked())
 	require.Nil(t, n.answer([]byte("no question")))
 }
 
@@ -137,6 +139,10 @@ func TestPacketsThatTryToLeaveAreCounted(t *testing.T) {
 	g.dial("10.96.0.1", other)
 	require.False(t, g.reached)
 	require.Equal(t, before, attempts(t, n).Packets, "the cluster's own network is no attempt")
+
+	require.NoError(t, n.Forget(t.Context()))
+	require.True(t, attempts(t, n).Empty())
+	require.Empty(t, attempts(t, n).Flows)
 }
 
 // guest is a program in a container on a network.

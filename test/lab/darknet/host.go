@@ -25,7 +25,7 @@ type Host struct {
 
 // Host makes a host at an address of the network, such as one of Pool.
 func (n *Network) Host(ctx context.Context, address netip.Addr) (*Host, error) {
-	h := &Host{Address: address, namespace: n.rules.bridge, dir: filepath.Join("/etc/netns", n.rules.bridge)}
+	h := n.host(address)
 	if err := h.Close(ctx); err != nil {
 		return nil, fmt.Errorf("removing what is left of host %s: %w", address, err)
 	}
@@ -33,6 +33,11 @@ func (n *Network) Host(ctx context.Context, address netip.Addr) (*Host, error) {
 		return nil, errors.Join(fmt.Errorf("making host %s: %w", address, err), h.Close(context.WithoutCancel(ctx)))
 	}
 	return h, nil
+}
+
+// host is the host of a network; there is one at a time.
+func (n *Network) host(address netip.Addr) *Host {
+	return &Host{Address: address, namespace: n.rules.bridge, dir: filepath.Join("/etc/netns", n.rules.bridge)}
 }
 
 // create joins the namespace to the network by a pair of interfaces.
@@ -70,6 +75,13 @@ func (h *Host) outer() string {
 // program's own: what is sent to it, the program gets.
 func (h *Host) Command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", h.namespace, program}, args...)...)
+}
+
+// Enter is a command that starts the one after it on the host, as Command does,
+// but with this machine's /sys: a container engine looks there for its cgroups.
+func (h *Host) Enter() []string {
+	const script = `mount --bind "$1/resolv.conf" /etc/resolv.conf && shift && exec nsenter "--net=/run/netns/$0" "$@"`
+	return []string{"unshare", "--mount", "sh", "-c", script, h.namespace, h.dir}
 }
 
 // Close removes the host, if it is there. Programs that still run on it keep a

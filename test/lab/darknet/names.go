@@ -59,6 +59,12 @@ func (n *names) asked() []string {
 	return out
 }
 
+func (n *names) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.others = map[string]bool{}
+}
+
 // serve answers until the server is closed.
 func (n *names) serve() {
 	buf := make([]byte, 4096)

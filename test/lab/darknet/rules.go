@@ -52,6 +52,14 @@ func (r rules) remove(ctx context.Context) error {
 	return err
 }
 
+func (r rules) forget(ctx context.Context) error {
+	if _, err := nft(ctx, "", "flush", "set", "inet", r.table, "flows"); err != nil {
+		return err
+	}
+	_, err := nft(ctx, "", "reset", "counter", "inet", r.table, "attempts")
+	return err
+}
+
 func (r rules) attempts(ctx context.Context) (Attempts, error) {
 	out, err := nft(ctx, "", "--json", "list", "table", "inet", r.table)
 	if err != nil {

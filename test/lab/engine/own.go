@@ -26,6 +26,9 @@ type Own struct {
 	Packages string // folder of the result of PackagesStep
 	Data     string // folder of images and containers; it is removed by Stop
 	Run      string // folder of sockets and process numbers; it is removed by Stop
+	// Enter is a command that starts the one after it elsewhere, such as in a
+	// network namespace, whose firewall is then the engine's; nil is this machine.
+	Enter []string
 }
 
 // NewOwn returns the engine of a lab whose cache is the folder dir. Two labs
@@ -79,7 +82,11 @@ func (o *Own) Start(ctx context.Context) (*Engine, error) {
 			return nil, fmt.Errorf("starting an engine: %w", err)
 		}
 	}
-	if err := errors.Join(o.keepNetwork(ctx), o.forget()); err != nil {
+	keep := o.keepNetwork
+	if o.Enter != nil {
+		keep = func(context.Context) error { return nil } // the namespace's own ends with it
+	}
+	if err := errors.Join(keep(ctx), o.forget()); err != nil {
 		return nil, fmt.Errorf("starting an engine: %w", err)
 	}
 	ended, err := o.launch(e)
@@ -107,8 +114,9 @@ func (o *Own) launch(e *Engine) (<-chan struct{}, error) {
 		return nil, err
 	}
 	defer log.Close() //nolint:errcheck // dockerd has its own
-	cmd := exec.Command(filepath.Join(o.Packages, "root/usr/sbin/dockerd"), "--host", "unix://"+o.socket(), "--data-root", o.Data,
+	args := append(slices.Clone(o.Enter), filepath.Join(o.Packages, "root/usr/sbin/dockerd"), "--host", "unix://"+o.socket(), "--data-root", o.Data,
 		"--exec-root", filepath.Join(o.Run, "exec"), "--pidfile", o.pidfile(), "--bridge=none")
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), e.env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

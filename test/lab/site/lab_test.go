@@ -75,7 +75,9 @@ func TestBareNodesPullEverything(t *testing.T) {
 // upstream serves the lab's images on an address, and counts what is asked for.
 func upstream(t *testing.T, lab *site.Lab, address string) (url string, pulls *atomic.Int64) {
 	t.Helper()
-	handler, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: lab.Upstream()})
+	data := t.TempDir()
+	require.NoError(t, lab.LinkUpstream(data))
+	handler, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: data})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, closeRegistry()) })
 	pulls = &atomic.Int64{}

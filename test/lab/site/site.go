@@ -284,9 +284,22 @@ func (l *Lab) NodeImages() (node.Names, error) {
 	return node.Names{Full: tag, Bare: tag + "-bare"}, nil
 }
 
+// NodeArchive returns the archive of the node images, for "docker load".
+func (l *Lab) NodeArchive() string {
+	return filepath.Join(l.cache.Path(l.steps.node), node.ArchiveFile)
+}
+
 // Upstream returns the data folder of a registry with all images of the lab,
 // for mirror/serve.Registry. Each stands there as HOST/REPOSITORY:TAG.
+// One process may serve it: see LinkUpstream.
 func (l *Lab) Upstream() string { return l.cache.Path(l.steps.upstream) }
+
+// LinkUpstream makes of an empty folder another data folder of a registry with
+// the same images, which is only to be read: each process needs one of its own.
+func (l *Lab) LinkUpstream(dir string) error {
+	const content = "docker"
+	return os.Symlink(filepath.Join(l.Upstream(), content), filepath.Join(dir, content))
+}
 
 // Images returns the OCI layout of the images of a cluster.
 func (l *Lab) Images() string { return l.cache.Path(l.steps.images) }

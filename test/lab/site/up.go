@@ -21,8 +21,41 @@ const ClusterName = "sealift-lab"
 // Kubeconfig returns the file that Up writes.
 func (l *Lab) Kubeconfig() string { return filepath.Join(l.dir, "kubeconfig") }
 
+// Logs is the folder of logs of clusters that did not come up, and of tests.
+func (l *Lab) Logs() string { return filepath.Join(l.dir, "logs") }
+
 // own returns the engine of the lab's own, whether it runs or not.
 func (l *Lab) own() *engine.Own { return engine.NewOwn(l.dir, l.cache.Path(l.steps.engine)) }
+
+// jump returns the engine of a jump host, whether it runs or not.
+func (l *Lab) jump() *engine.Own {
+	return engine.NewOwn(filepath.Join(l.dir, "jump"), l.cache.Path(l.steps.engine))
+}
+
+// JumpEngine starts an engine where the command enter leads: that of a jump
+// host, which is on no network but the host's. There is one at a time; its end
+// is StopJumpEngine's, or Down's.
+func (l *Lab) JumpEngine(ctx context.Context, enter []string) (*engine.Engine, error) {
+	if err := l.StopJumpEngine(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := l.Make(ctx, l.steps.engine); err != nil {
+		return nil, err
+	}
+	o := l.jump()
+	o.Enter = enter
+	return o.Start(ctx)
+}
+
+// StopJumpEngine ends the jump host's engine and removes its data. It does
+// nothing where there is none.
+func (l *Lab) StopJumpEngine(ctx context.Context) error {
+	o := l.jump()
+	if err := o.Stop(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Dir(o.Data))
+}
 
 // findEngine returns the engine that runs without the lab.
 func (l *Lab) findEngine(ctx context.Context) (*engine.Engine, error) {
@@ -50,7 +83,7 @@ func (l *Lab) LoadNodes(ctx context.Context, e *engine.Engine) (node.Names, erro
 	if e.HasImage(ctx, names.Full) && e.HasImage(ctx, names.Bare) {
 		return names, nil
 	}
-	if err := e.Load(ctx, filepath.Join(l.cache.Path(l.steps.node), node.ArchiveFile)); err != nil {
+	if err := e.Load(ctx, l.NodeArchive()); err != nil {
 		return node.Names{}, fmt.Errorf("loading the node images: %w", err)
 	}
 	return names, nil
@@ -86,7 +119,7 @@ func (l *Lab) up(ctx context.Context) (*cluster.Cluster, error) {
 		l.opts.Log("cluster: %s is up already", ClusterName)
 		return &cluster.Cluster{Name: ClusterName, Kubeconfig: l.Kubeconfig()}, nil
 	}
-	c, err := cluster.Create(ctx, e, ClusterName, cluster.Options{Image: names.Full, Kubeconfig: l.Kubeconfig(), Logs: filepath.Join(l.dir, "logs")})
+	c, err := cluster.Create(ctx, e, ClusterName, cluster.Options{Image: names.Full, Kubeconfig: l.Kubeconfig(), Logs: l.Logs()})
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +151,9 @@ func (l *Lab) Down(ctx context.Context) error {
 }
 
 func (l *Lab) down(ctx context.Context) error {
+	if err := l.StopJumpEngine(ctx); err != nil {
+		return err
+	}
 	e, err := l.engineToClean(ctx)
 	if err != nil {
 		return err

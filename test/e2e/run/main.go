@@ -1,0 +1,194 @@
+// Command run runs the end-to-end tests in a lab that is built, several at a
+// time where the memory allows, and says what each step costs.
+//
+// A lane is a list of suites that run one after another; lanes run side by
+// side. Each test has a dark network of its own, so that they share nothing but
+// the engine. A test says what a part of it took in a line "took 1.2s: part".
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/test/lab/site"
+)
+
+// suite is some tests of a package.
+type suite struct {
+	dir       string // of the package, below the repository
+	run, skip string // patterns of tests; "" is all, and none
+}
+
+// lanes are the suites by the name of their lane.
+func lanes() map[string][]suite {
+	return map[string][]suite{
+		"local": {{dir: "test/e2e", run: "^TestInstall$"}, {dir: "test/lab/clusterapi"}},
+		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
+		"nodes": {{dir: "test/e2e", skip: "^TestInstall"}, {dir: "test/lab/site"}},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	one := flag.Bool("one-at-a-time", false, "run one lane after another, whatever memory there is")
+	flag.Parse()
+	err := run(ctx, *one)
+	stop()
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "e2e:", err)
+	for _, remedy := range problem.Remedies(err) {
+		fmt.Fprintln(os.Stderr, "  remedy:", remedy)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, one bool) error {
+	dir, err := os.MkdirTemp("", "sealift-e2e-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // nothing depends on it
+	costs := newCosts()
+	lab, err := site.Open(ctx, ".", site.Environment(costs.say))
+	if err != nil {
+		return err
+	}
+	var group errgroup.Group
+	group.Go(func() error { return costs.time("compile the tests", func() error { return compile(ctx, dir) }) })
+	group.Go(func() error { return costs.time("engine and node images", func() error { return ready(ctx, lab) }) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r := &runner{binaries: dir, logs: lab.Logs(), costs: costs}
+	if err := os.MkdirAll(r.logs, 0o755); err != nil {
+		return err
+	}
+	if one || !roomy(costs.say) {
+		for _, name := range slices.Sorted(maps.Keys(lanes())) {
+			err = errors.Join(err, r.lane(ctx, name, lanes()[name]))
+		}
+	} else {
+		err = r.all(ctx)
+	}
+	costs.print(os.Stdout)
+	return err
+}
+
+// ready brings up what all tests share.
+func ready(ctx context.Context, lab *site.Lab) error {
+	if err := lab.Ready(ctx); err != nil {
+		return err
+	}
+	e, err := lab.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = lab.LoadNodes(ctx, e)
+	return err
+}
+
+// compile makes the program of each package's tests.
+func compile(ctx context.Context, dir string) error {
+	for _, suites := range lanes() {
+		for _, s := range suites {
+			if _, err := os.Stat(program(dir, s)); err == nil {
+				continue
+			}
+			cmd := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "e2e", "-o", program(dir, s), "./"+s.dir)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return fmt.Errorf("compiling the tests of %s: %w\n%s", s.dir, err, out)
+			}
+		}
+	}
+	return nil
+}
+
+func program(dir string, s suite) string { return filepath.Join(dir, filepath.Base(s.dir)+".test") }
+
+// runner runs lanes.
+type runner struct {
+	binaries, logs string // folders
+	costs          *costs
+}
+
+// all runs the lanes side by side.
+func (r *runner) all(ctx context.Context) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	for name, suites := range lanes() {
+		wg.Go(func() {
+			err := r.lane(ctx, name, suites)
+			mu.Lock()
+			failed = errors.Join(failed, err)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+// lane runs suites one after another; one that fails does not keep the next.
+func (r *runner) lane(ctx context.Context, name string, suites []suite) error {
+	log, err := os.Create(filepath.Join(r.logs, "e2e-"+name+".log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close() //nolint:errcheck // a log
+	var failed error
+	for _, s := range suites {
+		if ctx.Err() != nil {
+			return errors.Join(failed, ctx.Err())
+		}
+		failed = errors.Join(failed, r.suite(ctx, name, s, log))
+	}
+	return failed
+}
+
+// timeout is of one suite.
+const timeout = 40 * time.Minute
+
+func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) error {
+	args := []string{"-test.v=test2json", "-test.count=1", "-test.timeout=" + timeout.String()}
+	if s.run != "" {
+		args = append(args, "-test.run="+s.run)
+	}
+	if s.skip != "" {
+		args = append(args, "-test.skip="+s.skip)
+	}
+	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", "-t", program(r.binaries, s)}, args...)...)
+	cmd.Dir, cmd.Env, cmd.Stderr = s.dir, append(os.Environ(), "LAB_TEST=1"), log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the tests, and what they run, end with it
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	failed := r.costs.read(lane, out, log)
+	if err := cmd.Wait(); err != nil && len(failed) == 0 {
+		return fmt.Errorf("the tests of %s: %w; %s has what they said", s.dir, err, log.Name())
+	}
+	if len(failed) > 0 {
+		return problem.New(problem.Failed, "read what they said in "+log.Name(), "failed: %v", failed)
+	}
+	return nil
+}
