@@ -58,6 +58,8 @@ type VCenter struct {
 	macs      map[string]types.ManagedObjectReference // whose each address is; under provision
 	lastMAC   uint32                                  // under provision
 
+	passwords sync.Map // that users were given later, by their names
+
 	origins sync.Map // machine -> name of the template that it was cloned from
 	disks   sync.Map // machine -> SHA-256 of the disk that was imported for it or its template
 }
