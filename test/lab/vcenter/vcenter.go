@@ -49,7 +49,7 @@ type VCenter struct {
 	uploads  uploads
 	rest     restSessions
 	tasks    atomic.Int64 // number of the last outer task
-	away     atomic.Bool  // no request is answered
+	state    atomic.Int32 // up, down or starting
 
 	// provision is held while space is checked and taken, and while the
 	// simulator works on datastores: it reads them without their locks.
