@@ -92,6 +92,14 @@ func (d Description) Objects() ([]*unstructured.Unstructured, error) {
 	return convert(objects)
 }
 
+// Logins returns the objects that hold the site's logins to vCenter and
+// registry. They are all that a cluster which manages itself takes from a site
+// whose passwords changed: machines that are there stay as they are.
+func (d Description) Logins() ([]*unstructured.Unstructured, error) {
+	objects, err := d.Objects()
+	return slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() != "Secret" }), err
+}
+
 // Render returns the objects as YAML, with every secret's content left out:
 // what --dry-run shows.
 func (d Description) Render() ([]byte, error) {

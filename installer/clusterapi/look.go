@@ -82,18 +82,9 @@ func value(n *int32) int {
 	return int(*n)
 }
 
-// Changes names every object of a description that is not as described: what
-// an apply would make or change, found by the API server itself. It is empty
-// when an apply would change nothing.
-func (m *Management) Changes(ctx context.Context, d Description) ([]string, error) {
-	objects, err := d.Objects()
-	if err != nil {
-		return nil, err
-	}
-	return m.Differences(ctx, objects)
-}
-
-// Differences is Changes for any objects.
+// Differences names every object that is not as given: what an apply would make
+// or change, found by the API server itself. It is empty when an apply would
+// change nothing.
 func (m *Management) Differences(ctx context.Context, objects []*unstructured.Unstructured) ([]string, error) {
 	var out []string
 	for _, o := range objects {

@@ -64,6 +64,10 @@ func (d Description) nodes() (*nodes, error) {
 	}
 	plane := *worker.DeepCopy()
 	plane.InitConfiguration.NodeRegistration = registration()
+	if len(d.Site.Spec.Cluster.Workers) == 0 {
+		alone := &[]corev1.Taint{} // kubeadm's own taint would leave no node for what is no part of the control plane
+		plane.InitConfiguration.NodeRegistration.Taints, plane.JoinConfiguration.NodeRegistration.Taints = alone, alone
+	}
 	if plane.ClusterConfiguration, err = d.kubeadm(); err != nil {
 		return nil, err
 	}

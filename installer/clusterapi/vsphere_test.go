@@ -117,6 +117,24 @@ func TestAMachineBootsAfterFaults(t *testing.T) {
 	}
 }
 
+// Without workers, kubeadm gives the control plane no taint: everything runs there.
+func TestAClusterWithoutWorkers(t *testing.T) {
+	programs(t)
+	v, recorder := startVCenter(t)
+	m := install(t, t.TempDir())
+	d := describe(t, replaced(siteYAML, "SERVER", v.URL().Host, "THUMBPRINT", `"`+v.Thumbprint()+`"`,
+		"workers: [{name: default, replicas: 1, size: {cpus: 2, memoryGiB: 4, diskGiB: 20}}]", "workers: []"))
+	d.VCenter.Username = v.Admin().Name
+	require.NoError(t, m.ApplyCluster(t.Context(), d))
+	objects, err := d.Objects()
+	require.NoError(t, err)
+	changes, err := m.Differences(t.Context(), objects)
+	require.NoError(t, err)
+	require.Empty(t, changes, "the API server keeps a list of no taints")
+	require.Eventually(t, func() bool { return recorder.Running() > 0 }, 2*time.Minute, time.Second)
+	require.Contains(t, userData(t, recorder), "taints: []", "in what kubeadm reads")
+}
+
 // awaitWords waits until an object of CAPV says something.
 func awaitWords(t *testing.T, m *clusterapi.Management, words string) {
 	t.Helper()

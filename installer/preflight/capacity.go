@@ -175,6 +175,7 @@ func (e *examination) template(ctx context.Context) finding {
 		return skipped("spec.cluster.template is empty: the bundle's release names it")
 	}
 	found, err := e.vcenter.client.Template(ctx, e.vcenter.placement.TemplateFolder, name)
+	e.vcenter.hasTemplate = err == nil
 	switch {
 	case errors.Is(err, vsphere.ErrNotFound):
 		return e.noTemplate(name, err)

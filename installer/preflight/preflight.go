@@ -135,7 +135,7 @@ func (e *examination) close(ctx context.Context) {
 func (e *examination) checks() []check {
 	var out []check
 	for _, group := range [][]check{
-		e.hostChecks(), e.vcenterChecks(), e.inventoryChecks(), e.privilegeChecks(), e.tagChecks(), e.capacityChecks(), e.templateChecks(),
+		e.hostChecks(), e.vcenterChecks(), e.inventoryChecks(), e.privilegeChecks(), e.tagChecks(), e.capacityChecks(), e.templateChecks(), e.uploadChecks(),
 		e.addressChecks(), e.dnsChecks(), e.timeChecks(), e.registryChecks(), e.contentChecks(),
 	} {
 		out = append(out, group...)

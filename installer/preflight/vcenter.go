@@ -18,11 +18,12 @@ type vcenterFacts struct {
 	login    site.Login
 	loginErr error
 
-	client    *vsphere.Client     // by vcenter-login
-	inventory *vsphere.Inventory  // by inventory
-	placement *vsphere.Placement  // by inventory
-	missing   map[string]error    // by inventory: what is wrong with a place, by kind
-	own       map[netip.Addr]bool // by addresses-known: those of this cluster's machines
+	client      *vsphere.Client     // by vcenter-login
+	inventory   *vsphere.Inventory  // by inventory
+	placement   *vsphere.Placement  // by inventory
+	missing     map[string]error    // by inventory: what is wrong with a place, by kind
+	hasTemplate bool                // by template
+	own         map[netip.Addr]bool // by addresses-known: those of this cluster's machines
 }
 
 // The oldest version that Cluster API's provider works with.

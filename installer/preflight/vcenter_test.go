@@ -151,7 +151,8 @@ func TestTemplate(t *testing.T) {
 	require.NoError(t, m.AttachTag(t.Context(), id, vm.Reference()))
 	l.require("template", preflight.Failed, "has Kubernetes v1.33.1, not v1.34.4")
 	l.edit("kubernetesVersion: v1.34.4", "kubernetesVersion: v1.33.1")
-	l.require("template", preflight.OK, "is there, with Kubernetes v1.33.1")
+	all := l.require("template", preflight.OK, "is there, with Kubernetes v1.33.1")
+	requireState(t, all["hosts-upload"], preflight.Skipped, "nothing is sent to the hosts")
 }
 
 func TestVCenterThatDoesNotAnswer(t *testing.T) {

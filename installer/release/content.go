@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/closure"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -82,9 +83,18 @@ func (c *Content) AddonManifests(ctx context.Context, a Addon) ([]byte, error) {
 	return c.read(ctx, archive.RootManifests, a.Manifests)
 }
 
+// AddonPack returns what an addon that is a pack deploys.
+func (c *Content) AddonPack(ctx context.Context, a Addon) (*closure.Deployment, error) {
+	root, err := c.root(archive.RootPack, a.Pack)
+	if err != nil {
+		return nil, err
+	}
+	return closure.Deploy(ctx, c.bundle, root, c.Spec.KubernetesVersion)
+}
+
 // AddonsInOrder returns the addons in the order in which they are installed.
 func (c *Content) AddonsInOrder() []Addon {
-	order := []AddonType{CNI, CPI, CSI}
+	order := []AddonType{CNI, CPI, CSI, Other}
 	out := slices.Clone(c.Spec.Addons)
 	slices.SortStableFunc(out, func(a, b Addon) int { return cmp.Compare(slices.Index(order, a.Type), slices.Index(order, b.Type)) })
 	return out

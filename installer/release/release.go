@@ -100,9 +100,12 @@ const (
 	CNI AddonType = "cni"
 	CPI AddonType = "cpi"
 	CSI AddonType = "csi"
+	// Other is what is no part of the cluster's own needs.
+	Other AddonType = "addon"
 )
 
-// Addon is what a cluster needs before its nodes are ready: manifests or a pack.
+// Addon is what a cluster needs before its nodes are ready, or what else every
+// site gets: manifests or a pack.
 type Addon struct {
 	Name      string    `json:"name"`
 	Type      AddonType `json:"type"`

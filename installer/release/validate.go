@@ -115,7 +115,7 @@ func validateProviders(out *problems, providers []Provider) {
 }
 
 func validateAddons(out *problems, addons []Addon) {
-	known := []AddonType{CNI, CPI, CSI}
+	known := []AddonType{CNI, CPI, CSI, Other}
 	names, types := map[string]bool{}, map[AddonType]bool{}
 	for i, a := range addons {
 		at := fmt.Sprintf("spec.addons[%d]", i)

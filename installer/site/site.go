@@ -132,10 +132,12 @@ type Cluster struct {
 	KubernetesVersion string `json:"kubernetesVersion,omitempty"`
 	// Template is the name of the template in TemplateFolder; "" means that of
 	// the bundle's release. One that is absent is imported from the bundle.
-	Template          string       `json:"template,omitempty"`
-	PodCIDR           string       `json:"podCIDR,omitempty"`     // "" means 100.64.0.0/16
-	ServiceCIDR       string       `json:"serviceCIDR,omitempty"` // "" means 100.96.0.0/16
-	ControlPlane      ControlPlane `json:"controlPlane,omitzero"`
+	Template     string       `json:"template,omitempty"`
+	PodCIDR      string       `json:"podCIDR,omitempty"`     // "" means 100.64.0.0/16
+	ServiceCIDR  string       `json:"serviceCIDR,omitempty"` // "" means 100.96.0.0/16
+	ControlPlane ControlPlane `json:"controlPlane,omitzero"`
+	// Workers are the pools of workers; without any, the control plane has no
+	// taint and everything runs there.
 	Workers           []WorkerPool `json:"workers,omitempty"`
 	SSHAuthorizedKeys []string     `json:"sshAuthorizedKeys,omitempty"`
 }

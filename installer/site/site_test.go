@@ -158,6 +158,24 @@ func TestParseTakes(t *testing.T) {
 	}
 }
 
+// withoutWorkers are the ways to write a cluster of control planes alone.
+func withoutWorkers(t *testing.T) []string {
+	t.Helper()
+	const pool = "    workers:                  # [] lets everything run on the control plane\n      - name: default\n        replicas: 2\n        size: small\n"
+	return []string{edit(t, pool, ""), edit(t, pool, "    workers: []\n")}
+}
+
+func TestAClusterWithoutWorkers(t *testing.T) {
+	for _, text := range withoutWorkers(t) {
+		s, err := site.Parse([]byte(text), ".")
+		require.NoError(t, err)
+		require.Equal(t, 3, s.Spec.Cluster.Nodes())
+		require.Equal(t, 5, s.Spec.Cluster.AddressesNeeded(), "three, one for upgrades, and 5 are the least")
+	}
+	text := strings.Replace(withoutWorkers(t)[0], "range: 10.20.0.20-10.20.0.40", "range: 10.20.0.20-10.20.0.23", 1)
+	require.Contains(t, problems(t, text)[0], "has 4 addresses; 3 nodes and the one that an upgrade adds need 5")
+}
+
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "site.yaml")
 	_, err := site.Load(path)

@@ -32,15 +32,22 @@ func (s *addons) Check(ctx context.Context) (step.Status, error) {
 	if own == nil || err != nil {
 		return step.Status{Detail: "no cluster yet"}, err
 	}
-	objects, err := s.objects(ctx)
+	all, err := s.all(ctx)
 	if err != nil {
 		return step.Status{}, err
 	}
-	changes, err := own.Differences(ctx, objects)
-	if err != nil || len(changes) > 0 {
-		return step.Status{Detail: fmt.Sprintf("%d of %d objects are missing or other than in the release", len(changes), len(objects))}, err
+	count, different := 0, 0
+	for _, a := range all {
+		changes, err := a.differences(ctx, s.Installation, own)
+		if err != nil {
+			return step.Status{}, err
+		}
+		count, different = count+len(a.objects)+len(a.charts), different+len(changes)
 	}
-	return step.Status{Done: true, Detail: fmt.Sprintf("%d addons", len(s.Release.Spec.Addons))}, nil
+	if different > 0 {
+		return step.Status{Detail: fmt.Sprintf("%d of %d objects and charts are missing or other than in the release", different, count)}, nil
+	}
+	return step.Status{Done: true, Detail: fmt.Sprintf("%d addons", len(all))}, nil
 }
 
 // Apply implements step.Step.
@@ -49,50 +56,68 @@ func (s *addons) Apply(ctx context.Context, say step.Say) error {
 	if err != nil {
 		return err
 	}
-	objects, err := s.objects(ctx)
+	all, err := s.all(ctx)
 	if err != nil {
 		return err
 	}
-	say("%d objects", len(objects))
-	return own.ApplyObjects(ctx, objects)
+	for _, a := range all {
+		say("%s: %s", a.name, a.size())
+		if err := a.apply(ctx, s.Installation, own); err != nil {
+			return fmt.Errorf("addon %s: %w", a.name, err)
+		}
+	}
+	return nil
 }
 
 // Plan implements step.Planner.
 func (s *addons) Plan(context.Context) (step.Plan, error) {
 	var p step.Plan
 	for _, a := range s.Release.AddonsInOrder() {
-		p.Actions = append(p.Actions, fmt.Sprintf("apply %s (%s)", a.Name, a.Type))
+		what := "manifests " + a.Manifests
+		if a.Pack != "" {
+			what = "pack " + a.Pack
+		}
+		p.Actions = append(p.Actions, fmt.Sprintf("apply %s (%s), %s", a.Name, a.Type, what))
 	}
 	return p, nil
 }
 
-// objects are those of all addons, with what the site adds.
-func (s *addons) objects(ctx context.Context) ([]*unstructured.Unstructured, error) {
-	var out []*unstructured.Unstructured
-	for _, a := range s.Release.AddonsInOrder() {
-		if a.Type == release.CPI {
+// all returns what each addon installs, with what the site adds.
+func (s *addons) all(ctx context.Context) ([]addon, error) {
+	var out []addon
+	for _, from := range s.Release.AddonsInOrder() {
+		a, err := s.read(ctx, from)
+		if err != nil {
+			return nil, fmt.Errorf("addon %s: %w", from.Name, err)
+		}
+		switch from.Type {
+		case release.CPI:
 			config, err := s.cloudConfig()
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, config...)
-		}
-		data, err := s.Release.AddonManifests(ctx, a)
-		if err != nil {
-			return nil, err
-		}
-		objects, err := clusterapi.ParseManifests(data)
-		if err != nil {
-			return nil, fmt.Errorf("addon %s: %w", a.Name, err)
-		}
-		if a.Type == release.CNI {
-			if err := setPodNetwork(objects, s.Site.Spec.Cluster.PodCIDR); err != nil {
-				return nil, fmt.Errorf("addon %s: %w", a.Name, err)
+			a.objects = append(config, a.objects...)
+		case release.CNI:
+			if err := setPodNetwork(a.objects, s.Site.Spec.Cluster.PodCIDR); err != nil {
+				return nil, fmt.Errorf("addon %s: %w", from.Name, err)
 			}
 		}
-		out = append(out, objects...)
+		out = append(out, a)
 	}
 	return out, nil
+}
+
+// read returns what an addon of the release is made of.
+func (s *addons) read(ctx context.Context, from release.Addon) (addon, error) {
+	if from.Pack != "" {
+		return s.readPack(ctx, from)
+	}
+	data, err := s.Release.AddonManifests(ctx, from)
+	if err != nil {
+		return addon{}, err
+	}
+	objects, err := clusterapi.ParseManifests(data)
+	return addon{name: from.Name, objects: objects}, err
 }
 
 // Categories of the tags that name regions and zones.

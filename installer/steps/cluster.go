@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/step"
@@ -16,7 +18,8 @@ import (
 )
 
 // describeCluster applies the objects of the cluster. After the pivot the
-// cluster's own objects hold, which administrators change.
+// cluster's own objects hold, which administrators change; of the site's only
+// the logins are still applied, for their passwords change.
 type describeCluster struct{ *Installation }
 
 // Name implements step.Step.
@@ -24,31 +27,58 @@ func (*describeCluster) Name() string { return "describe the cluster" }
 
 // Check implements step.Step.
 func (s *describeCluster) Check(ctx context.Context) (step.Status, error) {
-	if done, err := s.pivoted(ctx); err != nil || done {
-		return managesItself(), err
+	m, objects, err := s.objects(ctx)
+	if m == nil || err != nil {
+		return step.Status{Detail: "no control plane yet"}, err
 	}
-	d, err := s.description(ctx)
+	changes, err := m.Differences(ctx, objects)
 	if err != nil {
 		return step.Status{}, err
 	}
-	changes, err := s.first.Changes(ctx, d)
-	if err != nil {
-		return step.Status{}, err
-	}
-	if len(changes) > 0 {
+	switch {
+	case len(changes) > 1:
 		return step.Status{Detail: fmt.Sprintf("%s and %d more", changes[0], len(changes)-1)}, nil
+	case len(changes) == 1:
+		return step.Status{Detail: changes[0]}, nil
+	case m == s.own:
+		return step.Status{Done: true, Detail: managesItself().Detail + ", with the site's logins"}, nil
 	}
 	c := s.Site.Spec.Cluster
 	return step.Status{Done: true, Detail: fmt.Sprintf("Cluster %s: %d control planes, %d pools of workers", c.Name, c.ControlPlane.Replicas, len(c.Workers))}, nil
 }
 
-// Apply implements step.Step.
-func (s *describeCluster) Apply(ctx context.Context, _ step.Say) error {
+// objects are those that the site has a say in, and where they are applied; nil
+// where there is no control plane yet.
+func (s *describeCluster) objects(ctx context.Context) (*clusterapi.Management, []*unstructured.Unstructured, error) {
+	m, err := s.manager(ctx)
+	if m == nil || err != nil {
+		return nil, nil, err
+	}
 	d, err := s.description(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m == s.own {
+		objects, err := d.Logins()
+		return m, objects, err
+	}
+	objects, err := d.Objects()
+	return m, objects, err
+}
+
+// Apply implements step.Step.
+func (s *describeCluster) Apply(ctx context.Context, say step.Say) error {
+	m, objects, err := s.objects(ctx)
 	if err != nil {
 		return err
 	}
-	return s.first.ApplyCluster(ctx, d)
+	if m == nil {
+		return errNoControlPlane
+	}
+	if m == s.own {
+		say("the logins to vCenter and registry")
+	}
+	return m.ApplyObjects(ctx, objects)
 }
 
 // Plan implements step.Planner.
@@ -60,6 +90,9 @@ func (s *describeCluster) Plan(ctx context.Context) (step.Plan, error) {
 	objects, err := d.Render()
 	return step.Plan{Objects: string(objects)}, err
 }
+
+// errNoControlPlane means: a step comes before the one that it builds on.
+var errNoControlPlane = errors.New("there is no control plane that makes machines")
 
 // maxAuthority is the largest file of an authority, in bytes, that is read.
 const maxAuthority = 1 << 20
@@ -189,7 +222,7 @@ func (s *allNodes) Apply(ctx context.Context, say step.Say) error {
 		return err
 	}
 	if m == nil {
-		return errors.New("there is no control plane that makes machines")
+		return errNoControlPlane
 	}
 	return m.Follow(ctx, nodesTimeout, s.tell(say), func(ctx context.Context) (bool, error) {
 		status, err := s.Check(ctx)

@@ -1,23 +1,14 @@
 package steps
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"reflect"
 	"time"
 
-	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
-	"helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/storage/driver"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/bundles/content"
@@ -36,11 +27,8 @@ const (
 	consolePort   = 30443
 )
 
-// How long things of the console last.
-const (
-	consoleTimeout  = 5 * time.Minute
-	certificateLife = 365 * 24 * time.Hour
-)
+// certificateLife is how long the certificate of the console is good.
+const certificateLife = 365 * 24 * time.Hour
 
 // Name implements step.Step.
 func (*console) Name() string { return "install the system console" }
@@ -54,23 +42,15 @@ func (s *console) Check(ctx context.Context) (step.Status, error) {
 	if own == nil || err != nil {
 		return step.Status{Detail: "no cluster yet"}, err
 	}
-	ch, err := s.chart(ctx)
+	r, err := s.chartRelease(ctx)
 	if err != nil {
 		return step.Status{}, err
 	}
-	config, err := s.helm()
-	if err != nil {
-		return step.Status{}, err
+	there, err := s.installed(r)
+	if there == nil || err != nil {
+		return step.Status{Detail: "it is not installed"}, err
 	}
-	there, err := action.NewGet(config).Run(consoleName)
-	if errors.Is(err, driver.ErrReleaseNotFound) {
-		return step.Status{Detail: "it is not installed"}, nil
-	}
-	if err != nil {
-		return step.Status{}, fmt.Errorf("asking for the console's release: %w", err)
-	}
-	same := there.Info.Status == release.StatusDeployed && there.Chart.Metadata.Version == ch.Metadata.Version && reflect.DeepEqual(there.Config, s.values())
-	return step.Status{Done: same, Detail: "chart " + there.Chart.Metadata.Version + " is " + string(there.Info.Status)}, nil
+	return step.Status{Done: r.is(there), Detail: "chart " + there.Chart.Metadata.Version + " is " + string(there.Info.Status)}, nil
 }
 
 // Apply implements step.Step.
@@ -79,19 +59,15 @@ func (s *console) Apply(ctx context.Context, say step.Say) error {
 	if err != nil {
 		return err
 	}
-	ch, err := s.chart(ctx)
+	r, err := s.chartRelease(ctx)
 	if err != nil {
-		return err
-	}
-	say("the kinds of its objects")
-	if err := s.applyKinds(ctx, own, ch); err != nil {
 		return err
 	}
 	if err := s.ensureCertificate(ctx, own); err != nil {
 		return err
 	}
-	say("chart %s %s", ch.Name(), ch.Metadata.Version)
-	return s.upgrade(ctx, ch)
+	say("chart %s %s", r.chart.Name(), r.chart.Metadata.Version)
+	return s.applyChart(ctx, own, r)
 }
 
 // Plan implements step.Planner.
@@ -110,38 +86,21 @@ func (in *Installation) ConsoleURL() string {
 	return fmt.Sprintf("https://%s:%d", in.Site.Spec.Console.Hostname, consolePort)
 }
 
-func (s *console) chart(ctx context.Context) (*chart.Chart, error) {
+// chartRelease is the console's chart with what the site changes of its values.
+func (s *console) chartRelease(ctx context.Context) (r chartRelease, err error) {
 	data, err := s.Release.Chart(ctx)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	ch, err := loader.LoadArchive(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("reading chart %s: %w", s.Release.Spec.Console.Chart, err)
+	r = chartRelease{name: consoleName, namespace: clusterapi.Namespace, wait: true}
+	if r.chart, err = loadChart(s.Release.Spec.Console.Chart, data); err != nil {
+		return r, err
 	}
-	return ch, nil
-}
-
-// values are what the site changes of the chart's values, as Helm keeps them.
-func (s *console) values() map[string]any {
-	return map[string]any{
-		"replicas": float64(s.Site.Spec.Cluster.ControlPlane.Replicas), "url": s.ConsoleURL(), "tlsSecret": consoleSecret,
-		"service": map[string]any{"type": "NodePort", "nodePort": float64(consolePort)},
-	}
-}
-
-// applyKinds applies the definitions that the chart carries: Helm itself would
-// never bring them to a newer version.
-func (s *console) applyKinds(ctx context.Context, own *clusterapi.Management, ch *chart.Chart) error {
-	var kinds []*unstructured.Unstructured
-	for _, crd := range ch.CRDObjects() {
-		objects, err := clusterapi.ParseManifests(crd.File.Data)
-		if err != nil {
-			return fmt.Errorf("%s of the chart: %w", crd.Filename, err)
-		}
-		kinds = append(kinds, objects...)
-	}
-	return own.ApplyObjects(ctx, kinds)
+	r.values, err = asJSON(map[string]any{
+		"replicas": s.Site.Spec.Cluster.ControlPlane.Replicas, "url": s.ConsoleURL(), "tlsSecret": consoleSecret,
+		"service": map[string]any{"type": "NodePort", "nodePort": consolePort},
+	})
+	return r, err
 }
 
 // ensureCertificate writes the certificate of the site, or one of an authority
@@ -187,54 +146,4 @@ func (s *console) certificate() (pair authority.Pair, err error) {
 	}
 	pair.Certificate = append(pair.Certificate, ca.Pair().Certificate...)
 	return pair, nil
-}
-
-// helm is Helm's view of the cluster.
-func (s *console) helm() (*action.Configuration, error) {
-	flags := genericclioptions.NewConfigFlags(false)
-	path, namespace := s.Kubeconfig(), clusterapi.Namespace
-	flags.KubeConfig, flags.Namespace = &path, &namespace
-	config := &action.Configuration{}
-	if err := config.Init(flags, namespace, "secret", func(string, ...any) {}); err != nil {
-		return nil, fmt.Errorf("preparing Helm: %w", err)
-	}
-	return config, nil
-}
-
-// upgrade installs the chart, or brings it to this version. What an
-// interrupted run left pending is taken back first.
-func (s *console) upgrade(ctx context.Context, ch *chart.Chart) error {
-	config, err := s.helm()
-	if err != nil {
-		return err
-	}
-	last, err := config.Releases.Last(consoleName)
-	switch {
-	case errors.Is(err, driver.ErrReleaseNotFound):
-		return s.install(ctx, config, ch)
-	case err != nil:
-		return fmt.Errorf("asking for the console's release: %w", err)
-	case last.Info.Status.IsPending() || last.Version == 1 && last.Info.Status == release.StatusFailed:
-		if _, err := config.Releases.Delete(consoleName, last.Version); err != nil {
-			return fmt.Errorf("forgetting the interrupted release of the console: %w", err)
-		}
-		return s.upgrade(ctx, ch)
-	}
-	upgrade := action.NewUpgrade(config)
-	upgrade.Namespace, upgrade.Wait, upgrade.Timeout, upgrade.ResetValues = clusterapi.Namespace, true, consoleTimeout, true
-	if _, err := upgrade.RunWithContext(ctx, consoleName, ch, s.values()); err != nil {
-		return fmt.Errorf("upgrading the console: %w", err)
-	}
-	return nil
-}
-
-func (s *console) install(ctx context.Context, config *action.Configuration, ch *chart.Chart) error {
-	install := action.NewInstall(config)
-	install.ReleaseName, install.Namespace, install.CreateNamespace = consoleName, clusterapi.Namespace, true
-	// An earlier run may have got as far as making objects: they are taken over.
-	install.TakeOwnership, install.SkipCRDs, install.Wait, install.Timeout = true, true, true, consoleTimeout
-	if _, err := install.RunWithContext(ctx, ch, s.values()); err != nil {
-		return fmt.Errorf("installing the console: %w", err)
-	}
-	return nil
 }

@@ -31,8 +31,10 @@ func (s *fill) Check(ctx context.Context) (step.Status, error) {
 // Apply implements step.Step.
 func (s *fill) Apply(ctx context.Context, say step.Say) error {
 	say("sending to %s", s.Site.Spec.Registry.Endpoint)
-	_, err := s.push(ctx, mirror.PushOptions{Progress: s.Progress})
-	return err
+	return s.untilBack(ctx, "the registry", say, func(ctx context.Context) error {
+		_, err := s.push(ctx, mirror.PushOptions{Progress: s.Progress}) // goes on with what is missing
+		return err
+	})
 }
 
 // Plan implements step.Planner.

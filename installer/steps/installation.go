@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/installer/bootstrap"
@@ -27,7 +28,7 @@ import (
 	"github.com/sealift/sealift/mirror/registry"
 )
 
-// Options is what an installation works with. All but Progress is needed.
+// Options is what an installation works with. All but Progress and Patience is needed.
 type Options struct {
 	Site     *site.Site
 	Bundle   *archive.Reader // verified
@@ -40,6 +41,9 @@ type Options struct {
 	// kubeconfig of the cluster. Only its owner may look into it.
 	Dir      string
 	Progress progress.Reporter
+	// Patience is how long registry or vCenter may be away in the middle of a
+	// step; 0 means 15 minutes.
+	Patience time.Duration
 }
 
 // Installation is one site and the release that is installed there.

@@ -51,7 +51,9 @@ func (s *importTemplate) Apply(ctx context.Context, say step.Say) error {
 		return fmt.Errorf("%s: %w", file.Name, err)
 	}
 	say("uploading %s to %s", file.Name, s.placement.Datastore.Path)
-	return template.Import(ctx, s.VCenter.Vim(), s.place(), ova, file.Descriptor.Digest, template.Options{Progress: s.Progress})
+	return s.pastRestarts(ctx, say, func(ctx context.Context) error {
+		return template.Import(ctx, s.VCenter.Vim(), s.place(), ova, file.Descriptor.Digest, template.Options{Progress: s.Progress})
+	})
 }
 
 // Plan implements step.Planner.

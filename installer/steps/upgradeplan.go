@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"golang.org/x/mod/semver"
+	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sealift/sealift/installer/clusterapi"
@@ -173,11 +174,10 @@ func (in *Installation) planObjects(ctx context.Context, p *UpgradePlan, present
 	if err != nil {
 		return err
 	}
-	more, err := (&addons{in}).objects(ctx)
-	if err != nil {
+	if p.Objects, err = in.own.Diff(ctx, objects); err != nil {
 		return err
 	}
-	if p.Objects, err = in.own.Diff(ctx, slices.Concat(objects, more)); err != nil {
+	if err := in.planAddons(ctx, p); err != nil {
 		return err
 	}
 	for _, o := range objects {
@@ -194,6 +194,46 @@ func (in *Installation) planObjects(ctx context.Context, p *UpgradePlan, present
 		}
 	}
 	return nil
+}
+
+// planAddons asks the API server what would change of the addons, and Helm's
+// records which charts.
+func (in *Installation) planAddons(ctx context.Context, p *UpgradePlan) error {
+	all, err := (&addons{in}).all(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		objects, err := a.placed(in.own)
+		if err != nil {
+			return err
+		}
+		changes, err := in.own.Diff(ctx, objects)
+		if err != nil {
+			return err
+		}
+		p.Objects = append(p.Objects, changes...)
+		for _, r := range a.charts {
+			there, err := in.installed(r)
+			if err != nil {
+				return err
+			}
+			p.addChart(r, there)
+		}
+	}
+	return nil
+}
+
+// addChart adds a chart, and that its values change where the version stays.
+func (p *UpgradePlan) addChart(r chartRelease, there *helmrelease.Release) {
+	v := VersionChange{Name: "chart " + r.name, To: r.chart.Metadata.Version}
+	if there != nil {
+		v.From = there.Chart.Metadata.Version
+	}
+	p.Versions = append(p.Versions, v)
+	if v.From == v.To && !r.is(there) {
+		p.Objects = append(p.Objects, clusterapi.ObjectChange{Object: "the values of chart " + r.namespace + "/" + r.name})
+	}
 }
 
 // machinesOf returns whose machines an object describes: a pool's, or with ""

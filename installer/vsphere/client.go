@@ -127,6 +127,33 @@ func (c *Client) Close(ctx context.Context) error {
 	return nil
 }
 
+// Renew begins a new session when the vCenter has ended this one, as it does
+// when it restarts, and tells whether it did. The password is tried once.
+func (c *Client) Renew(ctx context.Context) (renewed bool, err error) {
+	now, err := c.session.UserSession(ctx)
+	if now != nil || err != nil {
+		return false, err
+	}
+	if err := c.session.Login(ctx, url.UserPassword(c.user.Name, c.user.Password)); err != nil {
+		return false, fmt.Errorf("logging in to %s again as %s: %w", c.vim.URL().Host, c.user.Name, loginError(err))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rest = rest.NewClient(c.vim)
+	return true, nil
+}
+
+// Starting tells whether a vCenter answered that it is not ready yet: that its
+// services start.
+func Starting(err error) bool {
+	var request *url.Error
+	if !errors.As(err, &request) {
+		return false
+	}
+	text := request.Err.Error() // govmomi says the status only in words
+	return strings.HasPrefix(text, "502 ") || strings.HasPrefix(text, "503 ")
+}
+
 // About returns what the vCenter says of itself.
 func (c *Client) About() About {
 	about := c.vim.ServiceContent.About

@@ -28,6 +28,8 @@ var (
 	ErrUnauthorized = errors.New("unauthorized")
 	ErrForbidden    = errors.New("forbidden")
 	ErrRateLimited  = errors.New("too many requests")
+	// ErrUnavailable: the registry answered that it cannot answer now.
+	ErrUnavailable = errors.New("the registry is in trouble")
 	// ErrSparseIndex: the registry takes an index only with all its manifests.
 	ErrSparseIndex = errors.New("the registry refuses an index that is not complete")
 )
@@ -105,7 +107,7 @@ func (r *Repository) answer(e *errcode.ErrorResponse) error {
 		return wrap(errors.New("the registry's disk is full"), "make room on "+host)
 	default:
 		if e.StatusCode >= 500 {
-			return wrap(errors.New("the registry is in trouble"), "look at the registry's own log, then run the same command again")
+			return wrap(ErrUnavailable, "look at the registry's own log, then run the same command again")
 		}
 		return errors.New(text)
 	}

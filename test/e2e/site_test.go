@@ -73,7 +73,8 @@ func openSite(t *testing.T) *darkSite {
 	require.NoError(t, err)
 	here := netip.Addr{} // as darknet spells this machine's own
 	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-e2e-"+strings.ToLower(t.Name()), darknet.Options{Log: t.Logf,
-		Names: map[string]netip.Addr{vcenterName: here, registryName: here, timeName: here},
+		Names: map[string]netip.Addr{vcenterName: here, registryName: here, timeName: here,
+			"esx-1.north.example": here, "esx-2.north.example": here, "esx-3.north.example": here}, // as vcenter.Site has them
 		Clusters: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12"), netip.MustParsePrefix("10.244.0.0/16"), // of kind
 			netip.MustParsePrefix("100.64.0.0/16"), netip.MustParsePrefix("100.96.0.0/16")}}) // of site.yaml
 	require.NoError(t, err)

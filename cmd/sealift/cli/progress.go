@@ -18,6 +18,9 @@ import (
 // bars shows a live bar for the whole and one for each item under way.
 type bars struct {
 	p *mpb.Progress
+	// passing lets the bar of the whole go when it is full: something else says
+	// that it is done.
+	passing bool
 }
 
 func newBars(w io.Writer) *bars {
@@ -37,7 +40,7 @@ func (b *bars) Start(name string, total int64) progress.Phase {
 	}
 	style := mpb.BarStyle().Lbound("[").Filler("=").Tip(">").Padding(" ").Rbound("]")
 	bar := b.p.New(total, style,
-		mpb.BarPriority(wholePriority),
+		mpb.BarPriority(wholePriority), mpb.BarOptional(mpb.BarRemoveOnComplete(), b.passing),
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-22s", name))),
 		mpb.AppendDecorators(
 			decor.CountersKibiByte("% .1f / % .1f"), decor.Name("  "),
@@ -68,7 +71,7 @@ func (b *barPhase) Skip(n int64) { b.bar.IncrInt64(n) }
 // Done implements progress.Phase.
 func (b *barPhase) Done() {
 	if b.bar.Current() < b.total {
-		b.bar.Abort(false)
+		b.bar.Abort(b.passing)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/mattn/go-runewidth"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -17,41 +18,52 @@ import (
 )
 
 // steps returns how this run shows a list of steps and the bytes that one of
-// them moves, and what to call at its end.
+// them moves, and what to call at its end. A terminal that is too low for the
+// list gets lines, as a file does: what is drawn again and again must not scroll.
 func (a *app) steps(list []step.Step) (step.Observer, progress.Reporter, func()) {
 	switch {
 	case a.quiet:
 		return nil, progress.None{}, func() {}
 	case a.logFormat == "json":
 		return &stepLines{print: jsonSteps(a.logger())}, newLines(jsonLines(a.logger())), func() {}
-	case isTerminal(a.Err):
+	case isTerminal(a.Err) && rows(a.Err) > len(list)+maxWords:
 		b := newBars(a.Err)
-		return newStepBars(b, list), b, b.wait
+		b.passing = true
+		s := newStepBars(b, list)
+		return s, b, s.wait
 	default:
 		return &stepLines{print: textSteps(a.Err)}, newLines(textLines(a.Err)), func() {}
 	}
 }
 
-// stepBars is a live list: every step has its line from the beginning.
+// stepBars is a live list: every step has its line from the beginning, and
+// below the one under way stands what the object that is waited for says.
 type stepBars struct {
+	bars  *bars
 	lines []*stepLine
 }
 
 type stepLine struct {
 	mu      sync.Mutex
 	name    string
-	text    string
+	text    string // said last, or the detail of the result
 	began   time.Time
 	result  *step.Result
 	bar     *mpb.Bar
 	spinner int
+	column  int // width of the names of the list
 }
 
 func newStepBars(b *bars, list []step.Step) *stepBars {
-	s := &stepBars{}
+	s := &stepBars{bars: b}
+	column := 0
+	for _, one := range list {
+		column = max(column, runewidth.StringWidth(one.Name()))
+	}
 	for i, one := range list {
-		l := &stepLine{name: one.Name()}
-		l.bar = b.p.New(1, nil, mpb.BarPriority(i), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(l.draw)))
+		l := &stepLine{name: one.Name(), column: column}
+		l.bar = b.p.New(1, nil, mpb.BarPriority(i), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(l.draw)),
+			mpb.BarExtender(mpb.BarFillerFunc(l.words), false))
 		s.lines = append(s.lines, l)
 	}
 	return s
@@ -61,19 +73,28 @@ func newStepBars(b *bars, list []step.Step) *stepBars {
 func (s *stepBars) Began(i int, _ string) { s.lines[i].set(func(l *stepLine) { l.began = time.Now() }) }
 
 // Said implements step.Observer.
-func (s *stepBars) Said(i int, text string) { s.lines[i].set(func(l *stepLine) { l.text = text }) }
+func (s *stepBars) Said(i int, text string) {
+	s.lines[i].set(func(l *stepLine) { l.text = oneLine(text) })
+}
 
-// Ended implements step.Observer. After a failure the lines of the steps that
-// were not reached end, too, so that the list can be left.
+// Ended implements step.Observer. After a failure, what was said last stays to
+// be read.
 func (s *stepBars) Ended(i int, r step.Result) {
-	s.lines[i].set(func(l *stepLine) { l.result, l.text = &r, r.Detail })
-	s.lines[i].bar.SetTotal(1, true)
-	if r.Err == nil {
-		return
-	}
-	for _, l := range s.lines[i+1:] {
+	s.lines[i].set(func(l *stepLine) {
+		if l.result = &r; r.Err == nil {
+			l.text = oneLine(r.Detail)
+		}
+	})
+	s.lines[i].bar.SetCurrent(1)
+}
+
+// wait ends the lines of the steps that were not reached, and returns when the
+// last state of every line is on the screen.
+func (s *stepBars) wait() {
+	for _, l := range s.lines {
 		l.bar.Abort(false)
 	}
+	s.bars.wait()
 }
 
 func (l *stepLine) set(change func(*stepLine)) {
@@ -82,15 +103,56 @@ func (l *stepLine) set(change func(*stepLine)) {
 	change(l)
 }
 
-// stepName is the width of the column of names.
-const stepName = 38
+// oneLine makes one line of a condition's message, without what would move the cursor.
+func oneLine(text string) string {
+	return strings.Join(strings.Fields(strings.Map(printable, text)), " ")
+}
 
-// draw is one line of the list, cut to the terminal's width.
+// Widths of a line of the list, in columns.
+const (
+	timeWidth  = 7
+	fixedWidth = 2 + 1 + timeWidth // mark, name, time
+	minDetail  = 12                // of a detail that is worth to be shown
+)
+
+// draw is one line of the list. In a narrow terminal the name is cut, and not
+// the time; a detail is shown where there is room.
 func (l *stepLine) draw(s decor.Statistics) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	line := fmt.Sprintf("%s %-*s %7s  %s", l.mark(), stepName, l.name, l.took(), strings.Map(printable, l.text))
-	return runewidth.Truncate(line, s.AvailableWidth, "...")
+	column := max(1, min(l.column, s.AvailableWidth-fixedWidth))
+	name := runewidth.FillRight(runewidth.Truncate(l.name, column, "..."), column)
+	line := fmt.Sprintf("%s %s %*s", l.mark(), name, timeWidth, l.took())
+	if room := s.AvailableWidth - fixedWidth - column - 2; l.ended() && room >= minDetail {
+		line += "  " + runewidth.Truncate(l.text, room, "...")
+	}
+	return line
+}
+
+// ended tells whether the step is done: then its text is what was seen.
+func (l *stepLine) ended() bool { return l.result != nil && l.result.Err == nil }
+
+// maxWords is how many lines what a step says may take.
+const maxWords = 3
+
+// words writes what the step says now, below its line and as wide as the terminal.
+func (l *stepLine) words(w io.Writer, s decor.Statistics) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	const indent = "    "
+	if l.text == "" || l.ended() || s.AvailableWidth <= 2*len(indent) {
+		return nil
+	}
+	lines := strings.Split(ansi.Wrap(l.text, s.AvailableWidth-len(indent), "/"), "\n")
+	if len(lines) > maxWords {
+		lines = append(lines[:maxWords-1], runewidth.Truncate(lines[maxWords-1]+" ...", s.AvailableWidth-len(indent), "..."))
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintf(w, "%s%s\n", indent, strings.TrimSpace(line)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *stepLine) mark() string {
@@ -188,7 +250,7 @@ func (s *stepLines) Began(_ int, name string) {
 func (s *stepLines) Said(_ int, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text = strings.Join(strings.Fields(text), " ") // conditions have several lines
+	text = oneLine(text)
 	if text == s.said {
 		return
 	}

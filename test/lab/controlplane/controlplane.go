@@ -56,13 +56,14 @@ func Start(t *testing.T) *rest.Config {
 	config := &rest.Config{Host: "https://127.0.0.1:" + secure, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
 	waitReady(t, config)
 	kubeconfig := filepath.Join(dir, "kubeconfig")
-	writeKubeconfig(t, kubeconfig, config)
+	WriteKubeconfig(t, kubeconfig, config)
 	run(t, programs["kube-controller-manager"], "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0",
 		"--controllers=namespace-controller,clusterrole-aggregation-controller")
 	return config
 }
 
-func writeKubeconfig(t *testing.T, path string, config *rest.Config) {
+// WriteKubeconfig writes how the API is reached to a file, for programs.
+func WriteKubeconfig(t *testing.T, path string, config *rest.Config) {
 	t.Helper()
 	c := api.NewConfig()
 	c.Clusters["lab"] = &api.Cluster{Server: config.Host, InsecureSkipTLSVerify: true}

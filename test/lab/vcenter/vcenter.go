@@ -49,7 +49,7 @@ type VCenter struct {
 	uploads  uploads
 	rest     restSessions
 	tasks    atomic.Int64 // number of the last outer task
-	away     atomic.Bool  // no request is answered
+	state    atomic.Int32 // up, down or starting
 
 	// provision is held while space is checked and taken, and while the
 	// simulator works on datastores: it reads them without their locks.
@@ -57,6 +57,8 @@ type VCenter struct {
 	ballast   map[string]int64                        // bytes that strangers hold, by datastore; under provision
 	macs      map[string]types.ManagedObjectReference // whose each address is; under provision
 	lastMAC   uint32                                  // under provision
+
+	passwords sync.Map // that users were given later, by their names
 
 	origins sync.Map // machine -> name of the template that it was cloned from
 	disks   sync.Map // machine -> SHA-256 of the disk that was imported for it or its template

@@ -1,0 +1,197 @@
+package steps_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sealift/sealift/installer/clusterapi"
+	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/mirror"
+	"github.com/sealift/sealift/test/lab/controlplane"
+)
+
+// installed gives the lab a cluster that manages itself: a real API server with
+// the kinds of Cluster API and the objects of the cluster, as an installation
+// leaves them. What its controllers would write of their status is written here.
+func (l *lab) installed() *clusterapi.Management {
+	l.t.Helper()
+	kubeconfig := filepath.Join(l.dir, "kubeconfig")
+	controlplane.WriteKubeconfig(l.t, kubeconfig, controlplane.Start(l.t))
+	m, err := clusterapi.Connect(l.t.Context(), kubeconfig)
+	require.NoError(l.t, err)
+	require.NoError(l.t, m.ApplyProviders(l.t.Context(), l.kinds(), clusterapi.ApplyOptions{}))
+	require.NoError(l.t, m.ApplyCluster(l.t.Context(), l.describe()))
+	l.settle(m)
+	return m
+}
+
+// kinds are the providers without their managers.
+func (l *lab) kinds() []*clusterapi.Provider {
+	var out []*clusterapi.Provider
+	for _, r := range l.release.Spec.Providers {
+		data, err := l.release.Components(l.t.Context(), r)
+		require.NoError(l.t, err)
+		p, err := clusterapi.ParseProvider(r, data)
+		require.NoError(l.t, err)
+		p.Objects = slices.DeleteFunc(p.Objects, func(o *unstructured.Unstructured) bool {
+			unstructured.RemoveNestedField(o.Object, "spec", "conversion")
+			return o.GetKind() != "CustomResourceDefinition" && o.GetKind() != "Namespace"
+		})
+		out = append(out, p)
+	}
+	return out
+}
+
+func (l *lab) describe() clusterapi.Description {
+	s, err := site.Parse([]byte(l.text), l.dir)
+	require.NoError(l.t, err)
+	mapping, err := mirror.ParseMapping(s.Spec.Registry.Prefix, nil)
+	require.NoError(l.t, err)
+	return clusterapi.Description{Site: s, Release: &l.release.Release, Mapping: mapping, Images: l.release.Images(), Registry: l.login.registry,
+		VCenter: l.login.vcenter, Thumbprint: l.vcenter.Thumbprint()}
+}
+
+// settle lets every machine be a node that is ready.
+func (l *lab) settle(m *clusterapi.Management) {
+	l.t.Helper()
+	c := &clusterv1.Cluster{}
+	require.NoError(l.t, m.Get(l.t.Context(), client.ObjectKey{Namespace: clusterapi.Namespace, Name: "enterprise"}, c))
+	c.Status.ControlPlane = &clusterv1.ClusterControlPlaneStatus{DesiredReplicas: new(int32(1)), AvailableReplicas: new(int32(1))}
+	require.NoError(l.t, m.Status().Update(l.t.Context(), c))
+}
+
+// install takes every step, and returns the names of those that had something to do.
+func (l *lab) install() (applied []string) {
+	l.t.Helper()
+	results, err := step.Run(l.t.Context(), l.open().Steps(), step.Options{})
+	require.NoError(l.t, err)
+	for _, r := range results {
+		if r.Outcome == step.Applied {
+			applied = append(applied, r.Name)
+		}
+	}
+	return applied
+}
+
+// versions are the resource versions of all that an installation applies to the
+// cluster, by kind and name.
+func versions(t *testing.T, m *clusterapi.Management) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, kind := range []metav1.TypeMeta{
+		{APIVersion: "v1", Kind: "Secret"}, {APIVersion: "v1", Kind: "ConfigMap"}, {APIVersion: "apps/v1", Kind: "DaemonSet"}, {APIVersion: "v1", Kind: "Namespace"},
+		{APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "Cluster"}, {APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "MachineDeployment"},
+		{APIVersion: "cluster.x-k8s.io/v1beta2", Kind: "MachineHealthCheck"}, {APIVersion: "controlplane.cluster.x-k8s.io/v1beta2", Kind: "KubeadmControlPlane"},
+		{APIVersion: "bootstrap.cluster.x-k8s.io/v1beta2", Kind: "KubeadmConfigTemplate"},
+		{APIVersion: "infrastructure.cluster.x-k8s.io/v1beta2", Kind: "VSphereCluster"},
+		{APIVersion: "infrastructure.cluster.x-k8s.io/v1beta2", Kind: "VSphereMachineTemplate"},
+	} {
+		list := &unstructured.UnstructuredList{}
+		list.SetAPIVersion(kind.APIVersion)
+		list.SetKind(kind.Kind + "List")
+		require.NoError(t, m.List(t.Context(), list))
+		for _, o := range list.Items {
+			out[fmt.Sprintf("%s %s/%s", kind.Kind, o.GetNamespace(), o.GetName())] = o.GetResourceVersion()
+		}
+	}
+	return out
+}
+
+// changed names what has another version, or is new.
+func changed(before, after map[string]string) (out []string) {
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if before[name] != after[name] {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func secretOf(ctx context.Context, t *testing.T, m *clusterapi.Management, namespace, name, key string) string {
+	t.Helper()
+	s := &corev1.Secret{}
+	require.NoError(t, m.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, s))
+	return string(s.Data[key])
+}
+
+const (
+	describing = "describe the cluster"
+	addonsStep = "install network, cloud provider and storage"
+)
+
+// A password that was changed is brought to the cluster by running the same
+// command again: the Secrets with it change, and nothing else.
+func TestPasswordsThatChange(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	l := newLab(t, nil, nil)
+	m := l.installed()
+	require.Contains(t, l.install(), addonsStep)
+	require.Empty(t, l.install(), "the second run changes nothing")
+
+	before := versions(t, m)
+	l.vcenterPassword("Rotated-1! 'quoted'")
+	require.Equal(t, []string{describing, addonsStep}, l.install())
+	after := versions(t, m)
+	require.Equal(t, []string{"Secret kube-system/vsphere-cloud-secret", "Secret sealift-system/enterprise-vcenter"}, changed(before, after))
+	require.Equal(t, "Rotated-1! 'quoted'", secretOf(t.Context(), t, m, clusterapi.Namespace, "enterprise-vcenter", "password"))
+	require.Equal(t, "Rotated-1! 'quoted'", secretOf(t.Context(), t, m, "kube-system", "vsphere-cloud-secret", strings.Split(l.vcenter.URL().Host, ":")[0]+".password"))
+	require.Empty(t, l.install())
+
+	l.registryPassword("Rotated-2!")
+	require.Equal(t, []string{describing}, l.install())
+	require.Equal(t, []string{"Secret sealift-system/enterprise-registry"}, changed(after, versions(t, m)))
+	require.Empty(t, l.install())
+}
+
+// What an administrator changed in the cluster stays when a login is brought there.
+func TestALoginLeavesTheClusterAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	l := newLab(t, nil, nil)
+	m := l.installed()
+	pool := &clusterv1.MachineDeployment{}
+	require.NoError(t, m.Get(t.Context(), client.ObjectKey{Namespace: clusterapi.Namespace, Name: "enterprise-default"}, pool))
+	pool.Spec.Replicas = new(int32(4))
+	require.NoError(t, m.Update(t.Context(), pool))
+	l.vcenterPassword("Rotated-1!")
+	s := named(t, l.open(), describing)
+	status, err := s.Check(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, step.Status{Detail: "Secret sealift-system/enterprise-vcenter"}, status)
+	require.NoError(t, s.Apply(t.Context(), func(string, ...any) {}))
+	require.NoError(t, m.Get(t.Context(), client.ObjectKey{Namespace: clusterapi.Namespace, Name: "enterprise-default"}, pool))
+	require.EqualValues(t, 4, *pool.Spec.Replicas)
+	replaceMachines(t, m)
+	require.NotContains(t, l.install(), describing)
+}
+
+// replaceMachines does what docs/operate.md says of machines whose login to the
+// registry is an old one.
+func replaceMachines(t *testing.T, m *clusterapi.Management) {
+	t.Helper()
+	for kind, name := range map[string]string{"controlplane.cluster.x-k8s.io/v1beta2 KubeadmControlPlane": "enterprise", "cluster.x-k8s.io/v1beta2 MachineDeployment": "enterprise-default"} {
+		version, kind, _ := strings.Cut(kind, " ")
+		o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": version, "kind": kind, "metadata": map[string]any{"namespace": clusterapi.Namespace, "name": name}}}
+		require.NoError(t, m.Patch(t.Context(), o, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"rollout":{"after":"2026-11-21T12:00:00Z"}}}`))))
+		after, _, err := unstructured.NestedString(o.Object, "spec", "rollout", "after")
+		require.NoError(t, err)
+		require.Equal(t, "2026-11-21T12:00:00Z", after)
+	}
+}
