@@ -2,10 +2,28 @@ package systemconsole
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sealift/sealift/systemconsole/store"
 )
+
+// follow keeps in memory what pages list, until ctx is done.
+func (s *Server) follow(ctx context.Context) {
+	report := func(kind string, err error) {
+		level := slog.LevelWarn
+		if errors.Is(err, store.ErrWatchEnded) {
+			level = slog.LevelDebug
+		}
+		s.log.Log(ctx, level, "pages read the store instead of memory for a while", "kind", kind, "error", err)
+	}
+	for _, follow := range []func(context.Context, func(string, error)){s.auth.Follow, s.tenants.Follow, s.registries.Follow} {
+		go follow(ctx, report)
+	}
+}
 
 // maintainEvery is how often what has expired is removed.
 const maintainEvery = 15 * time.Minute

@@ -20,6 +20,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/recent"
 	"github.com/sealift/sealift/systemconsole/registries"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/settings"
@@ -75,6 +76,7 @@ type Server struct {
 	metrics *metrics
 	handler http.Handler
 
+	found      *recent.Value[enterprise.Cluster]
 	settings   *settings.Service
 	registries *registries.Service
 	uploads    *registries.Uploads // nil without a folder for them
@@ -110,6 +112,10 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	if opts.Cluster != nil {
+		s.found = recent.New(s.findCluster, recent.Options{Fresh: clusterLife, Bound: clusterLife})
+	}
+	s.follow(ctx)
 	go s.keepBackups(ctx)
 	go s.followLevel(ctx)
 	s.handler = s.chain(s.mux())
