@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,8 +30,17 @@ func (s *Server) follow(ctx context.Context) {
 // maintainEvery is how often what has expired is removed.
 const maintainEvery = 15 * time.Minute
 
-// Run serves the console until ctx is done, and keeps its store tidy.
+// garbagePercent is the garbage that the process may have for what is in use:
+// half of Go's default, which costs a console little time and saves much memory.
+const garbagePercent = 50
+
+// Run serves the console until ctx is done, and keeps its store tidy. The
+// process is taken for the console's own: its memory is kept small, unless the
+// variable GOGC says otherwise.
 func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var group errgroup.Group

@@ -11,12 +11,9 @@ import (
 func selectNodes(o *enterprise.Overview, filter string, attention bool) []*enterprise.Node {
 	filter = strings.ToLower(strings.TrimSpace(filter))
 	var out []*enterprise.Node
-	for i := range o.Pools {
-		for j := range o.Pools[i].Nodes {
-			n := &o.Pools[i].Nodes[j]
-			if (!attention || n.Status.State != enterprise.Good) && (filter == "" || matches(n, filter)) {
-				out = append(out, n)
-			}
+	for n := range o.Nodes() {
+		if (!attention || n.Status.State != enterprise.Good) && (filter == "" || matches(n, filter)) {
+			out = append(out, n)
 		}
 	}
 	return out

@@ -68,6 +68,7 @@ type Options struct {
 type Server struct {
 	opts    Options
 	url     *url.URL
+	version string
 	log     *slog.Logger
 	web     *web.Renderer
 	audit   *audit.Log
@@ -94,7 +95,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, log: opts.Logger, web: renderer}
+	s := &Server{opts: opts, log: opts.Logger, web: renderer, version: buildinfo.Version()}
 	if s.url, err = publicURL(opts.URL); err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: buildinfo.Version(), Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context())}
+		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context())}
 	for _, e := range navigation() {
 		if id.May(e.needs) {
 			f.Entries = append(f.Entries, e.entry)

@@ -50,10 +50,10 @@ func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error
 		p.Attention = append(p.Attention, web.Attention{State: web.Bad, Text: "The enterprise cluster does not answer", Remedy: err.Error(), Path: "/cluster"})
 		return nil
 	}
-	nodes := p.Overview.Nodes()
-	ready := 0
+	nodes, ready := 0, 0
 	var unwell []web.Attention
-	for _, n := range nodes {
+	for n := range p.Overview.Nodes() {
+		nodes++
 		if n.Status.State == enterprise.Good {
 			ready++
 		} else if n.Status.State != enterprise.Busy {
@@ -70,7 +70,7 @@ func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error
 		}
 	}
 	status := web.Status{State: web.State(p.Overview.Status.State), Text: p.Overview.Status.Text}
-	p.Figures = append(p.Figures, web.Figure{Label: "Nodes ready", Icon: "node", Path: "/cluster", Value: strconv.Itoa(ready), Unit: "of " + strconv.Itoa(len(nodes)), Status: status})
+	p.Figures = append(p.Figures, web.Figure{Label: "Nodes ready", Icon: "node", Path: "/cluster", Value: strconv.Itoa(ready), Unit: "of " + strconv.Itoa(nodes), Status: status})
 	events, err := c.Events(ctx)
 	p.Events = events[:min(len(events), shownEvents)]
 	return err

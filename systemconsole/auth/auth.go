@@ -70,6 +70,11 @@ func (s *Service) Follow(ctx context.Context, report func(kind string, err error
 	all.Wait()
 }
 
+// Following tells whether all of it is in memory and current.
+func (s *Service) Following() bool {
+	return s.accounts.Table.Current() && s.sessions.Table.Current() && s.tokens.Table.Current()
+}
+
 func (s *Service) now() time.Time {
 	if s.opts.Now != nil {
 		return s.opts.Now().UTC()

@@ -204,6 +204,9 @@ func (t *Table[T]) removed(name string) {
 	}
 }
 
+// Current tells whether the table answers now.
+func (t *Table[T]) Current() bool { return t.each("", func(*Item[T]) {}) }
+
 // each goes through the items, of one owner when it is named, and tells whether
 // it could. The items are the table's own: nobody may change them.
 func (t *Table[T]) each(owner string, do func(*Item[T])) bool {
