@@ -128,8 +128,12 @@ func (s *Service) FirstAdministrator(ctx context.Context, t store.Item[Tenant]) 
 	if err != nil {
 		return UserView{}, err
 	}
-	if first == nil {
-		return UserView{}, fmt.Errorf("the first administrator of tenant %s: %w", t.Name, store.ErrNotFound)
+	if first == nil { // or another server has just made it
+		name, err := s.firstAdministrator(ctx, t.Name)
+		if err != nil {
+			return UserView{}, err
+		}
+		return s.User(ctx, t.Name, name)
 	}
 	key, err := s.key(ctx, t)
 	if err != nil {
