@@ -63,6 +63,7 @@ func (s *Server) maintain(ctx context.Context) {
 		if err := s.auth.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "removing what has expired failed; it is tried again", "error", err)
 		}
+		debug.FreeOSMemory() // what starting, or a busy time, took and is not used
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
