@@ -64,7 +64,7 @@ func TestWhatBeganBeforeAChangeIsNotKept(t *testing.T) {
 			time.Sleep(time.Second)
 			return seen, nil
 		}, recent.Options{})
-		go v.Get(t.Context()) //nolint:errcheck // only to begin
+		go v.Get(t.Context())
 		time.Sleep(500 * time.Millisecond)
 		state.Store(1)
 		v.Forget()

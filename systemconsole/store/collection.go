@@ -78,7 +78,7 @@ func (c Collection[T]) All(ctx context.Context, owner string) iter.Seq2[Item[T],
 // Another process' change may be missing for a moment. Nobody may change the
 // items, which others see as well, nor call the store in do.
 func (c Collection[T]) Select(ctx context.Context, owner string, do func(*Item[T])) error {
-	if c.Table.each(owner, do) {
+	if c.Table.each(ctx, owner, do) {
 		return nil
 	}
 	for item, err := range c.All(ctx, owner) {

@@ -116,7 +116,7 @@ func (r *Renderer) RenderPart(w http.ResponseWriter, status int, p Page, part st
 	if !ok {
 		return fmt.Errorf("there is no page %q", p.Template())
 	}
-	b := r.buffers.Get().(*bytes.Buffer) //nolint:forcetypeassert,errcheck // nothing else is put there
+	b := r.buffers.Get().(*bytes.Buffer) // nothing else is put there
 	defer r.buffers.Put(b)
 	b.Reset()
 	if err := t.ExecuteTemplate(b, part, p); err != nil {

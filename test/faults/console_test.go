@@ -128,7 +128,7 @@ func (c *keptConsole) ask(ctx context.Context, method, path string, in, out any)
 	if err != nil {
 		return errGone
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return errGone

@@ -30,7 +30,6 @@ type settings struct {
 	length, think  *time.Duration
 }
 
-//nolint:gochecknoglobals // flags of a test have to be known before it runs
 var flags = settings{
 	programs: flag.String("programs", "", "`folder` of sealift and systemconsole; nothing is measured without"),
 	out:      flag.String("out", "", "`file` whose part about the console is replaced by the figures"),

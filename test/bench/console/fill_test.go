@@ -44,7 +44,7 @@ func fill(t *testing.T, s store.Store, keeper seal.Keeper, workers int) visitors
 		// Each has an audit record of its own elsewhere: there they would wait for each other.
 		aside, err := bolt.Open(filepath.Join(t.TempDir(), "aside.db"))
 		require.NoError(t, err)
-		defer aside.Close() //nolint:errcheck // thrown away
+		defer aside.Close()
 		log := audit.New(aside, audit.Options{})
 		tenants := tenant.New(s, log, auth.New(s, log, auth.Options{Keeper: keeper}), tenant.Options{Keeper: keeper})
 		group.Go(func() error {
@@ -126,6 +126,6 @@ func writeKubeconfig(t *testing.T, config *rest.Config) string {
 func freeAddress(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close() //nolint:errcheck // it was only asked for its port
+	defer l.Close()
 	return l.Addr().String()
 }

@@ -78,7 +78,7 @@ func (p *process) logins(t *testing.T) []time.Duration {
 				t.Error(err)
 				return
 			}
-			defer resp.Body.Close() //nolint:errcheck // nothing of it is read
+			defer resp.Body.Close()
 			if resp.StatusCode != http.StatusSeeOther {
 				t.Errorf("login: %s", resp.Status)
 			}

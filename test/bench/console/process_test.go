@@ -112,7 +112,7 @@ func (p *process) ask(c *http.Client, v visitor, path string) (time.Duration, in
 	if err != nil {
 		return 0, 0, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end
+	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
 	return time.Since(begin), resp.StatusCode, err
 }
