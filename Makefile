@@ -76,6 +76,10 @@ bench: needs-go build tools-bench ## times beside other tools, written to docs/b
 	.ci/packages skopeo
 	$(GO) run -buildvcs=false ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
 
+.PHONY: bench-console
+bench-console: needs-go build ## pages, memory and start of the console with both stores, written to docs/benchmarks.md
+	$(GO) test -count=1 -timeout 30m -v ./test/bench/console -run TestFigures -programs $(CURDIR)/bin -out $(CURDIR)/docs/benchmarks.md $(BENCHFLAGS)
+
 .PHONY: discovery
 discovery: needs-go ## precision and recall of discovery, as in docs/discovery.md
 	$(GO) run -buildvcs=false ./test/discovery $(DISCOVERYFLAGS)

@@ -20,13 +20,15 @@ func (s *Server) inAccounts(r *http.Request, title string) web.Frame {
 }
 
 func (s *Server) accountsPage(w http.ResponseWriter, r *http.Request) error {
-	items, next, err := s.auth.Accounts(r.Context(), store.ListOptions{Limit: rowsPerPage, Continue: r.URL.Query().Get("continue")})
+	all, err := s.auth.Everybody(r.Context())
 	if err != nil {
 		return err
 	}
-	p := web.AccountsPage{Frame: s.frame(r, "Accounts", "accounts"), May: mayAccounts(r), Next: next}
-	for _, item := range items {
-		p.Accounts = append(p.Accounts, s.accountRow(item))
+	p := web.AccountsPage{Frame: s.frame(r, "Accounts", "accounts"), May: mayAccounts(r)}
+	all, p.Pages = pageOf(all, r.FormValue("page"), rowsPerPage)
+	p.Pages.Path = "/accounts"
+	for _, item := range all {
+		p.Accounts = append(p.Accounts, s.accountRow(*item))
 	}
 	return s.render(w, p)
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
+	"time"
 
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
@@ -17,7 +19,21 @@ func (s *Server) cluster(ctx context.Context) (enterprise.Cluster, error) {
 	if s.opts.Cluster == nil {
 		return nil, enterprise.ErrNotFound
 	}
-	return s.opts.Cluster(ctx)
+	return s.found.Get(ctx)
+}
+
+// clusterLife is how long the way to the cluster is used before it is found
+// anew, such as with another version of an interface.
+const clusterLife = time.Hour
+
+// findCluster finds the cluster for all requests: to find it takes a dozen
+// requests of its own. One that does not answer is found anew.
+func (s *Server) findCluster(ctx context.Context) (enterprise.Cluster, error) {
+	c, err := s.opts.Cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return enterprise.NewRecent(c, s.found.Forget), nil
 }
 
 func (s *Server) overview(ctx context.Context) (*enterprise.Overview, error) {
@@ -71,7 +87,10 @@ func (s *Server) nodesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, web.NodesPage{Frame: s.inCluster(r, "Nodes"), Tabs: clusterTabs("/cluster/nodes"), Nodes: o.Nodes()})
+	p := web.NodesPage{Frame: s.inCluster(r, "Nodes"), Tabs: clusterTabs("/cluster/nodes"), Filter: r.FormValue("filter"), Only: r.FormValue("only")}
+	p.Nodes, p.Pages = pageOf(selectNodes(o, p.Filter, p.Only == "attention"), r.FormValue("page"), rowsPerPage)
+	p.Pages.Path, p.Pages.Query = "/cluster/nodes", url.Values{"filter": {p.Filter}, "only": {p.Only}}
+	return s.render(w, p)
 }
 
 func (s *Server) nodePage(w http.ResponseWriter, r *http.Request) error {
@@ -103,6 +122,8 @@ func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
 			p.Events = append(p.Events, e)
 		}
 	}
+	p.Events, p.Pages = pageOf(p.Events, r.FormValue("page"), rowsPerPage)
+	p.Pages.Path, p.Pages.Query = "/cluster/events", url.Values{"filter": {p.Filter}, "only": {p.Only}}
 	return s.render(w, p)
 }
 

@@ -2,16 +2,45 @@ package systemconsole
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sealift/sealift/systemconsole/store"
 )
+
+// follow keeps in memory what pages list, until ctx is done.
+func (s *Server) follow(ctx context.Context) {
+	report := func(kind string, err error) {
+		level := slog.LevelWarn
+		if errors.Is(err, store.ErrWatchEnded) {
+			level = slog.LevelDebug
+		}
+		s.log.Log(ctx, level, "pages read the store instead of memory for a while", "kind", kind, "error", err)
+	}
+	for _, follow := range []func(context.Context, func(string, error)){s.auth.Follow, s.tenants.Follow, s.registries.Follow} {
+		go follow(ctx, report)
+	}
+}
 
 // maintainEvery is how often what has expired is removed.
 const maintainEvery = 15 * time.Minute
 
-// Run serves the console until ctx is done, and keeps its store tidy.
+// garbagePercent is the garbage that the process may have for what is in use:
+// half of Go's default, which costs a console little time and saves much memory.
+const garbagePercent = 50
+
+// Run serves the console until ctx is done, and keeps its store tidy. The
+// process is taken for the console's own: its memory is kept small, unless the
+// variable GOGC says otherwise.
 func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var group errgroup.Group
@@ -34,6 +63,7 @@ func (s *Server) maintain(ctx context.Context) {
 		if err := s.auth.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "removing what has expired failed; it is tried again", "error", err)
 		}
+		debug.FreeOSMemory() // what starting, or a busy time, took and is not used
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -1,16 +1,34 @@
 package systemconsole
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/form"
+	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/web"
 )
 
 func (s *Server) me(w http.ResponseWriter, r *http.Request) error {
 	return s.showMe(w, r, auth.NewToken{Days: 90}, nil)
+}
+
+// sessionsPerPage is how many sessions the own page shows.
+const sessionsPerPage = 10
+
+// ownFirst orders the session of this request before others.
+func ownFirst(own string, a, b store.Item[auth.Session]) int {
+	switch own {
+	case a.Name:
+		return -1
+	case b.Name:
+		return 1
+	default:
+		return 0
+	}
 }
 
 // showMe shows the own account with what was wrong with a form on its page.
@@ -22,9 +40,15 @@ func (s *Server) showMe(w http.ResponseWriter, r *http.Request, n auth.NewToken,
 	if p.Account, err = s.auth.Account(r.Context(), id.Account); err != nil {
 		return err
 	}
-	if p.Sessions, err = s.auth.Sessions(r.Context(), id.Account); err != nil {
+	sessions, err := s.auth.Sessions(r.Context(), id.Account)
+	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(sessions, func(a, b store.Item[auth.Session]) int {
+		return cmp.Or(ownFirst(id.Session, a, b), b.Value.Created.Compare(a.Value.Created))
+	})
+	p.Sessions, p.Pages = pageOf(sessions, r.FormValue("page"), sessionsPerPage)
+	p.Pages.Path = "/me"
 	if p.Tokens, err = s.auth.Tokens(r.Context(), id.Account); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/recent"
 	"github.com/sealift/sealift/systemconsole/registries"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/settings"
@@ -67,6 +68,7 @@ type Options struct {
 type Server struct {
 	opts    Options
 	url     *url.URL
+	version string
 	log     *slog.Logger
 	web     *web.Renderer
 	audit   *audit.Log
@@ -75,6 +77,7 @@ type Server struct {
 	metrics *metrics
 	handler http.Handler
 
+	found      *recent.Value[enterprise.Cluster]
 	settings   *settings.Service
 	registries *registries.Service
 	uploads    *registries.Uploads // nil without a folder for them
@@ -92,7 +95,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, log: opts.Logger, web: renderer}
+	s := &Server{opts: opts, log: opts.Logger, web: renderer, version: buildinfo.Version()}
 	if s.url, err = publicURL(opts.URL); err != nil {
 		return nil, err
 	}
@@ -110,6 +113,10 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	if opts.Cluster != nil {
+		s.found = recent.New(s.findCluster, recent.Options{Fresh: clusterLife, Bound: clusterLife})
+	}
+	s.follow(ctx)
 	go s.keepBackups(ctx)
 	go s.followLevel(ctx)
 	s.handler = s.chain(s.mux())
@@ -128,7 +135,7 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: buildinfo.Version(), Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context())}
+		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context())}
 	for _, e := range navigation() {
 		if id.May(e.needs) {
 			f.Entries = append(f.Entries, e.entry)

@@ -8,8 +8,6 @@ import (
 
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
-	"github.com/sealift/sealift/systemconsole/store"
-	"github.com/sealift/sealift/systemconsole/tenant"
 	"github.com/sealift/sealift/systemconsole/web"
 )
 
@@ -31,8 +29,12 @@ func (s *Server) summary(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, p)
 }
 
-// shownEvents is how many events the summary shows.
-const shownEvents = 6
+// shownEvents is how many events the summary shows, shownUnwell how many nodes
+// that are not ready.
+const (
+	shownEvents = 6
+	shownUnwell = 10
+)
 
 func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error {
 	c, err := s.cluster(ctx)
@@ -48,47 +50,39 @@ func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error
 		p.Attention = append(p.Attention, web.Attention{State: web.Bad, Text: "The enterprise cluster does not answer", Remedy: err.Error(), Path: "/cluster"})
 		return nil
 	}
-	nodes := p.Overview.Nodes()
-	ready := 0
-	for _, n := range nodes {
+	nodes, ready := 0, 0
+	var unwell []web.Attention
+	for n := range p.Overview.Nodes() {
+		nodes++
 		if n.Status.State == enterprise.Good {
 			ready++
 		} else if n.Status.State != enterprise.Busy {
-			p.Attention = append(p.Attention, web.Attention{State: web.State(n.Status.State), Text: n.Name + ": " + n.Status.Text, Path: "/cluster/nodes/" + n.Name})
+			unwell = append(unwell, web.Attention{State: web.State(n.Status.State), Text: n.Name + ": " + n.Status.Text, Path: "/cluster/nodes/" + n.Name})
 		}
 	}
+	if more := len(unwell) - shownUnwell; more > 0 {
+		unwell = append(unwell[:shownUnwell], web.Attention{State: web.Warn, Text: strconv.Itoa(more) + " more nodes are not ready", Path: "/cluster/nodes?only=attention"})
+	}
+	p.Attention = append(p.Attention, unwell...)
 	for _, c := range p.Overview.Certificates {
 		if c.Status.State != enterprise.Good {
 			p.Attention = append(p.Attention, web.Attention{State: web.State(c.Status.State), Text: "Certificate " + c.Name, Remedy: c.Status.Text, Path: "/cluster/certificates"})
 		}
 	}
 	status := web.Status{State: web.State(p.Overview.Status.State), Text: p.Overview.Status.Text}
-	p.Figures = append(p.Figures, web.Figure{Label: "Nodes ready", Icon: "node", Path: "/cluster", Value: strconv.Itoa(ready), Unit: "of " + strconv.Itoa(len(nodes)), Status: status})
+	p.Figures = append(p.Figures, web.Figure{Label: "Nodes ready", Icon: "node", Path: "/cluster", Value: strconv.Itoa(ready), Unit: "of " + strconv.Itoa(nodes), Status: status})
 	events, err := c.Events(ctx)
 	p.Events = events[:min(len(events), shownEvents)]
 	return err
 }
 
 func (s *Server) summarizeTenants(ctx context.Context, p *web.SummaryPage) error {
-	all, active := 0, 0
-	opts := store.ListOptions{}
-	for {
-		items, next, err := s.tenants.List(ctx, opts)
-		if err != nil {
-			return err
-		}
-		for _, t := range items {
-			all++
-			if t.Value.State == tenant.Active {
-				active++
-			}
-		}
-		if opts.Continue = next; next == "" {
-			break
-		}
+	count, err := s.tenants.Count(ctx)
+	if err != nil {
+		return err
 	}
-	f := web.Figure{Label: "Tenants", Icon: "tenants", Path: "/tenants", Value: strconv.Itoa(all), Status: web.Status{State: web.Good, Text: strconv.Itoa(active) + " active"}}
-	if active == 0 {
+	f := web.Figure{Label: "Tenants", Icon: "tenants", Path: "/tenants", Value: strconv.Itoa(count.All), Status: web.Status{State: web.Good, Text: strconv.Itoa(count.Active) + " active"}}
+	if count.Active == 0 {
 		f.Status.State = web.Unknown
 	}
 	p.Figures = append(p.Figures, f)

@@ -26,11 +26,14 @@ func (s *Server) inTenants(r *http.Request, title string) web.Frame {
 }
 
 func (s *Server) tenantsPage(w http.ResponseWriter, r *http.Request) error {
-	items, next, err := s.tenants.List(r.Context(), store.ListOptions{Limit: rowsPerPage, Continue: r.URL.Query().Get("continue")})
+	p := web.TenantsPage{Frame: s.frame(r, "Tenants", "tenants"), May: mayTenants(r), Filter: r.FormValue("filter")}
+	found, err := s.tenants.Search(r.Context(), p.Filter)
 	if err != nil {
 		return err
 	}
-	return s.render(w, web.TenantsPage{Frame: s.frame(r, "Tenants", "tenants"), May: mayTenants(r), Tenants: items, Next: next})
+	p.Tenants, p.Pages = pageOf(found, r.FormValue("page"), rowsPerPage)
+	p.Pages.Path, p.Pages.Query = "/tenants", url.Values{"filter": {p.Filter}}
+	return s.render(w, p)
 }
 
 func (s *Server) newTenant(w http.ResponseWriter, r *http.Request) error {
@@ -69,7 +72,7 @@ func (s *Server) showTenant(w http.ResponseWriter, r *http.Request, entered *ten
 	if entered != nil {
 		p.Limits = *entered
 	}
-	first, err := s.tenants.FirstAdministrator(r.Context(), item.Name)
+	first, err := s.tenants.FirstAdministrator(r.Context(), item)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

@@ -24,6 +24,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
@@ -83,7 +85,12 @@ type Log struct {
 	logger  *slog.Logger
 	now     func() time.Time
 	last    atomic.Uint64 // a number that is known to exist; 0 when none is
+	kept    *lru.Cache[uint64, Record]
 }
+
+// keptRecords is how many records are kept in memory for pages to show: they
+// never change. Verify reads the store alone.
+const keptRecords = 500
 
 // stored keeps a record as the text that was hashed, so that no store can
 // change its form.
@@ -106,6 +113,7 @@ func New(s store.Store, opts Options) *Log {
 	if l.now == nil {
 		l.now = time.Now
 	}
+	l.kept, _ = lru.New[uint64, Record](keptRecords) // fails for no size only
 	return l
 }
 

@@ -29,11 +29,23 @@ func (l *Log) Newest(ctx context.Context, before uint64, limit int) ([]Record, e
 	for i := range records {
 		group.Go(func() error {
 			var err error
-			records[i], err = l.Get(ctx, before-1-uint64(i))
+			records[i], err = l.once(ctx, before-1-uint64(i))
 			return err
 		})
 	}
 	return records, group.Wait()
+}
+
+// once reads a record from the store the first time that it is shown.
+func (l *Log) once(ctx context.Context, number uint64) (Record, error) {
+	if r, ok := l.kept.Get(number); ok {
+		return r, nil
+	}
+	r, err := l.Get(ctx, number)
+	if err == nil {
+		l.kept.Add(number, r)
+	}
+	return r, err
 }
 
 // WriteCSV writes the whole record, the oldest first. What a spreadsheet would

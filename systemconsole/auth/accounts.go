@@ -46,6 +46,13 @@ func (s *Service) Accounts(ctx context.Context, opts store.ListOptions) ([]store
 	return s.accounts.List(ctx, opts)
 }
 
+// Everybody returns all accounts, for showing them.
+func (s *Service) Everybody(ctx context.Context) ([]*store.Item[Account], error) {
+	var all []*store.Item[Account]
+	err := s.accounts.Select(ctx, "", func(item *store.Item[Account]) { all = append(all, item) })
+	return all, err
+}
+
 // Account returns an account.
 func (s *Service) Account(ctx context.Context, name string) (store.Item[Account], error) {
 	return s.accounts.Get(ctx, name)
@@ -229,15 +236,13 @@ func (s *Service) SetPassword(ctx context.Context, secret, password string) erro
 // Sessions returns the sessions of an account that are open.
 func (s *Service) Sessions(ctx context.Context, account string) ([]store.Item[Session], error) {
 	var out []store.Item[Session]
-	for item, err := range s.sessions.All(ctx, AccountOwner(account)) {
-		if err != nil {
-			return nil, err
+	now := s.now()
+	err := s.sessions.Select(ctx, AccountOwner(account), func(item *store.Item[Session]) {
+		if now.Before(item.Value.Expires) {
+			out = append(out, *item)
 		}
-		if s.now().Before(item.Value.Expires) {
-			out = append(out, item)
-		}
-	}
-	return out, nil
+	})
+	return out, err
 }
 
 // RevokeSession ends a session of the own account.

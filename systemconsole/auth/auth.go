@@ -10,6 +10,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
@@ -51,11 +52,27 @@ func New(s store.Store, log *audit.Log, opts Options) *Service {
 		opts.FailureTime = 400 * time.Millisecond
 	}
 	return &Service{opts: opts, log: log,
-		accounts: store.Collection[Account]{Store: s, Kind: AccountKind},
-		sessions: store.Collection[Session]{Store: s, Kind: SessionKind},
+		accounts: store.Collection[Account]{Store: s, Kind: AccountKind, Table: &store.Table[Account]{}},
+		sessions: store.Collection[Session]{Store: s, Kind: SessionKind, Table: &store.Table[Session]{}},
 		links:    store.Collection[Link]{Store: s, Kind: LinkKind},
-		tokens:   store.Collection[Token]{Store: s, Kind: TokenKind},
+		tokens:   store.Collection[Token]{Store: s, Kind: TokenKind, Table: &store.Table[Token]{}},
 		hasher:   newHasher(2, 64)}
+}
+
+// Follow keeps in memory what pages list, until ctx is done. Who is let in is
+// never decided by it: each request reads its session, its token and its account
+// from the store.
+func (s *Service) Follow(ctx context.Context, report func(kind string, err error)) {
+	var all sync.WaitGroup
+	all.Go(func() { s.accounts.Follow(ctx, report) })
+	all.Go(func() { s.sessions.Follow(ctx, report) })
+	all.Go(func() { s.tokens.Follow(ctx, report) })
+	all.Wait()
+}
+
+// Following tells whether all of it is in memory and current.
+func (s *Service) Following() bool {
+	return s.accounts.Table.Current() && s.sessions.Table.Current() && s.tokens.Table.Current()
 }
 
 func (s *Service) now() time.Time {

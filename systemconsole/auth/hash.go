@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -46,11 +47,20 @@ func (h *hasher) enter(ctx context.Context) (leave func(), err error) {
 	}
 	select {
 	case h.running <- struct{}{}:
-		return func() { <-h.running; <-h.waiting }, nil
+		return h.leave, nil
 	case <-ctx.Done():
 		<-h.waiting
 		return nil, ctx.Err()
 	}
+}
+
+// leave ends a turn. The memory of the hash goes back to the system before the
+// next one takes its own: left to the collector's pace, each login would add to
+// what the process holds until that has doubled.
+func (h *hasher) leave() {
+	debug.FreeOSMemory()
+	<-h.running
+	<-h.waiting
 }
 
 // hash returns the hash of a password in the PHC string format.

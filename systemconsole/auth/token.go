@@ -82,13 +82,8 @@ func checkToken(id Identity, n NewToken) form.Problems {
 // Tokens returns the tokens of an account.
 func (s *Service) Tokens(ctx context.Context, account string) ([]store.Item[Token], error) {
 	var out []store.Item[Token]
-	for item, err := range s.tokens.All(ctx, AccountOwner(account)) {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, item)
-	}
-	return out, nil
+	err := s.tokens.Select(ctx, AccountOwner(account), func(item *store.Item[Token]) { out = append(out, *item) })
+	return out, err
 }
 
 // RevokeToken ends a token of an account. Somebody else's is not found.

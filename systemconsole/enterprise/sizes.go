@@ -2,6 +2,7 @@ package enterprise
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -53,19 +54,23 @@ func (o *Overview) Pool(name string) (Pool, bool) {
 
 // Node returns a node by its name.
 func (o *Overview) Node(name string) (Node, bool) {
-	for _, n := range o.Nodes() {
+	for n := range o.Nodes() {
 		if n.Name == name {
-			return n, true
+			return *n, true
 		}
 	}
 	return Node{}, false
 }
 
-// Nodes returns the nodes of all pools.
-func (o *Overview) Nodes() []Node {
-	var out []Node
-	for _, p := range o.Pools {
-		out = append(out, p.Nodes...)
+// Nodes goes through the nodes of all pools.
+func (o *Overview) Nodes() iter.Seq[*Node] {
+	return func(yield func(*Node) bool) {
+		for i := range o.Pools {
+			for j := range o.Pools[i].Nodes {
+				if !yield(&o.Pools[i].Nodes[j]) {
+					return
+				}
+			}
+		}
 	}
-	return out
 }

@@ -163,6 +163,17 @@ func TestTwoReplicas(t *testing.T) {
 	v.send(two+"/tenants/acme/delete", "confirm", "acme")
 	require.Contains(t, v.page, "Namespace tenant-acme")
 
+	again := newVisitor(t)
+	address, err := url.Parse(two)
+	require.NoError(t, err)
+	again.client.Jar.SetCookies(address, v.client.Jar.Cookies(address))
+	again.get(two + "/me")
+	require.Contains(t, again.page, "My account")
+	v.send(one + "/logout")
+	again.get(two + "/me")
+	require.Contains(t, again.page, "/login", "who is logged out at the one is out at the other with the next request")
+	require.NotContains(t, again.page, "My account")
+
 	s, err := kube.Open(config, "sealift-system")
 	require.NoError(t, err)
 	var all sync.WaitGroup

@@ -92,19 +92,19 @@ type Service struct {
 
 // New returns the registries in a store.
 func New(s store.Store, log *audit.Log, keeper seal.Keeper) *Service {
-	return &Service{registries: store.Collection[Registry]{Store: s, Kind: Kind}, log: log, keeper: keeper}
+	return &Service{registries: store.Collection[Registry]{Store: s, Kind: Kind, Table: &store.Table[Registry]{}}, log: log, keeper: keeper}
 }
 
 // List returns all registries by name.
 func (s *Service) List(ctx context.Context) ([]store.Item[Registry], error) {
 	var out []store.Item[Registry]
-	for item, err := range s.registries.All(ctx, "") {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, item)
-	}
-	return out, nil
+	err := s.registries.Select(ctx, "", func(item *store.Item[Registry]) { out = append(out, *item) })
+	return out, err
+}
+
+// Follow keeps in memory what pages list, until ctx is done.
+func (s *Service) Follow(ctx context.Context, report func(kind string, err error)) {
+	s.registries.Follow(ctx, report)
 }
 
 // Get returns a registry.

@@ -20,6 +20,7 @@ type Item[T any] struct {
 type Collection[T any] struct {
 	Store Store
 	Kind  string
+	Table *Table[T] // what Select reads, or nil; see Follow
 }
 
 // Get returns an item.
@@ -72,13 +73,32 @@ func (c Collection[T]) All(ctx context.Context, owner string) iter.Seq2[Item[T],
 	}
 }
 
+// Select goes through the items, of one owner when it is named, for showing
+// them: from the table when there is one that is current, else from the store.
+// Another process' change may be missing for a moment. Nobody may change the
+// items, which others see as well, nor call the store in do.
+func (c Collection[T]) Select(ctx context.Context, owner string, do func(*Item[T])) error {
+	if c.Table.each(ctx, owner, do) {
+		return nil
+	}
+	for item, err := range c.All(ctx, owner) {
+		if err != nil {
+			return err
+		}
+		do(&item)
+	}
+	return nil
+}
+
 // Create adds an item and returns its version.
 func (c Collection[T]) Create(ctx context.Context, item Item[T]) (string, error) {
 	o, err := c.encode(item)
 	if err != nil {
 		return "", err
 	}
-	return c.Store.Create(ctx, o)
+	version, err := c.Store.Create(ctx, o)
+	c.Table.written(version)
+	return version, err
 }
 
 // Update replaces the value of an item and returns its version.
@@ -87,7 +107,9 @@ func (c Collection[T]) Update(ctx context.Context, item Item[T]) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return c.Store.Update(ctx, o)
+	version, err := c.Store.Update(ctx, o)
+	c.Table.written(version)
+	return version, err
 }
 
 // attempts is how often Modify tries before it gives up: each failure means
@@ -115,7 +137,11 @@ func (c Collection[T]) Modify(ctx context.Context, name string, change func(*T) 
 
 // Delete removes an item of a version, or of any when none is given.
 func (c Collection[T]) Delete(ctx context.Context, name, version string) error {
-	return c.Store.Delete(ctx, c.Kind, name, version)
+	err := c.Store.Delete(ctx, c.Kind, name, version)
+	if err == nil {
+		c.Table.removed(name)
+	}
+	return err
 }
 
 // Decode makes an item of an object.

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
@@ -102,8 +103,18 @@ func New(s store.Store, log *audit.Log, accounts *auth.Service, opts Options) *S
 		opts.Now = time.Now
 	}
 	return &Service{opts: opts, log: log, auth: accounts,
-		tenants: store.Collection[Tenant]{Store: s, Kind: Kind},
-		users:   store.Collection[User]{Store: s, Kind: UserKind}}
+		tenants: store.Collection[Tenant]{Store: s, Kind: Kind, Table: &store.Table[Tenant]{Trim: func(t *Tenant) { t.Key = "" }}},
+		users:   store.Collection[User]{Store: s, Kind: UserKind, Table: &store.Table[User]{Trim: func(u *User) { u.Credential = "" }}}}
+}
+
+// Follow keeps in memory what pages list, until ctx is done: no keys, no
+// credentials, and what is known of people as it is kept, sealed. Who is let in
+// is never decided by it.
+func (s *Service) Follow(ctx context.Context, report func(kind string, err error)) {
+	var all sync.WaitGroup
+	all.Go(func() { s.tenants.Follow(ctx, report) })
+	all.Go(func() { s.users.Follow(ctx, report) })
+	all.Wait()
 }
 
 // Kinds are the kinds of this package's objects.

@@ -45,6 +45,15 @@ func open(t *testing.T, p tenant.Provisioner) *fixture {
 }
 
 // active returns a tenant whose first administrator has a password.
+func (f *fixture) first(t *testing.T, name string) tenant.UserView {
+	t.Helper()
+	item, err := f.Get(t.Context(), name)
+	require.NoError(t, err)
+	user, err := f.FirstAdministrator(t.Context(), item)
+	require.NoError(t, err)
+	return user
+}
+
 func (f *fixture) active(t *testing.T, organization, email string) string {
 	t.Helper()
 	item, err := f.Create(t.Context(), tenant.Draft{Organization: organization, FirstName: "Ada", LastName: "Lovelace", Email: email})
@@ -127,12 +136,10 @@ func TestTenantsAreApart(t *testing.T) {
 	_, err = f.Identify(ctx, id)
 	require.ErrorIs(t, err, auth.ErrNoSession, "a session of one in the other")
 
-	ada, err := f.FirstAdministrator(ctx, one)
-	require.NoError(t, err)
+	ada := f.first(t, one)
 	_, err = f.User(ctx, two, ada.Name)
 	require.ErrorIs(t, err, store.ErrNotFound)
-	eve, err := f.FirstAdministrator(ctx, two)
-	require.NoError(t, err)
+	eve := f.first(t, two)
 
 	users := store.Collection[tenant.User]{Store: f.store, Kind: tenant.UserKind}
 	adas, err := users.Get(ctx, ada.Name)

@@ -117,13 +117,29 @@ func (s *Service) firstAdministrator(ctx context.Context, tenant string) (string
 	return "", fmt.Errorf("the first administrator of tenant %s: %w", tenant, store.ErrNotFound)
 }
 
-// FirstAdministrator returns who administers a tenant first.
-func (s *Service) FirstAdministrator(ctx context.Context, tenant string) (UserView, error) {
-	name, err := s.firstAdministrator(ctx, tenant)
+// FirstAdministrator returns who administers a tenant first, for showing it.
+func (s *Service) FirstAdministrator(ctx context.Context, t store.Item[Tenant]) (UserView, error) {
+	var first *store.Item[User]
+	err := s.users.Select(ctx, t.Name, func(item *store.Item[User]) {
+		if item.Value.First {
+			first = item
+		}
+	})
 	if err != nil {
 		return UserView{}, err
 	}
-	return s.User(ctx, tenant, name)
+	if first == nil { // or another server has just made it
+		name, err := s.firstAdministrator(ctx, t.Name)
+		if err != nil {
+			return UserView{}, err
+		}
+		return s.User(ctx, t.Name, name)
+	}
+	key, err := s.key(ctx, t)
+	if err != nil {
+		return UserView{}, err
+	}
+	return viewOf(t.Name, *first, key)
 }
 
 // User returns a user of a tenant. A name of another tenant's is not found.
@@ -132,8 +148,12 @@ func (s *Service) User(ctx context.Context, tenant, name string) (UserView, erro
 	if err != nil {
 		return UserView{}, err
 	}
-	p, err := opened[Person](key, u.Value.Person, place(t.Name, u.Name, "person"))
-	return UserView{Name: u.Name, Tenant: t.Name, Role: u.Value.Role, Person: p}, err
+	return viewOf(t.Name, u, key)
+}
+
+func viewOf(tenant string, u store.Item[User], key *seal.Key) (UserView, error) {
+	p, err := opened[Person](key, u.Value.Person, place(tenant, u.Name, "person"))
+	return UserView{Name: u.Name, Tenant: tenant, Role: u.Value.Role, Person: p}, err
 }
 
 func (s *Service) user(ctx context.Context, tenant, name string) (store.Item[Tenant], store.Item[User], *seal.Key, error) {

@@ -1,6 +1,30 @@
 package web
 
-import "github.com/sealift/sealift/systemconsole/enterprise"
+import (
+	"slices"
+
+	"github.com/sealift/sealift/systemconsole/enterprise"
+)
+
+// glance is how many nodes of a pool are shown where the page is of something
+// else.
+const glance = 12
+
+// atAGlance returns a few nodes of a pool: those that are not well before others.
+func atAGlance(all []enterprise.Node) []enterprise.Node {
+	if len(all) <= glance {
+		return all
+	}
+	var out []enterprise.Node
+	for _, well := range []bool{false, true} {
+		for i := 0; i < len(all) && len(out) < glance; i++ {
+			if (all[i].Status.State == enterprise.Good) == well {
+				out = append(out, all[i])
+			}
+		}
+	}
+	return slices.Clip(out)
+}
 
 // ClusterPage is the enterprise cluster at a glance.
 type ClusterPage struct {
@@ -13,11 +37,13 @@ type ClusterPage struct {
 // Template names the template.
 func (ClusterPage) Template() string { return "cluster" }
 
-// NodesPage lists all nodes.
+// NodesPage lists nodes, a page of those that were asked for.
 type NodesPage struct {
 	Frame
-	Tabs  []Tab
-	Nodes []enterprise.Node
+	Tabs         []Tab
+	Nodes        []*enterprise.Node
+	Filter, Only string // what was asked for
+	Pages        Pages
 }
 
 // Template names the template.
@@ -37,6 +63,8 @@ type PoolPage struct {
 	Frame
 	May      bool
 	Pool     enterprise.Pool
+	Nodes    []enterprise.Node // of the pool, a page of them
+	Pages    Pages
 	Choices  []Choice // how many machines a control plane may have
 	Machines string   // as it was entered
 	Sizes    []Choice
@@ -84,6 +112,7 @@ type EventsPage struct {
 	Only   string // "warnings", or all
 	Events []enterprise.Event
 	Total  int
+	Pages  Pages
 }
 
 // Template names the template.

@@ -8,12 +8,15 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/form"
 )
 
 // functions are what templates call.
 func (r *Renderer) functions() template.FuncMap {
 	return template.FuncMap{
+		"glance": atAGlance,
+		"more":   func(all []enterprise.Node) int { return max(0, len(all)-glance) },
 		"asset":  r.assets.url,
 		"icon":   r.icon,
 		"symbol": symbol,

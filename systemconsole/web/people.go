@@ -38,8 +38,9 @@ func (LinkMadePage) Template() string { return "link-made" }
 type TenantsPage struct {
 	Frame
 	May     bool // change them
-	Tenants []store.Item[tenant.Tenant]
-	Next    string // continues the list; empty at its end
+	Tenants []*store.Item[tenant.Tenant]
+	Filter  string // what was asked for
+	Pages   Pages
 }
 
 // Template names the template.
@@ -115,7 +116,7 @@ type AccountsPage struct {
 	Frame
 	May      bool
 	Accounts []AccountRow
-	Next     string
+	Pages    Pages
 }
 
 // Template names the template.
@@ -150,6 +151,7 @@ type MePage struct {
 	Account  store.Item[auth.Account]
 	Current  string // name of this session
 	Sessions []store.Item[auth.Session]
+	Pages    Pages // of the sessions
 	Tokens   []store.Item[auth.Token]
 	Scopes   []auth.Permission // what a token may be given
 	NewToken auth.NewToken     // as it was entered

@@ -27,6 +27,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/systemconsole/form"
 )
@@ -70,6 +71,8 @@ type Entry struct {
 type Renderer struct {
 	pages  map[string]*template.Template
 	assets *assets
+
+	buffers sync.Pool // of pages under way
 }
 
 // New parses every template.
@@ -78,7 +81,7 @@ func New() (*Renderer, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Renderer{pages: map[string]*template.Template{}, assets: a}
+	r := &Renderer{pages: map[string]*template.Template{}, assets: a, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	layout, err := template.New("layout.html").Funcs(r.functions()).ParseFS(files, "templates/layout.html", "templates/partials.html")
 	if err != nil {
 		return nil, fmt.Errorf("parsing the layout: %w", err)
@@ -113,8 +116,10 @@ func (r *Renderer) RenderPart(w http.ResponseWriter, status int, p Page, part st
 	if !ok {
 		return fmt.Errorf("there is no page %q", p.Template())
 	}
-	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, part, p); err != nil {
+	b := r.buffers.Get().(*bytes.Buffer) // nothing else is put there
+	defer r.buffers.Put(b)
+	b.Reset()
+	if err := t.ExecuteTemplate(b, part, p); err != nil {
 		return fmt.Errorf("showing %s of page %s: %w", part, p.Template(), err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -36,6 +36,16 @@ func TestContract(t *testing.T) {
 	})
 }
 
+// The file belongs to one process: its consoles share the store.
+func TestReplicas(t *testing.T) {
+	storetest.Replicas(t, func(t *testing.T) (first, second store.Store) {
+		s, err := bolt.Open(filepath.Join(t.TempDir(), "objects.db"))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		return s, s
+	})
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "objects.db")
 	s, err := bolt.Open(path)

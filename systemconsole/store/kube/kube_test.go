@@ -20,7 +20,7 @@ import (
 
 func TestContract(t *testing.T) {
 	config := controlplane.Start(t)
-	for _, k := range storetest.Kinds() {
+	for _, k := range storetest.ReplicaKinds() {
 		d, err := kube.Definition(k)
 		require.NoError(t, err)
 		require.NoError(t, kube.Install(t.Context(), config, d))
@@ -29,10 +29,20 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
 		namespace := fmt.Sprintf("test-%d", count.Add(1))
 		makeNamespace(t, config, namespace)
-		s, err := kube.Open(config, namespace)
-		require.NoError(t, err)
-		return s
+		return open(t, config, namespace)
 	})
+	storetest.Replicas(t, func(t *testing.T) (first, second store.Store) {
+		namespace := fmt.Sprintf("test-%d", count.Add(1))
+		makeNamespace(t, config, namespace)
+		return open(t, config, namespace), open(t, config, namespace)
+	})
+}
+
+func open(t *testing.T, config *rest.Config, namespace string) *kube.Store {
+	t.Helper()
+	s, err := kube.Open(config, namespace)
+	require.NoError(t, err)
+	return s
 }
 
 func makeNamespace(t *testing.T, config *rest.Config, name string) {

@@ -1,0 +1,92 @@
+package recent_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/systemconsole/recent"
+)
+
+func TestOneFindsOutForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		v := recent.New(func(context.Context) (int32, error) {
+			time.Sleep(time.Second)
+			return calls.Add(1), nil
+		}, recent.Options{})
+		var all sync.WaitGroup
+		for range 100 {
+			all.Go(func() {
+				got, err := v.Get(t.Context())
+				require.NoError(t, err)
+				require.EqualValues(t, 1, got)
+			})
+		}
+		all.Wait()
+		require.EqualValues(t, 1, calls.Load())
+	})
+}
+
+func TestAges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		v := recent.New(func(context.Context) (int, error) { n++; return n, nil }, recent.Options{})
+		get := func() int {
+			got, err := v.Get(t.Context())
+			require.NoError(t, err)
+			synctest.Wait()
+			return got
+		}
+		require.Equal(t, 1, get())
+		require.Equal(t, 1, get(), "fresh")
+		time.Sleep(3 * time.Second)
+		require.Equal(t, 1, get(), "old, and found out anew for the next")
+		require.Equal(t, 2, get())
+		time.Sleep(time.Minute)
+		require.Equal(t, 3, get(), "too old")
+		v.Forget()
+		require.Equal(t, 4, get(), "forgotten")
+	})
+}
+
+func TestWhatBeganBeforeAChangeIsNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var state atomic.Int32
+		v := recent.New(func(context.Context) (int32, error) {
+			seen := state.Load()
+			time.Sleep(time.Second)
+			return seen, nil
+		}, recent.Options{})
+		go v.Get(t.Context())
+		time.Sleep(500 * time.Millisecond)
+		state.Store(1)
+		v.Forget()
+		got, err := v.Get(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1, got)
+		time.Sleep(time.Second)
+	})
+}
+
+func TestErrorsAreNotKept(t *testing.T) {
+	fails := true
+	v := recent.New(func(context.Context) (int, error) {
+		if fails {
+			return 0, errors.New("down")
+		}
+		return 7, nil
+	}, recent.Options{})
+	_, err := v.Get(t.Context())
+	require.ErrorContains(t, err, "down")
+	fails = false
+	got, err := v.Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 7, got)
+}
