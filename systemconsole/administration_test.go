@@ -11,7 +11,6 @@ import (
 
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/backup"
-	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 	upstream "github.com/sealift/sealift/test/registries"
 )
@@ -23,7 +22,7 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b := c.chromium(t)
 	b.signIn()
 	b.visit("/administration")
-	b.set("banner", "<b>Maintenance</b> on Saturday", "session", "60")
+	b.set("banner", "<b>Maintenance</b> on Saturday")
 	b.press("main form .first", ".says.good")
 	require.Equal(t, "<b>Maintenance</b> on Saturday", b.text(".notice"))
 	b.looks("administration")
@@ -49,10 +48,10 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b.set("folder", dir, "hours", "24")
 	b.press("main form .first", ".says.good")
 	b.looks("administration-backup")
-	files, err := backup.Files(dir)
+	files, err := backup.Folder(dir).Files(t.Context())
 	require.NoError(t, err)
 	require.Len(t, files, 1)
-	restored(t, filepath.Join(dir, files[0].Name))
+	restored(t, c, filepath.Join(dir, files[0].Name))
 	b.looksAt("/cluster", "install-not-here")
 }
 
@@ -64,7 +63,7 @@ func (b *chromium) looksAt(path, name string) {
 
 // restored brings a backup into a new console, into which the administrator
 // can log in.
-func restored(t *testing.T, file string) {
+func restored(t *testing.T, from *console, file string) {
 	t.Helper()
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "console.db"))
 	require.NoError(t, err)
@@ -72,11 +71,9 @@ func restored(t *testing.T, file string) {
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer f.Close()
-	_, err = backup.Restore(t.Context(), f, s)
+	_, err = backup.Restore(t.Context(), f, from.keeper, s)
 	require.NoError(t, err)
-	keeper, err := seal.Local(seal.NewSecret())
-	require.NoError(t, err)
-	c := open(t, systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond})
+	c := open(t, systemconsole.Options{Store: s, Keeper: from.keeper, FailureTime: time.Millisecond})
 	b := c.browser(t)
 	b.get("/login").send("/login", "name", "admin", "password", goodPassword)
 	require.Equal(t, "/", b.path)
@@ -96,7 +93,7 @@ func TestTheLengthOfSessionsIsHonoured(t *testing.T) {
 	b := c.browser(t)
 	b.get("/login").send("/login", "name", "admin", "password", "admin")
 	b.send("/password", "current", "admin", "password", goodPassword, "again", goodPassword)
-	b.get("/administration").send("/administration", "banner", "", "session", "15", "log", "info")
+	b.get("/administration/security").send("/administration/security", policy("sessionMinutes", "15")...)
 	other := c.browser(t)
 	other.get("/login").send("/login", "name", "admin", "password", goodPassword)
 	other.get("/accounts")
@@ -106,4 +103,19 @@ func TestTheLengthOfSessionsIsHonoured(t *testing.T) {
 	require.Equal(t, "/accounts", b.path, "it was opened when sessions had four hours")
 	other.get("/accounts")
 	require.Contains(t, other.path, "/login")
+}
+
+// policy are the fields of the form of passwords and sessions: the defaults but
+// for what is named.
+func policy(changed ...string) []string {
+	fields := []string{"length", "14", "classes", "4", "history", "5", "expiryDays", "0", "lockTries", "5", "lockMinutes", "15",
+		"sessionMinutes", "240", "idleMinutes", "0", "sessions", "0"}
+	for i := 0; i < len(changed); i += 2 {
+		for j := 0; j < len(fields); j += 2 {
+			if fields[j] == changed[i] {
+				fields[j+1] = changed[i+1]
+			}
+		}
+	}
+	return fields
 }

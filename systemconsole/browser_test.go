@@ -24,7 +24,8 @@ const goodPassword = "Correct-Horse-7-Battery"
 // console is a server with an embedded store, for one test.
 type console struct {
 	*httptest.Server
-	store *bolt.Store
+	store  *bolt.Store
+	keeper seal.Keeper
 }
 
 func start(t *testing.T) *console {
@@ -44,7 +45,7 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	opts.Uploads = filepath.Join(t.TempDir(), "uploads")
 	c := open(t, opts)
-	c.store = s
+	c.store, c.keeper = s, opts.Keeper
 	return c
 }
 
