@@ -201,7 +201,7 @@ func backupDue(last backup.Run, hours int, now time.Time) bool {
 func notRestored() []string { return []string{audit.Kind, backup.RunKind} }
 
 // restore makes everything what it was when a backup was written, but for the
-// record of changes. All logins end. Before that, one more backup is written.
+// record of changes and where backups are. All logins end. Before that, one more backup is written.
 func (s *Server) restore(ctx context.Context, placeName, name string) (objects int, err error) {
 	ctx = context.WithoutCancel(ctx) // half of a restore is nothing
 	current, err := s.settings.Get(ctx)
@@ -232,6 +232,9 @@ func (s *Server) restore(ctx context.Context, placeName, name string) (objects i
 		return err
 	})
 	s.settings.Forget()
+	if err == nil {
+		err = s.settings.SetBackup(ctx, current.Backup) // which works: the backup came from there
+	}
 	s.setLevel(ctx)
 	return objects, errors.Join(err, s.auth.Bootstrap(ctx))
 }

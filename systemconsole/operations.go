@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -83,10 +84,22 @@ func (s *Server) measured(pattern string, next http.Handler) http.Handler {
 		start := time.Now()
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
-			s.metrics.requests.WithLabelValues(pattern, strconv.Itoa(status.status)).Observe(time.Since(start).Seconds())
+			taken := time.Since(start)
+			s.metrics.requests.WithLabelValues(pattern, strconv.Itoa(status.status)).Observe(taken.Seconds())
+			s.log.DebugContext(r.Context(), "request", "request", numberOf(r), "method", r.Method, "path", loggedPath(pattern, r), "status", status.status,
+				"source", source(r), "time", taken)
 		}()
 		next.ServeHTTP(status, r)
 	})
+}
+
+// loggedPath is what the log shows of an address: a path without its query, and
+// the pattern where the path is a secret.
+func loggedPath(pattern string, r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, "/link/") {
+		return pattern
+	}
+	return r.URL.Path
 }
 
 // statusWriter notes the status of an answer.

@@ -115,7 +115,7 @@ func (s *Service) Send(ctx context.Context, m Mail, msg Message) error {
 	if err != nil {
 		return err
 	}
-	out := gomail.NewMsg()
+	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	if err := out.From(m.From); err != nil {
 		return fmt.Errorf("sender %s: %w", m.From, err)
 	}
