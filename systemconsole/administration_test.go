@@ -26,10 +26,20 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b.press("main form .first", ".says.good")
 	require.Equal(t, "<b>Maintenance</b> on Saturday", b.text(".notice"))
 	b.looks("administration")
+	b.looksAt("/administration/security", "administration-security")
+	b.set("idleMinutes", "300")
+	b.press("main form .first", "#idleMinutes-error")
+	b.looks("administration-security-refused")
+	b.set("length", "16", "idleMinutes", "60", "sessions", "5")
+	b.press("main form .first", ".says.good")
 	b.visit("/administration/mail")
 	b.set("host", "127.0.0.1", "port", "1", "from", "console@north.example", "to", "admin@north.example")
 	b.press("main form .first", "#to-error")
 	b.looks("administration-mail")
+	b.visit("/administration/proxy")
+	b.set("https", "http://proxy.north.example:3128", "noProxy", ".north.example,10.0.0.0/8", "username", "console", "password", "Hush-3")
+	b.press("main form .first", ".says.good")
+	b.looks("administration-proxy")
 
 	b.visit("/administration/certificate")
 	b.looks("administration-certificate")
@@ -52,6 +62,15 @@ func TestAdministrationInABrowser(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, 1)
 	restored(t, c, filepath.Join(dir, files[0].Name))
+	b.press("a[href$='/restore']", "#confirm")
+	b.looks("administration-restore")
+	b.visit("/administration/backup")
+	b.set("folder", "/proc/backups")
+	b.press("main form .first", ".says.bad")
+	b.looks("administration-backup-failed")
+	b.visit("/")
+	b.looks("alert")
+	c.fresh(b)
 	b.looksAt("/cluster", "install-not-here")
 }
 
@@ -118,4 +137,33 @@ func policy(changed ...string) []string {
 		}
 	}
 	return fields
+}
+
+// fresh looks at the pages before the login.
+func (c *console) fresh(b *chromium) {
+	b.t.Helper()
+	b.press("form[action='/logout'] button", "#name")
+	b.looks("login")
+	b.press("a[href='/forgot']", "main")
+	b.looks("forgot-without-mail")
+}
+
+// Links that are mailed, and those who forgot their password, in a browser.
+func TestMailInABrowser(t *testing.T) {
+	c := start(t)
+	mailed(t, c.admin(t))
+	b := c.chromium(t)
+	b.visit("/login")
+	b.fill("name", "admin", "password", goodPassword)
+	b.press("main form .first", "#navigation")
+	b.looksAt("/administration/mail", "administration-mail-set")
+	b.visit("/new-account")
+	b.fill("name", "ada", "email", "ada@north.example")
+	b.press("main form .first", "main strong")
+	b.looks("link-mailed")
+	b.press("form[action='/logout'] button", "#name")
+	b.looksAt("/forgot", "forgot")
+	b.fill("name", "ada")
+	b.press("main form .first", "main p.soft + p a")
+	b.looks("forgot-asked")
 }

@@ -113,6 +113,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, Policy: s.policy, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
 	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
 	s.metrics, s.runs = newMetrics(), backup.NewRuns(opts.Store)
+	s.metrics.tellBackups(func() backup.Run { return s.run(ctx) })
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
 	}

@@ -139,6 +139,20 @@ func TestRestoreFromS3(t *testing.T) {
 	require.Equal(t, 2, strings.Count(b.get("/administration/backup").page, "download aria"), "one more was written before")
 }
 
+// text reads an answer that is no JSON.
+func (p *program) text(path string) string {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, p.c.URL+path, nil)
+	require.NoError(p.t, err)
+	req.Header.Set("Authorization", "Bearer "+p.token)
+	resp, err := p.c.Client().Do(req)
+	require.NoError(p.t, err)
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(p.t, err)
+	return string(data)
+}
+
 func csvLines(b *browser) []string {
 	b.t.Helper()
 	return strings.Split(strings.TrimSpace(b.get("/audit.csv").page), "\r\n")
@@ -185,7 +199,7 @@ func TestFailedBackupsAreToldOf(t *testing.T) {
 	}
 	require.Contains(t, b.page, "s3://backups/console/")
 	require.NotContains(t, c.browser(t).get("/login").page, "backup failed", "nothing of it before the login")
-	b.get("/metrics")
+	require.Contains(t, p.text("/metrics"), "sealift_console_backup_failed 1")
 	set(false)
 	p.ok("POST", "/api/v1/backups", nil, nil)
 	require.NotContains(t, b.get("/").page, "backup failed")
@@ -309,4 +323,44 @@ func pair(t *testing.T, cert, key string) *tls.Config {
 	c, err := tls.LoadX509KeyPair(cert, key)
 	require.NoError(t, err)
 	return &tls.Config{Certificates: []tls.Certificate{c}, MinVersion: tls.VersionTLS12}
+}
+
+// The certificate changes while the console serves: the next connection has it,
+// and one that is open goes on.
+func TestCertificateIsRotatedWithoutARestart(t *testing.T) {
+	authority := upstream.NewAuthority(t)
+	cert, key := authority.Issue("old", time.Now().Add(time.Hour), "old.north.example")
+	c := startWith(t, systemconsole.Options{CertFile: cert, KeyFile: key})
+	ctx, cancel := context.WithCancel(t.Context())
+	listening, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- systemconsole.Serve(ctx, c.Config.Handler, systemconsole.ServeOptions{Addr: "127.0.0.1:0", CertFile: cert, KeyFile: key, Listening: func(u string) { listening <- u }})
+	}()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-ended) })
+	address := strings.TrimPrefix(<-listening, "https://")
+	dial := func() *tls.Conn {
+		conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = conn.Close() })
+		return conn
+	}
+	before := dial()
+	require.Contains(t, before.ConnectionState().PeerCertificates[0].DNSNames, "old.north.example")
+	newCert, newKey := authority.Issue("new", time.Now().Add(2*time.Hour), "new.north.example")
+	b := c.admin(t)
+	b.get("/administration/certificate").send("/administration/certificate", "host", "old.north.example", "certificate", read(t, newCert), "key", read(t, newKey))
+	require.Equal(t, http.StatusUnprocessableEntity, b.status, "it is not for that address")
+	b.send("/administration/certificate", "host", "new.north.example", "certificate", read(t, newCert), "key", read(t, newKey))
+	require.Contains(t, b.path, "notice=certificate", b.page)
+	require.NotContains(t, b.page, "PRIVATE KEY")
+	require.Contains(t, dial().ConnectionState().PeerCertificates[0].DNSNames, "new.north.example")
+	_, err := io.WriteString(before, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	require.NoError(t, err)
+	answer, err := io.ReadAll(before)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "200 OK")
+	b.get("/audit.csv")
+	require.Contains(t, b.page, "certificate.change")
+	require.Contains(t, b.page, "old.north.example", "before")
+	require.NotContains(t, b.page, "PRIVATE KEY")
 }
