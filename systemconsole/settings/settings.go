@@ -44,11 +44,22 @@ type Settings struct {
 // secretSet stands for a secret in the record of changes.
 const secretSet = "set"
 
+// secret is one that the settings hold, wrapped for a place.
+type secret struct {
+	wrapped *string
+	place   string
+}
+
+// secrets are all of them.
+func (s *Settings) secrets() []secret {
+	return []secret{{&s.Mail.Password, mailPlace}, {&s.Proxy.Password, proxyPlace}, {&s.Backup.S3.SecretKey, s3Place}}
+}
+
 // Audit is what the record of changes shows: everything but the secrets.
 func (s Settings) Audit() any {
-	for _, secret := range []*string{&s.Mail.Password, &s.Proxy.Password, &s.Backup.S3.SecretKey} {
-		if *secret != "" {
-			*secret = secretSet
+	for _, one := range s.secrets() {
+		if *one.wrapped != "" {
+			*one.wrapped = secretSet
 		}
 	}
 	return s
