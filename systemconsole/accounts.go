@@ -87,8 +87,12 @@ func (s *Server) createAccount(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) showAccountLink(w http.ResponseWriter, r *http.Request, name, secret string) error {
-	return s.render(w, web.LinkMadePage{Frame: s.inAccounts(r, "Link for "+name), URL: s.linkTo(r, secret).URL, Whom: "the owner of the account",
-		Back: web.Link{Text: "Back to the account", Path: accountPath(name)}})
+	l, err := s.handAccountLink(r, name, secret)
+	if err != nil {
+		return err
+	}
+	return s.render(w, web.LinkMadePage{Frame: s.inAccounts(r, "Link for "+name), URL: l.URL, SentTo: l.SentTo, Failure: l.Failure,
+		Whom: "the owner of the account", Back: web.Link{Text: "Back to the account", Path: accountPath(name)}})
 }
 
 func accountPath(name string) string { return "/accounts/" + url.PathEscape(name) }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/backup"
-	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 	upstream "github.com/sealift/sealift/test/registries"
 )
@@ -23,14 +22,24 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b := c.chromium(t)
 	b.signIn()
 	b.visit("/administration")
-	b.set("banner", "<b>Maintenance</b> on Saturday", "session", "60")
+	b.set("banner", "<b>Maintenance</b> on Saturday")
 	b.press("main form .first", ".says.good")
 	require.Equal(t, "<b>Maintenance</b> on Saturday", b.text(".notice"))
 	b.looks("administration")
+	b.looksAt("/administration/security", "administration-security")
+	b.set("idleMinutes", "300")
+	b.press("main form .first", "#idleMinutes-error")
+	b.looks("administration-security-refused")
+	b.set("length", "16", "idleMinutes", "60", "sessions", "5")
+	b.press("main form .first", ".says.good")
 	b.visit("/administration/mail")
 	b.set("host", "127.0.0.1", "port", "1", "from", "console@north.example", "to", "admin@north.example")
 	b.press("main form .first", "#to-error")
 	b.looks("administration-mail")
+	b.visit("/administration/proxy")
+	b.set("https", "http://proxy.north.example:3128", "noProxy", ".north.example,10.0.0.0/8", "username", "console", "password", "Hush-3")
+	b.press("main form .first", ".says.good")
+	b.looks("administration-proxy")
 
 	b.visit("/administration/certificate")
 	b.looks("administration-certificate")
@@ -49,10 +58,19 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b.set("folder", dir, "hours", "24")
 	b.press("main form .first", ".says.good")
 	b.looks("administration-backup")
-	files, err := backup.Files(dir)
+	files, err := backup.Folder(dir).Files(t.Context())
 	require.NoError(t, err)
 	require.Len(t, files, 1)
-	restored(t, filepath.Join(dir, files[0].Name))
+	restored(t, c, filepath.Join(dir, files[0].Name))
+	b.press("a[href$='/restore']", "#confirm")
+	b.looks("administration-restore")
+	b.visit("/administration/backup")
+	b.set("folder", "/proc/backups")
+	b.press("main form .first", ".says.bad")
+	b.looks("administration-backup-failed")
+	b.visit("/")
+	b.looks("alert")
+	c.fresh(b)
 	b.looksAt("/cluster", "install-not-here")
 }
 
@@ -64,7 +82,7 @@ func (b *chromium) looksAt(path, name string) {
 
 // restored brings a backup into a new console, into which the administrator
 // can log in.
-func restored(t *testing.T, file string) {
+func restored(t *testing.T, from *console, file string) {
 	t.Helper()
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "console.db"))
 	require.NoError(t, err)
@@ -72,11 +90,9 @@ func restored(t *testing.T, file string) {
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer f.Close()
-	_, err = backup.Restore(t.Context(), f, s)
+	_, err = backup.Restore(t.Context(), f, from.keeper, s)
 	require.NoError(t, err)
-	keeper, err := seal.Local(seal.NewSecret())
-	require.NoError(t, err)
-	c := open(t, systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond})
+	c := open(t, systemconsole.Options{Store: s, Keeper: from.keeper, FailureTime: time.Millisecond})
 	b := c.browser(t)
 	b.get("/login").send("/login", "name", "admin", "password", goodPassword)
 	require.Equal(t, "/", b.path)
@@ -96,7 +112,7 @@ func TestTheLengthOfSessionsIsHonoured(t *testing.T) {
 	b := c.browser(t)
 	b.get("/login").send("/login", "name", "admin", "password", "admin")
 	b.send("/password", "current", "admin", "password", goodPassword, "again", goodPassword)
-	b.get("/administration").send("/administration", "banner", "", "session", "15", "log", "info")
+	b.get("/administration/security").send("/administration/security", policy("sessionMinutes", "15")...)
 	other := c.browser(t)
 	other.get("/login").send("/login", "name", "admin", "password", goodPassword)
 	other.get("/accounts")
@@ -106,4 +122,48 @@ func TestTheLengthOfSessionsIsHonoured(t *testing.T) {
 	require.Equal(t, "/accounts", b.path, "it was opened when sessions had four hours")
 	other.get("/accounts")
 	require.Contains(t, other.path, "/login")
+}
+
+// policy are the fields of the form of passwords and sessions: the defaults but
+// for what is named.
+func policy(changed ...string) []string {
+	fields := []string{"length", "14", "classes", "4", "history", "5", "expiryDays", "0", "lockTries", "5", "lockMinutes", "15",
+		"sessionMinutes", "240", "idleMinutes", "0", "sessions", "0"}
+	for i := 0; i < len(changed); i += 2 {
+		for j := 0; j < len(fields); j += 2 {
+			if fields[j] == changed[i] {
+				fields[j+1] = changed[i+1]
+			}
+		}
+	}
+	return fields
+}
+
+// fresh looks at the pages before the login.
+func (c *console) fresh(b *chromium) {
+	b.t.Helper()
+	b.press("form[action='/logout'] button", "#name")
+	b.looks("login")
+	b.press("a[href='/forgot']", "main")
+	b.looks("forgot-without-mail")
+}
+
+// Links that are mailed, and those who forgot their password, in a browser.
+func TestMailInABrowser(t *testing.T) {
+	c := start(t)
+	mailed(t, c.admin(t))
+	b := c.chromium(t)
+	b.visit("/login")
+	b.fill("name", "admin", "password", goodPassword)
+	b.press("main form .first", "#navigation")
+	b.looksAt("/administration/mail", "administration-mail-set")
+	b.visit("/new-account")
+	b.fill("name", "ada", "email", "ada@north.example")
+	b.press("main form .first", "main strong")
+	b.looks("link-mailed")
+	b.press("form[action='/logout'] button", "#name")
+	b.looksAt("/forgot", "forgot")
+	b.fill("name", "ada")
+	b.press("main form .first", "main p.soft + p a")
+	b.looks("forgot-asked")
 }

@@ -73,9 +73,12 @@ type Removal struct {
 	Force   bool   `json:"force"`   // go on when something cannot be removed
 }
 
-// Link is an address with which somebody sets a password, once.
+// Link is an address with which somebody sets a password, once. It is either
+// mailed or shown.
 type Link struct {
-	URL     string    `json:"url"`
+	URL     string    `json:"url,omitempty"`     // empty when it was mailed
+	SentTo  string    `json:"sentTo,omitempty"`  // address that it was mailed to
+	Failure string    `json:"failure,omitempty"` // why it could not be mailed
 	Expires time.Time `json:"expires"`
 }
 
@@ -169,7 +172,10 @@ func (s *Server) apiTenant(r *http.Request, _ nothing) (Tenant, error) {
 
 func (s *Server) apiActivate(r *http.Request, _ nothing) (Link, error) {
 	secret, err := s.tenants.Activate(r.Context(), r.PathValue("name"))
-	return s.linkTo(r, secret), err
+	if err != nil {
+		return Link{}, err
+	}
+	return s.handTenantLink(r, r.PathValue("name"), secret)
 }
 
 // linkTo is the address of a link.
@@ -226,7 +232,10 @@ func (s *Server) apiAccounts(r *http.Request, _ nothing) (AccountList, error) {
 
 func (s *Server) apiCreateAccount(r *http.Request, d auth.Draft) (Link, error) {
 	secret, err := s.auth.CreateAccount(r.Context(), auth.IdentityOf(r.Context()), d)
-	return s.linkTo(r, secret), err
+	if err != nil {
+		return Link{}, err
+	}
+	return s.handAccountLink(r, d.Name, secret)
 }
 
 func (s *Server) apiAccount(r *http.Request, _ nothing) (Account, error) {
@@ -249,7 +258,10 @@ func (s *Server) apiEnableAccount(r *http.Request, _ nothing) (nothing, error) {
 
 func (s *Server) apiReset(r *http.Request, in Reset) (Link, error) {
 	secret, err := s.auth.ResetAccount(r.Context(), auth.IdentityOf(r.Context()), r.PathValue("name"), in.SecondFactor)
-	return s.linkTo(r, secret), err
+	if err != nil {
+		return Link{}, err
+	}
+	return s.handAccountLink(r, r.PathValue("name"), secret)
 }
 
 func (s *Server) apiDeleteAccount(r *http.Request, _ nothing) (nothing, error) {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
@@ -17,6 +18,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/tenant"
+	upstream "github.com/sealift/sealift/test/registries"
 )
 
 // program is a client of the API whose every request and answer is held
@@ -96,7 +98,9 @@ func (p *program) ok(method, path string, in, out any) {
 }
 
 func TestAPI(t *testing.T) {
-	p := start(t).program(t)
+	authority := upstream.NewAuthority(t)
+	cert, key := authority.Issue("old", time.Now().Add(24*time.Hour), "old.north.example")
+	p := startWith(t, systemconsole.Options{CertFile: cert, KeyFile: key}).program(t)
 	var me systemconsole.Identity
 	p.ok("GET", "/api/v1/me", nil, &me)
 	require.Equal(t, "admin", me.Account)
@@ -154,6 +158,7 @@ func TestAPI(t *testing.T) {
 	p.ok("GET", "/metrics", nil, nil)
 	p.ok("GET", "/healthz", nil, nil)
 	p.ok("GET", "/readyz", nil, nil)
+	p.settingsCalls(authority)
 	p.everythingWasCalled()
 }
 

@@ -1,6 +1,7 @@
 package systemconsole_test
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,7 +26,8 @@ const goodPassword = "Correct-Horse-7-Battery"
 // console is a server with an embedded store, for one test.
 type console struct {
 	*httptest.Server
-	store *bolt.Store
+	store  *bolt.Store
+	keeper seal.Keeper
 }
 
 func start(t *testing.T) *console {
@@ -41,10 +44,12 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	opts.Store, opts.FailureTime = s, time.Millisecond
 	opts.Keeper, err = seal.Local(seal.NewSecret())
 	require.NoError(t, err)
-	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+	}
 	opts.Uploads = filepath.Join(t.TempDir(), "uploads")
 	c := open(t, opts)
-	c.store = s
+	c.store, c.keeper = s, opts.Keeper
 	return c
 }
 
@@ -117,4 +122,36 @@ func (c *console) admin(t *testing.T) *browser {
 	require.Equal(t, http.StatusOK, b.status, b.page)
 	require.Equal(t, "/?notice=password", b.path)
 	return b
+}
+
+// logText is a log that a test reads while it is written.
+type logText struct {
+	mu     sync.Mutex
+	b      bytes.Buffer
+	logger *slog.Logger
+}
+
+// newLog returns a log and its level.
+func newLog() (*logText, *slog.LevelVar) {
+	l, level := &logText{}, &slog.LevelVar{}
+	l.logger = slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: level}))
+	return l, level
+}
+
+func (l *logText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logText) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *logText) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }

@@ -95,6 +95,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
 		return http.StatusConflict
+	case errors.Is(err, errTooMany):
+		return http.StatusTooManyRequests
 	case errors.Is(err, auth.ErrBusy):
 		return http.StatusServiceUnavailable
 	case problem.KindOf(err) == problem.Verification:

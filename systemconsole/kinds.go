@@ -5,6 +5,7 @@ import (
 
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/backup"
 	"github.com/sealift/sealift/systemconsole/registries"
 	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/store"
@@ -15,5 +16,5 @@ import (
 
 // Kinds are the kinds of everything that the console keeps.
 func Kinds() []store.Kind {
-	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds())
+	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds(), backup.Kinds())
 }

@@ -29,8 +29,10 @@ const (
 
 	noticeSettings = "settings"
 	noticeMailSent = "mail-sent"
+	noticeMailOff  = "mail-off"
 	noticeTLS      = "certificate"
 	noticeBackup   = "backup"
+	noticeRestored = "restored"
 
 	noticeRegistryAdded   = "registry-added"
 	noticeRegistryChecked = "registry-checked"
@@ -57,9 +59,11 @@ func notices() map[string]string {
 		noticeInstalling:  "The installation runs.",
 
 		noticeSettings: "The settings were saved.",
-		noticeMailSent: "The mail server took the test mail.",
+		noticeMailSent: "The settings were saved; the mail server took the test mail.",
+		noticeMailOff:  "The console sends no mail from now on; links are shown.",
 		noticeTLS:      "The certificate was changed. New connections have it.",
 		noticeBackup:   "A backup was written and read again.",
+		noticeRestored: "The backup was restored. Log in as it was then.",
 
 		noticeRegistryAdded:   "The registry was added.",
 		noticeRegistryChecked: "The registry was asked; its answer stands below.",

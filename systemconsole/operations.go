@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/backup"
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
@@ -32,6 +34,25 @@ func newMetrics() *metrics {
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sealift_console_logins_total", Help: "Logins by outcome."}, []string{"outcome"})}
 	m.registry.MustRegister(m.requests, m.logins, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// tellBackups adds when the last good backup was written, and whether the last
+// one failed.
+func (m *metrics) tellBackups(last func() backup.Run) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sealift_console_backup_good_timestamp_seconds", Help: "When the last good backup was written; 0 for none."},
+			func() float64 {
+				if good := last().Good; !good.IsZero() {
+					return float64(good.Unix())
+				}
+				return 0
+			}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sealift_console_backup_failed", Help: "1 when the last backup failed."}, func() float64 {
+			if last().Failure != "" {
+				return 1
+			}
+			return 0
+		}))
 }
 
 // login counts the outcome of a login.
@@ -83,10 +104,22 @@ func (s *Server) measured(pattern string, next http.Handler) http.Handler {
 		start := time.Now()
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
-			s.metrics.requests.WithLabelValues(pattern, strconv.Itoa(status.status)).Observe(time.Since(start).Seconds())
+			taken := time.Since(start)
+			s.metrics.requests.WithLabelValues(pattern, strconv.Itoa(status.status)).Observe(taken.Seconds())
+			s.log.DebugContext(r.Context(), "request", "request", numberOf(r), "method", r.Method, "path", loggedPath(pattern, r), "status", status.status,
+				"source", source(r), "time", taken)
 		}()
 		next.ServeHTTP(status, r)
 	})
+}
+
+// loggedPath is what the log shows of an address: a path without its query, and
+// the pattern where the path is a secret.
+func loggedPath(pattern string, r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, "/link/") {
+		return pattern
+	}
+	return r.URL.Path
 }
 
 // statusWriter notes the status of an answer.

@@ -54,6 +54,7 @@ func (s *Server) routes() []route {
 		s.registryRoutes(),
 		s.administrationRoutes(),
 		s.apiRoutes(),
+		s.settingsRoutes(),
 		s.operationRoutes(),
 	)
 }
@@ -65,6 +66,8 @@ func (s *Server) entryRoutes() []route {
 		{pattern: "GET /login", access: public(), handler: s.loginForm},
 		{pattern: "POST /login", access: public(), handler: s.login},
 		{pattern: "POST /logout", access: public(), handler: s.logout},
+		{pattern: "GET /forgot", access: public(), handler: s.forgotForm},
+		{pattern: "POST /forgot", access: public(), handler: s.forgot},
 		{pattern: "GET /password", access: step(auth.ChangePassword), handler: s.passwordForm},
 		{pattern: "POST /password", access: step(auth.ChangePassword), handler: s.password},
 		{pattern: "GET /second-factor", access: step(auth.SecondFactor), handler: s.secondFactorForm},

@@ -14,11 +14,15 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/backup"
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/recent"
 	"github.com/sealift/sealift/systemconsole/registries"
@@ -81,6 +85,14 @@ type Server struct {
 	settings   *settings.Service
 	registries *registries.Service
 	uploads    *registries.Uploads // nil without a folder for them
+
+	runs   backup.Runs
+	last   lastRun
+	asked  chan asked // who forgot a password and waits for a mail
+	askers struct {
+		sync.Mutex
+		of map[string]*rate.Limiter // by IP address
+	}
 }
 
 // New makes a server and what the store lacks: the first account.
@@ -101,13 +113,14 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s.audit = audit.New(opts.Store, audit.Options{Logger: opts.Logger, Now: opts.Now})
 	s.settings = settings.New(opts.Store, s.audit, opts.Keeper)
-	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, SessionLife: s.sessionLife, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
+	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, Policy: s.policy, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
 	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
-	s.metrics = newMetrics()
+	s.metrics, s.runs = newMetrics(), backup.NewRuns(opts.Store)
+	s.metrics.tellBackups(func() backup.Run { return s.run(ctx) })
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
 	}
-	s.registries = registries.New(opts.Store, s.audit, opts.Keeper)
+	s.registries = registries.New(opts.Store, s.audit, opts.Keeper, registries.Options{Proxy: s.settings.Proxy})
 	if opts.Uploads != "" {
 		if s.uploads, err = registries.NewUploads(ctx, s.registries, opts.Uploads, registries.UploadOptions{Path: uploadsPath, Room: opts.UploadRoom}); err != nil {
 			return nil, err
@@ -117,6 +130,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 		s.found = recent.New(s.findCluster, recent.Options{Fresh: clusterLife, Bound: clusterLife})
 	}
 	s.follow(ctx)
+	s.asked, s.askers.of = make(chan asked, askedWaiting), map[string]*rate.Limiter{}
+	go s.answerAsked(ctx)
 	go s.keepBackups(ctx)
 	go s.followLevel(ctx)
 	s.handler = s.chain(s.mux())
@@ -135,7 +150,9 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context())}
+		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, Banner: s.current(r.Context()).Banner,
+		Rules: s.auth.Policy(r.Context()).Rules()}
+	f.Says = s.backupAlerts(r)
 	for _, e := range navigation() {
 		if id.May(e.needs) {
 			f.Entries = append(f.Entries, e.entry)

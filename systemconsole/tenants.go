@@ -107,7 +107,11 @@ func (s *Server) activateTenant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.tenantDone(w, r, err, "")
 	}
-	return s.render(w, web.LinkMadePage{Frame: s.inTenants(r, "Link for the first administrator"), URL: s.linkTo(r, secret).URL,
+	l, err := s.handTenantLink(r, name, secret)
+	if err != nil {
+		return err
+	}
+	return s.render(w, web.LinkMadePage{Frame: s.inTenants(r, "Link for the first administrator"), URL: l.URL, SentTo: l.SentTo, Failure: l.Failure,
 		Whom: "the tenant's first administrator", Back: web.Link{Text: "Back to the tenant", Path: tenantPath(name)}})
 }
 

@@ -2,6 +2,7 @@ package systemconsole_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -45,13 +46,18 @@ func signedBundle(t *testing.T) (path, key string) {
 func siteRegistry(t *testing.T) (*httptest.Server, string) {
 	t.Helper()
 	authority := upstream.NewAuthority(t)
-	handler, closeRegistry, err := endpoint.Registry(t.Context(), endpoint.RegistryOptions{Data: t.TempDir()})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, closeRegistry()) })
-	server := upstream.Start(t, handler, upstream.Options{TLS: authority.Server(time.Now().Add(time.Hour), false)})
+	server := upstream.Start(t, registryHandler(t), upstream.Options{TLS: authority.Server(time.Now().Add(time.Hour), false)})
 	pem, err := os.ReadFile(authority.File)
 	require.NoError(t, err)
 	return server, string(pem)
+}
+
+func registryHandler(t *testing.T) http.Handler {
+	t.Helper()
+	handler, closeRegistry, err := endpoint.Registry(t.Context(), endpoint.RegistryOptions{Data: t.TempDir()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, closeRegistry()) })
+	return handler
 }
 
 func TestUploadInABrowser(t *testing.T) {

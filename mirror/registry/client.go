@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +37,9 @@ type Options struct {
 	// Host, Username and Password are credentials for one host, before those
 	// of docker's configuration.
 	Host, Username, Password string
+	// Proxy chooses the proxy of a request; nil means as the environment says
+	// (HTTPS_PROXY, HTTP_PROXY, NO_PROXY).
+	Proxy func(*http.Request) (*url.URL, error)
 	// TokenServers are hosts, besides a registry itself and public ones, that
 	// credentials may be sent to for a token.
 	TokenServers []string
@@ -91,7 +95,7 @@ func NewClient(opts Options) (*Client, error) {
 	backoff := retry.Backoff{Attempts: opts.MaxAttempts, Min: opts.MinWait, Max: maxWait}
 	// The one place where requests are decorated: tokens above, then retries,
 	// then the token servers of private networks, then the wire.
-	transport := retryTransport{Backoff: backoff, next: tokenServers{hosts: opts.TokenServers, next: newWire(config, opts.StallTimeout)}}
+	transport := retryTransport{Backoff: backoff, next: tokenServers{hosts: opts.TokenServers, next: newWire(config, opts)}}
 	client := &auth.Client{Client: &http.Client{Transport: transport}, Cache: auth.NewCache(), Credential: credential}
 	client.SetUserAgent("sealift/" + buildinfo.Version())
 	return &Client{opts: opts, http: client, retry: backoff}, nil
@@ -121,10 +125,14 @@ type wire struct {
 
 // newWire is made for few hosts and much content. HTTP/2 would share one
 // connection, and one window, among all blobs.
-func newWire(config *tls.Config, stall time.Duration) wire {
+func newWire(config *tls.Config, opts Options) wire {
 	const buffer = 64 << 10
+	proxy := opts.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
 	t := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy:               proxy,
 		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     config,
 		TLSHandshakeTimeout: 15 * time.Second,
@@ -136,7 +144,7 @@ func newWire(config *tls.Config, stall time.Duration) wire {
 		ReadBufferSize:      buffer,
 	}
 	other := t.Clone()
-	other.ResponseHeaderTimeout = stall
+	other.ResponseHeaderTimeout = opts.StallTimeout
 	return wire{upload: t, other: other}
 }
 

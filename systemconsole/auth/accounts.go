@@ -230,15 +230,15 @@ func (s *Service) SetPassword(ctx context.Context, secret, password string) erro
 	if err != nil {
 		return err
 	}
-	return s.CloseSessions(ctx, AccountOwner(name), "")
+	return s.expel(ctx, name)
 }
 
 // Sessions returns the sessions of an account that are open.
 func (s *Service) Sessions(ctx context.Context, account string) ([]store.Item[Session], error) {
 	var out []store.Item[Session]
-	now := s.now()
+	now, policy := s.now(), s.Policy(ctx)
 	err := s.sessions.Select(ctx, AccountOwner(account), func(item *store.Item[Session]) {
-		if now.Before(item.Value.Expires) {
+		if item.Value.open(now, policy) {
 			out = append(out, *item)
 		}
 	})
@@ -260,8 +260,9 @@ func (s *Service) RevokeSession(ctx context.Context, id Identity, name string) e
 
 // Sweep removes sessions, links and tokens whose time is over.
 func (s *Service) Sweep(ctx context.Context) error {
+	policy := s.Policy(ctx)
 	return errors.Join(
-		sweep(ctx, s.sessions, func(v Session) bool { return s.now().Before(v.Expires) }),
+		sweep(ctx, s.sessions, func(v Session) bool { return v.open(s.now(), policy) }),
 		sweep(ctx, s.links, func(v Link) bool { return s.now().Before(v.Expires) }),
 		sweep(ctx, s.tokens, func(v Token) bool { return s.now().Before(v.Expires) }))
 }

@@ -28,9 +28,9 @@ var (
 
 // Options complete a service. The zero value is usable.
 type Options struct {
-	Now         func() time.Time                    // nil means time.Now
-	SessionLife func(context.Context) time.Duration // nil means DefaultSession
-	Keeper      seal.Keeper                         // of the master key, which wraps the secrets of second factors
+	Now    func() time.Time             // nil means time.Now
+	Policy func(context.Context) Policy // nil means the zero value
+	Keeper seal.Keeper                  // of the master key, which wraps the secrets of second factors
 	// FailureTime is how long a failed login takes at least; 0 means 400 ms.
 	FailureTime time.Duration
 }

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"strings"
@@ -25,9 +26,10 @@ const password = "Correct-Horse-7-Battery"
 // fixture is a service with its first account, whose password is changed.
 type fixture struct {
 	*auth.Service
-	store store.Store
-	now   time.Time
-	root  auth.Identity
+	store  store.Store
+	now    time.Time
+	root   auth.Identity
+	policy auth.Policy
 }
 
 func open(t *testing.T) *fixture {
@@ -39,7 +41,8 @@ func open(t *testing.T) *fixture {
 	require.NoError(t, err)
 	f := &fixture{store: s, now: time.Now()}
 	now := func() time.Time { return f.now }
-	f.Service = auth.New(s, audit.New(s, audit.Options{Now: now}), auth.Options{Now: now, Keeper: keeper, FailureTime: time.Millisecond})
+	f.Service = auth.New(s, audit.New(s, audit.Options{Now: now}), auth.Options{Now: now, Keeper: keeper, FailureTime: time.Millisecond,
+		Policy: func(context.Context) auth.Policy { return f.policy }})
 	require.NoError(t, f.Bootstrap(t.Context()))
 	first := f.login(t, auth.FirstAccount, auth.FirstAccount)
 	require.Equal(t, auth.ChangePassword, first.Purpose)
@@ -188,7 +191,7 @@ func TestSessionsEnd(t *testing.T) {
 	require.ErrorIs(t, err, auth.ErrNoSession)
 	_, _, err = f.Identify(t.Context(), oneID.Session)
 	require.ErrorIs(t, err, auth.ErrNoSession, "what is in the store opens nothing")
-	f.now = f.now.Add(auth.DefaultSession)
+	f.now = f.now.Add(4 * time.Hour)
 	_, _, err = f.Identify(t.Context(), two.Secret)
 	require.ErrorIs(t, err, auth.ErrNoSession)
 	require.NoError(t, f.Sweep(t.Context()))

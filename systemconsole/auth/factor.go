@@ -198,11 +198,17 @@ func (s *Service) SecondFactor(ctx context.Context, id Identity, code string, c 
 	if err := s.CloseSession(ctx, id.Session); err != nil {
 		return Login{}, err
 	}
-	return s.enter(ctx, id.Account, afterFactor(item.Value), c)
+	return s.enter(ctx, id.Account, s.afterFactor(ctx, item.Value), c)
 }
 
-func afterFactor(a Account) Purpose {
-	if a.MustChange {
+// afterFactor is what is left of a login: a password that must be changed, or
+// has expired, comes before anything else.
+func (s *Service) afterFactor(ctx context.Context, a Account) Purpose {
+	set := a.Credential.Changed
+	if set.IsZero() {
+		set = a.Created // of before that was noted
+	}
+	if a.MustChange || s.Policy(ctx).expired(set, s.now()) {
 		return ChangePassword
 	}
 	return Full

@@ -20,6 +20,7 @@ type Link struct {
 	Tenant  string    `json:"tenant,omitempty"` // of a tenant's user
 	Subject string    `json:"subject"`          // name of the account or of the tenant's user
 	Reset   bool      `json:"reset,omitempty"`  // a password is there already, and forgotten
+	Asked   bool      `json:"asked,omitempty"`  // by the owner, on the page of the login
 	Expires time.Time `json:"expires"`
 }
 

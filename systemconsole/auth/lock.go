@@ -2,13 +2,7 @@ package auth
 
 import "time"
 
-// The lock against those who try passwords.
-const (
-	lockAfter = 5 // failures in a row
-	lockFor   = 15 * time.Minute
-)
-
-// Lock counts failed logins.
+// Lock counts failed logins, against those who try passwords.
 type Lock struct {
 	Failures int       `json:"failures,omitempty"`
 	Until    time.Time `json:"until,omitzero"`
@@ -17,14 +11,14 @@ type Lock struct {
 // Locked tells whether no password is accepted now.
 func (l Lock) Locked(now time.Time) bool { return now.Before(l.Until) }
 
-// Failed returns the lock after one more failure.
-func (l Lock) Failed(now time.Time) Lock {
+// Failed returns the lock after one more failure, by a policy that is in effect.
+func (l Lock) Failed(now time.Time, p Policy) Lock {
 	if l.Locked(now) {
 		return l
 	}
 	l.Failures++
-	if l.Failures >= lockAfter {
-		return Lock{Until: now.Add(lockFor)}
+	if l.Failures >= p.LockTries {
+		return Lock{Until: now.Add(time.Duration(p.LockMinutes) * time.Minute)}
 	}
 	return l
 }

@@ -69,10 +69,10 @@ func (s *Service) account(ctx context.Context, name string) (store.Item[Account]
 
 // failed counts a failure, and records it when it locks the account.
 func (s *Service) failed(ctx context.Context, name string) error {
-	locked := false
+	locked, policy := false, s.Policy(ctx)
 	_, err := s.accounts.Modify(ctx, name, func(a *Account) error {
 		before := a.Lock.Locked(s.now())
-		a.Lock = a.Lock.Failed(s.now())
+		a.Lock = a.Lock.Failed(s.now(), policy)
 		locked = !before && a.Lock.Locked(s.now())
 		return nil
 	})
@@ -84,7 +84,7 @@ func (s *Service) failed(ctx context.Context, name string) error {
 
 // proceed opens the session for what comes after the password.
 func (s *Service) proceed(ctx context.Context, name string, a Account, c Client) (Login, error) {
-	purpose := afterFactor(a)
+	purpose := s.afterFactor(ctx, a)
 	if a.Factor.On() {
 		purpose = SecondFactor
 	}
@@ -155,7 +155,7 @@ func (s *Service) ChangePassword(ctx context.Context, id Identity, current, pass
 	if err != nil {
 		return Login{}, err
 	}
-	if err := s.CloseSessions(ctx, AccountOwner(id.Account), ""); err != nil {
+	if err := s.expel(ctx, id.Account); err != nil {
 		return Login{}, err
 	}
 	return s.enter(ctx, id.Account, Full, c)

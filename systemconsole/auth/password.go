@@ -2,39 +2,45 @@ package auth
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/sealift/sealift/systemconsole/form"
 )
 
-// The policy of passwords.
-const (
-	minPassword = 14  // characters
-	maxPassword = 256 // bytes; more is only work for the server
-	history     = 5   // passwords that must not come again
-)
+// maxPassword is the most bytes of a password; more is only work for the server.
+const maxPassword = 256
 
 // PasswordField is the name of the form's field for a new password.
 const PasswordField = "password"
 
 // checkPassword returns what is wrong with a new password of an account.
-func checkPassword(account, password string) form.Problems {
+func checkPassword(policy Policy, account, password string) form.Problems {
 	var p form.Problems
-	if utf8.RuneCountInString(password) < minPassword {
-		p.Add(PasswordField, "use %d characters or more", minPassword)
+	if utf8.RuneCountInString(password) < policy.Length {
+		p.Add(PasswordField, "use %d characters or more", policy.Length)
 	}
 	if len(password) > maxPassword || !utf8.ValidString(password) {
 		p.Add(PasswordField, "use no more than %d characters", maxPassword)
 	}
-	if missing := missingClasses(password); len(missing) > 0 {
-		p.Add(PasswordField, "add %s", strings.Join(missing, ", "))
+	if missing := missingClasses(password); 4-len(missing) < policy.Classes {
+		p.Add(PasswordField, "add %s", advice(missing, policy.Classes-(4-len(missing))))
 	}
 	if account != "" && strings.Contains(strings.ToLower(password), strings.ToLower(account)) {
 		p.Add(PasswordField, "leave out the name of the account")
 	}
 	return p
+}
+
+// advice says which of the missing classes to add: all, or so many of them.
+func advice(missing []string, wanted int) string {
+	if wanted == len(missing) {
+		return strings.Join(missing, ", ")
+	}
+	return fmt.Sprintf("%d of these: %s", wanted, strings.Join(missing, ", "))
 }
 
 // missingClasses names the classes of characters that a password lacks.
@@ -69,30 +75,33 @@ func missingClasses(password string) []string {
 type Credential struct {
 	Hash    string   `json:"hash,omitempty"`    // argon2id; empty means that no password is set
 	History []string `json:"history,omitempty"` // hashes of those before, the newest first
+	// Changed is when the password was set; zero for one of before that was noted.
+	Changed time.Time `json:"changed,omitzero"`
 }
 
 // Renewed returns a credential with a new password, or what the policy says
 // against it.
 func (s *Service) Renewed(ctx context.Context, c Credential, account, password string) (Credential, error) {
-	if err := checkPassword(account, password).Err(); err != nil {
+	policy := s.Policy(ctx)
+	if err := checkPassword(policy, account, password).Err(); err != nil {
 		return c, err
 	}
 	used := c.History
 	if c.Hash != "" {
 		used = append([]string{c.Hash}, c.History...)
 	}
-	used = used[:min(len(used), history)]
+	used = used[:min(len(used), policy.History)]
 	for _, old := range used {
 		same, err := s.hasher.verify(ctx, password, old)
 		if err != nil {
 			return c, err
 		}
 		if same {
-			return c, form.Fail(PasswordField, "take one that is not among the last %d", history)
+			return c, form.Fail(PasswordField, "take one that is not among the last %d", policy.History)
 		}
 	}
 	hash, err := s.hasher.hash(ctx, password)
-	return Credential{Hash: hash, History: used}, err
+	return Credential{Hash: hash, History: used, Changed: s.now()}, err
 }
 
 // Verify tells whether a password is the credential's.

@@ -34,6 +34,11 @@ const (
 	ReadAccounts    Permission = "accounts.read"
 	WriteAccounts   Permission = "accounts.write"
 	ReadAudit       Permission = "audit.read"
+	// WriteSecurity is what decides who gets in: the policy of passwords and
+	// sessions, the server that links are mailed through, and bringing back a
+	// backup with all its accounts. It is root's alone, for each of these is a
+	// way to become root.
+	WriteSecurity Permission = "security.write"
 	// Self is what everybody may do: see the summary and the own account.
 	Self Permission = "self"
 )
@@ -41,7 +46,7 @@ const (
 // Permissions returns every permission.
 func Permissions() []Permission {
 	return []Permission{ReadTenants, WriteTenants, ReadCluster, WriteCluster, ReadRegistries, WriteRegistries,
-		ReadSettings, WriteSettings, ReadAccounts, WriteAccounts, ReadAudit, Self}
+		ReadSettings, WriteSettings, WriteSecurity, ReadAccounts, WriteAccounts, ReadAudit, Self}
 }
 
 // Permissions returns what a role may do; nothing for a role that is none.

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/store"
@@ -25,12 +26,11 @@ const (
 	TenantUser     Purpose = "tenant-user"     // the own tenant's pages
 )
 
-// The bounds of a session's life.
 const (
-	DefaultSession = 4 * time.Hour
-	MinSession     = 15 * time.Minute
-	MaxSession     = 24 * time.Hour
 	passingSession = 15 * time.Minute // between two steps of a login
+	// seenEvery is how exactly it is known when a session was last used, where
+	// no policy asks for more: each time costs a write.
+	seenEvery = 5 * time.Minute
 )
 
 // Session is a login. Its object has the hash of the secret that the browser
@@ -42,8 +42,26 @@ type Session struct {
 	Source  string    `json:"source,omitempty"` // IP address of the login
 	Agent   string    `json:"agent,omitempty"`  // what the browser calls itself
 	Created time.Time `json:"created"`
+	Seen    time.Time `json:"seen,omitzero"` // the last request, to within minutes
 	Expires time.Time `json:"expires"`
 }
+
+// LastSeen is when a session was last used, to within minutes.
+func (v Session) LastSeen() time.Time {
+	if v.Seen.IsZero() {
+		return v.Created
+	}
+	return v.Seen
+}
+
+// open tells whether a session is good at a time.
+func (v Session) open(now time.Time, p Policy) bool {
+	idle := time.Duration(p.IdleMinutes) * time.Minute
+	return now.Before(v.Expires) && (idle == 0 || now.Sub(v.LastSeen()) < idle)
+}
+
+// lasting tells whether a session is more than a step of a login.
+func (v Session) lasting() bool { return v.Purpose == Full || v.Purpose == TenantUser }
 
 // Client is where a request comes from.
 type Client struct {
@@ -77,22 +95,74 @@ func (s *Service) OpenSession(ctx context.Context, owner string, v Session, c Cl
 	secret = newSecret()
 	v.Created, v.Source, v.Agent = s.now(), c.Source, fmt.Sprintf("%.200s", c.Agent)
 	life := passingSession
-	if v.Purpose == Full || v.Purpose == TenantUser {
-		life = s.sessionLife(ctx)
+	if v.lasting() {
+		policy := s.Policy(ctx)
+		life = time.Duration(policy.SessionMinutes) * time.Minute
+		if err := s.makeRoom(ctx, owner, v.Account, policy.Sessions); err != nil {
+			return "", time.Time{}, err
+		}
 	}
 	v.Expires = v.Created.Add(life)
 	_, err = s.sessions.Create(ctx, store.Item[Session]{Name: hashed(secret), Owner: owner, Value: v})
 	return secret, v.Expires, err
 }
 
+// makeRoom ends the oldest sessions of an account, so that with one more there
+// are no more than most; 0 is any number.
+func (s *Service) makeRoom(ctx context.Context, owner, account string, most int) error {
+	if most == 0 {
+		return nil
+	}
+	var there []store.Item[Session]
+	for item, err := range s.sessions.All(ctx, owner) {
+		if err != nil {
+			return err
+		}
+		if item.Value.Account == account && item.Value.lasting() {
+			there = append(there, item)
+		}
+	}
+	slices.SortFunc(there, func(a, b store.Item[Session]) int { return a.Value.Created.Compare(b.Value.Created) })
+	for _, item := range there[:max(0, len(there)-most+1)] {
+		if err := s.CloseSession(ctx, item.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Session returns the session of a secret, with the token of its forms. It
 // fails with ErrNoSession when there is none, or its time is over.
 func (s *Service) Session(ctx context.Context, secret string) (store.Item[Session], string, error) {
 	item, err := s.sessions.Get(ctx, hashed(secret))
-	if errors.Is(err, store.ErrNotFound) || err == nil && !s.now().Before(item.Value.Expires) {
+	if errors.Is(err, store.ErrNotFound) {
 		return item, "", ErrNoSession
 	}
-	return item, formToken(secret), err
+	if err != nil {
+		return item, "", err
+	}
+	policy := s.Policy(ctx)
+	if !item.Value.open(s.now(), policy) {
+		return item, "", ErrNoSession
+	}
+	return item, formToken(secret), s.touch(ctx, item, policy)
+}
+
+// touch notes that a session is used, unless that was noted not long ago.
+func (s *Service) touch(ctx context.Context, item store.Item[Session], p Policy) error {
+	every := seenEvery
+	if p.IdleMinutes > 0 {
+		every = min(time.Minute, time.Duration(p.IdleMinutes)*time.Minute/5)
+	}
+	if s.now().Sub(item.Value.LastSeen()) < every {
+		return nil
+	}
+	item.Value.Seen = s.now()
+	_, err := s.sessions.Update(ctx, item)
+	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+		return nil // another request noted it, or ended the session
+	}
+	return err
 }
 
 // CloseSession ends a session. One that is gone already is no failure.
@@ -118,13 +188,4 @@ func (s *Service) CloseSessions(ctx context.Context, owner, except string) error
 		}
 	}
 	return nil
-}
-
-// sessionLife is how long a login lasts.
-func (s *Service) sessionLife(ctx context.Context) time.Duration {
-	life := DefaultSession
-	if s.opts.SessionLife != nil {
-		life = s.opts.SessionLife(ctx)
-	}
-	return min(max(life, MinSession), MaxSession)
 }

@@ -1,11 +1,12 @@
-// Package backup writes everything that the console keeps into one file, and
-// brings it back into an empty store.
+// Package backup writes everything that the console keeps into one file, puts
+// it into a folder or a bucket, and brings it back.
 //
 // A backup is gzip'd lines of JSON: one line of the header, one line an object,
 // one line of the end with the number of objects and the SHA-256 of all lines
-// before, so that a file that was cut short or altered is refused before
-// anything is restored. What was sealed stays sealed: the master key is not in
-// it and has to be kept beside it.
+// before. All of it is encrypted in the format of age, for the console's master
+// key: without that key nobody reads a backup, and nobody makes one that is
+// restored. The master key is not in it and has to be kept apart. A file that
+// was cut short or altered is refused before anything is restored.
 package backup
 
 import (
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
@@ -29,7 +31,7 @@ import (
 var ErrDamaged = errors.New("the backup is damaged")
 
 // format is the version of what is written.
-const format = "sealift-console-backup/1"
+const format = "sealift-console-backup/2"
 
 // line is one line: exactly one field is set.
 type line struct {
@@ -48,9 +50,14 @@ type end struct {
 	SHA256  string `json:"sha256"`
 }
 
-// Write writes all objects of the kinds and returns their number.
-func Write(ctx context.Context, s store.Reader, kinds []store.Kind, w io.Writer) (objects int, err error) {
-	zip := gzip.NewWriter(w)
+// Write writes all objects of the kinds, encrypted for the keeper's master key,
+// and returns their number.
+func Write(ctx context.Context, s store.Reader, kinds []store.Kind, keeper seal.Keeper, w io.Writer) (objects int, err error) {
+	encrypted, err := encrypt(ctx, keeper, w)
+	if err != nil {
+		return 0, err
+	}
+	zip := gzip.NewWriter(encrypted)
 	sum := sha256.New()
 	out := json.NewEncoder(io.MultiWriter(zip, sum))
 	if err := out.Encode(line{Header: &header{format, time.Now().UTC()}}); err != nil {
@@ -66,7 +73,10 @@ func Write(ctx context.Context, s store.Reader, kinds []store.Kind, w io.Writer)
 	if err := json.NewEncoder(zip).Encode(line{End: &end{objects, hex.EncodeToString(sum.Sum(nil))}}); err != nil {
 		return 0, fmt.Errorf("writing the backup: %w", err)
 	}
-	return objects, zip.Close()
+	if err := errors.Join(zip.Close(), encrypted.Close()); err != nil {
+		return 0, fmt.Errorf("writing the backup: %w", err)
+	}
+	return objects, nil
 }
 
 func writeKind(ctx context.Context, s store.Reader, kind string, out *json.Encoder) (objects int, err error) {
@@ -94,20 +104,20 @@ const maxLine = 4 << 20
 
 // Check reads a backup whole and returns the number of its objects, or
 // ErrDamaged.
-func Check(r io.Reader) (objects int, err error) {
-	return scan(r, func(store.Object) error { return nil })
+func Check(ctx context.Context, keeper seal.Keeper, r io.Reader) (objects int, err error) {
+	return scan(ctx, keeper, r, func(store.Object) error { return nil })
 }
 
 // Restore brings a backup into a store that has none of its objects. The file
 // is read twice: nothing is written before all of it has been checked.
-func Restore(ctx context.Context, r io.ReadSeeker, s store.Writer) (objects int, err error) {
-	if _, err := Check(r); err != nil {
+func Restore(ctx context.Context, r io.ReadSeeker, keeper seal.Keeper, s store.Writer) (objects int, err error) {
+	if _, err := Check(ctx, keeper, r); err != nil {
 		return 0, err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return 0, fmt.Errorf("reading the backup again: %w", err)
 	}
-	return scan(r, func(o store.Object) error {
+	return scan(ctx, keeper, r, func(o store.Object) error {
 		_, err := s.Create(ctx, o)
 		if errors.Is(err, store.ErrExists) {
 			return problem.WithRemedy(err, "restore into an empty console, before its first start")
@@ -116,8 +126,12 @@ func Restore(ctx context.Context, r io.ReadSeeker, s store.Writer) (objects int,
 	})
 }
 
-func scan(r io.Reader, do func(store.Object) error) (objects int, err error) {
-	zip, err := gzip.NewReader(r)
+func scan(ctx context.Context, keeper seal.Keeper, r io.Reader, do func(store.Object) error) (objects int, err error) {
+	plain, err := decrypt(ctx, keeper, r)
+	if err != nil {
+		return 0, err
+	}
+	zip, err := gzip.NewReader(plain)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

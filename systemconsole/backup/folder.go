@@ -4,85 +4,84 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"time"
 
-	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/internal/durable"
 )
 
-// pattern is that of the names of backups in a folder; the time in the name
-// makes their order by name that by age.
-const (
-	pattern   = "console-*.backup"
-	timestamp = "20060102T150405.000Z"
-)
+// Folder is the place of backups on the console's host. It is made when the
+// first one is written.
+type Folder string
 
-// File is one backup in a folder.
-type File struct {
-	Name string
-	When time.Time
-	Size int64
-}
+var _ Place = Folder("")
 
-// ToFolder writes a backup into a folder under a new name, checks it by reading
-// it again, and removes the oldest but keep.
-func ToFolder(ctx context.Context, s store.Reader, kinds []store.Kind, dir string, keep int) (File, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return File{}, fmt.Errorf("making the folder of backups: %w", err)
+// Put implements Place.
+func (d Folder) Put(_ context.Context, name string, r io.Reader, size int64) error {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return fmt.Errorf("making the folder of backups: %w", err)
 	}
-	part, err := os.CreateTemp(dir, ".console-*")
+	part, err := os.CreateTemp(string(d), ".console-*")
 	if err != nil {
-		return File{}, fmt.Errorf("writing a backup: %w", err)
+		return fmt.Errorf("writing a backup: %w", err)
 	}
 	defer os.Remove(part.Name()) //nolint:errcheck // it is there only when something failed
-	_, err = Write(ctx, s, kinds, part)
+	n, err := io.Copy(part, r)
+	if err == nil && n != size {
+		err = io.ErrUnexpectedEOF
+	}
 	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
-		return File{}, fmt.Errorf("writing a backup into %s: %w", dir, err)
+		return fmt.Errorf("writing a backup into %s: %w", string(d), err)
 	}
-	if err := checkFile(part.Name()); err != nil {
-		return File{}, err
+	if err := durable.Rename(part.Name(), filepath.Join(string(d), name)); err != nil {
+		return fmt.Errorf("naming the backup: %w", err)
 	}
-	name := "console-" + time.Now().UTC().Format(timestamp) + ".backup"
-	if err := os.Rename(part.Name(), filepath.Join(dir, name)); err != nil {
-		return File{}, fmt.Errorf("naming the backup: %w", err)
-	}
-	files, err := Files(dir)
-	if err != nil {
-		return File{}, err
-	}
-	for _, old := range files[min(keep, len(files)):] {
-		if err := os.Remove(filepath.Join(dir, old.Name)); err != nil {
-			return File{}, fmt.Errorf("removing an old backup: %w", err)
-		}
-	}
-	return files[0], nil
+	return nil
 }
 
-func checkFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("reading the backup again: %w", err)
+// Open implements Place.
+func (d Folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
+	if err := CheckName(name); err != nil {
+		return nil, err
 	}
-	_, err = Check(f)
-	return errors.Join(err, f.Close())
+	f, err := os.Open(filepath.Join(string(d), name))
+	if err != nil {
+		return nil, fmt.Errorf("opening a backup: %w", err)
+	}
+	return f, nil
 }
 
-// Files returns the backups of a folder, the newest first.
-func Files(dir string) ([]File, error) {
-	names, err := filepath.Glob(filepath.Join(dir, pattern))
+// Remove implements Place.
+func (d Folder) Remove(_ context.Context, name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	return os.Remove(filepath.Join(string(d), name))
+}
+
+// Files implements Place.
+func (d Folder) Files(context.Context) ([]File, error) {
+	entries, err := os.ReadDir(string(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing backups: %w", err)
 	}
 	var out []File
-	for _, name := range names {
-		info, err := os.Stat(name)
+	for _, entry := range entries {
+		info, err := entry.Info()
 		if err != nil {
 			return nil, fmt.Errorf("looking at a backup: %w", err)
 		}
-		out = append(out, File{Name: filepath.Base(name), When: info.ModTime(), Size: info.Size()})
+		if f, ok := file(entry.Name(), info.Size()); ok && info.Mode().IsRegular() {
+			out = append(out, f)
+		}
 	}
-	slices.Reverse(out)
-	return out, nil
+	return newestFirst(out), nil
 }
+
+// String implements Place.
+func (d Folder) String() string { return string(d) }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -88,11 +89,18 @@ type Service struct {
 	registries store.Collection[Registry]
 	log        *audit.Log
 	keeper     seal.Keeper
+	opts       Options
+}
+
+// Options complete a service. The zero value is usable.
+type Options struct {
+	// Proxy chooses the proxy of a request; nil means as the environment says.
+	Proxy func(*http.Request) (*url.URL, error)
 }
 
 // New returns the registries in a store.
-func New(s store.Store, log *audit.Log, keeper seal.Keeper) *Service {
-	return &Service{registries: store.Collection[Registry]{Store: s, Kind: Kind, Table: &store.Table[Registry]{}}, log: log, keeper: keeper}
+func New(s store.Store, log *audit.Log, keeper seal.Keeper, opts Options) *Service {
+	return &Service{registries: store.Collection[Registry]{Store: s, Kind: Kind, Table: &store.Table[Registry]{}}, log: log, keeper: keeper, opts: opts}
 }
 
 // List returns all registries by name.
@@ -175,7 +183,7 @@ func (s *Service) Remove(ctx context.Context, name string) error {
 // client reaches a registry with its own credentials and authorities.
 func (s *Service) client(ctx context.Context, item store.Item[Registry]) (*registry.Client, error) {
 	r := item.Value
-	opts := registry.Options{Host: host(r), MaxAttempts: 2, Username: r.Username}
+	opts := registry.Options{Host: host(r), MaxAttempts: 2, Username: r.Username, Proxy: s.opts.Proxy}
 	if r.Password != "" {
 		password, err := s.keeper.Unwrap(ctx, r.Password, owner(item.Name))
 		if err != nil {

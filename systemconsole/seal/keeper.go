@@ -90,7 +90,7 @@ func (r remote) Unwrap(ctx context.Context, wrapped, owner string) ([]byte, erro
 		return nil, fmt.Errorf("unwrapping the data key of %s: %w", owner, err)
 	}
 	sum := sha256.Sum256([]byte(owner))
-	if len(plain) != len(sum)+KeySize || subtle.ConstantTimeCompare(plain[:len(sum)], sum[:]) != 1 {
+	if len(plain) < len(sum) || subtle.ConstantTimeCompare(plain[:len(sum)], sum[:]) != 1 {
 		return nil, fmt.Errorf("unwrapping the data key of %s: %w", owner, ErrSealed)
 	}
 	return plain[len(sum):], nil

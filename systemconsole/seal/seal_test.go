@@ -78,12 +78,15 @@ func TestKeepers(t *testing.T) {
 		"service": {seal.Remote(kms), seal.Remote(kms), seal.Remote(service{newKey(t)})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			secret := seal.NewSecret()
-			wrapped, err := c.wrap.Wrap(t.Context(), secret, "acme")
-			require.NoError(t, err)
-			got, err := c.unwrap.Unwrap(t.Context(), wrapped, "acme")
-			require.NoError(t, err)
-			require.Equal(t, secret, got)
+			var wrapped string
+			for _, secret := range [][]byte{[]byte("a password"), seal.NewSecret()} {
+				var err error
+				wrapped, err = c.wrap.Wrap(t.Context(), secret, "acme")
+				require.NoError(t, err)
+				got, err := c.unwrap.Unwrap(t.Context(), wrapped, "acme")
+				require.NoError(t, err)
+				require.Equal(t, secret, got)
+			}
 			_, err = c.unwrap.Unwrap(t.Context(), wrapped, "other")
 			require.ErrorIs(t, err, seal.ErrSealed)
 			_, err = c.other.Unwrap(t.Context(), wrapped, "acme")

@@ -1,21 +1,23 @@
-// Package settings is what administrators set for the whole console: the banner,
-// mail, sessions, the log, backups. It is one object in the store, so
-// that every replica of the console has the same.
+// Package settings is what administrators set for the whole console: the banner
+// and the log, passwords and sessions, mail, the proxy, backups. It is one object
+// in the store, so that every replica of the console has the same.
+//
+// Each part has a Set function, which checks what was entered before it keeps
+// it. Secrets are kept wrapped by the master key. They are entered in the field
+// of the part that keeps them, and an empty one means: the one that is there.
+// A secret belongs to its server: with another address it has to be entered
+// anew, so that who may change the settings cannot send it anywhere.
 package settings
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/mail"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
-	"github.com/sealift/sealift/systemconsole/form"
+	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 )
@@ -31,53 +33,36 @@ func Kinds() []store.Kind { return []store.Kind{{Name: Kind, Value: Settings{}}}
 
 // Settings are all of them. The zero value is the default.
 type Settings struct {
-	Banner         string `json:"banner,omitempty"`
-	SessionMinutes int    `json:"sessionMinutes,omitempty"` // 15 to 1440; 0 means four hours
-	LogLevel       string `json:"logLevel,omitempty"`       // debug, info, warn or error; empty means info
-	Mail           Mail   `json:"mail,omitzero"`
-	Backup         Backup `json:"backup,omitzero"`
+	Banner   string      `json:"banner,omitempty"`
+	LogLevel string      `json:"logLevel,omitempty"` // debug, info, warn or error; empty means info
+	Policy   auth.Policy `json:"policy,omitzero"`
+	Mail     Mail        `json:"mail,omitzero"`
+	Proxy    Proxy       `json:"proxy,omitzero"`
+	Backup   Backup      `json:"backup,omitzero"`
 }
 
-// Mail is how mails are sent.
-type Mail struct {
-	Host     string `json:"host,omitempty"`
-	Port     int    `json:"port,omitempty"`
-	Security string `json:"security,omitempty"` // tls, starttls or none
-	From     string `json:"from,omitempty"`
-	Username string `json:"username,omitempty"`
-	Password string `json:"password,omitempty"` // wrapped
+// secretSet stands for a secret in the record of changes.
+const secretSet = "set"
+
+// secret is one that the settings hold, wrapped for a place.
+type secret struct {
+	wrapped *string
+	place   string
 }
 
-// Backup is where and how often backups are written.
-type Backup struct {
-	Folder string `json:"folder,omitempty"`
-	Hours  int    `json:"hours,omitempty"` // between two; 0 means never by itself
-	Keep   int    `json:"keep,omitempty"`  // how many; 0 means 14
+// secrets are all of them.
+func (s *Settings) secrets() []secret {
+	return []secret{{&s.Mail.Password, mailPlace}, {&s.Proxy.Password, proxyPlace}, {&s.Backup.S3.SecretKey, s3Place}}
 }
 
-// Audit is what the record of changes shows: everything but the password.
+// Audit is what the record of changes shows: everything but the secrets.
 func (s Settings) Audit() any {
-	if s.Mail.Password != "" {
-		s.Mail.Password = "set"
+	for _, one := range s.secrets() {
+		if *one.wrapped != "" {
+			*one.wrapped = secretSet
+		}
 	}
 	return s
-}
-
-// SessionLife is how long a session lasts.
-func (s Settings) SessionLife() time.Duration {
-	if s.SessionMinutes == 0 {
-		return 4 * time.Hour
-	}
-	return time.Duration(s.SessionMinutes) * time.Minute
-}
-
-// Level is that of the log.
-func (s Settings) Level() slog.Level {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(s.LogLevel)); err != nil {
-		return slog.LevelInfo
-	}
-	return l
 }
 
 // Service is the settings in a store.
@@ -89,6 +74,8 @@ type Service struct {
 	mu   sync.Mutex
 	last Settings
 	at   time.Time
+
+	proxy proxyCache
 }
 
 // New returns the settings in a store.
@@ -115,9 +102,8 @@ func (s *Service) Get(ctx context.Context) (Settings, error) {
 	return s.last, nil
 }
 
-// Change changes the settings. Whatever change does has been checked by one of
-// the Check functions.
-func (s *Service) Change(ctx context.Context, action string, change func(*Settings) error) error {
+// change changes the settings to what was checked.
+func (s *Service) change(ctx context.Context, action string, change func(*Settings) error) error {
 	_, err := s.objects.Create(ctx, store.Item[Settings]{Name: Name})
 	if err != nil && !errors.Is(err, store.ErrExists) {
 		return fmt.Errorf("keeping the settings: %w", err)
@@ -125,79 +111,42 @@ func (s *Service) Change(ctx context.Context, action string, change func(*Settin
 	if _, err = audit.Modify(ctx, s.log, s.objects, Name, action, change); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.at = time.Time{}
+	s.Forget()
 	return nil
 }
 
-// SealPassword wraps the password of the mail server.
-func (s *Service) SealPassword(ctx context.Context, password string) (string, error) {
-	if password == "" {
+// Forget makes the next Get read the store.
+func (s *Service) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = time.Time{}
+}
+
+// sealed returns a secret as it is kept: wrapped when a new one was entered, as
+// it was when it still belongs to the same place, else none.
+func (s *Service) sealed(ctx context.Context, entered, kept, place string, same bool) (string, error) {
+	switch {
+	case entered != "":
+		wrapped, err := s.keeper.Wrap(ctx, []byte(entered), place)
+		if err != nil {
+			return "", fmt.Errorf("sealing a secret of the settings: %w", err)
+		}
+		return wrapped, nil
+	case same:
+		return kept, nil
+	default:
 		return "", nil
 	}
-	return s.keeper.Wrap(ctx, []byte(password), "settings.mail")
 }
 
-// OpenPassword returns the password of the mail server.
-func (s *Service) OpenPassword(ctx context.Context, m Mail) (string, error) {
-	if m.Password == "" {
+// opened returns what was sealed for a place.
+func (s *Service) opened(ctx context.Context, wrapped, place string) (string, error) {
+	if wrapped == "" {
 		return "", nil
 	}
-	secret, err := s.keeper.Unwrap(ctx, m.Password, "settings.mail")
-	return string(secret), err
-}
-
-// maxBanner is the longest banner, in bytes.
-const maxBanner = 300
-
-// CheckGeneral returns what is wrong with banner, session and log.
-func CheckGeneral(s Settings) error {
-	var p form.Problems
-	if len(s.Banner) > maxBanner || strings.ContainsAny(s.Banner, "\r\n") {
-		p.Add("banner", "use one line of at most %d characters", maxBanner)
+	secret, err := s.keeper.Unwrap(ctx, wrapped, place)
+	if err != nil {
+		return "", fmt.Errorf("opening a secret of the settings: %w", err)
 	}
-	if s.SessionMinutes != 0 && (s.SessionMinutes < 15 || s.SessionMinutes > 1440) {
-		p.Add("session", "choose 15 to 1440 minutes")
-	}
-	if !slices.Contains([]string{"", "debug", "info", "warn", "error"}, s.LogLevel) {
-		p.Add("log", "choose one of the levels")
-	}
-	return p.Err()
-}
-
-// CheckMail returns what is wrong with how mails are sent.
-func CheckMail(m Mail) error {
-	var p form.Problems
-	if m.Host == "" || strings.ContainsAny(m.Host, " /\r\n") {
-		p.Add("host", "enter the name of the mail server")
-	}
-	if m.Port < 1 || m.Port > 65535 {
-		p.Add("port", "choose 1 to 65535")
-	}
-	if !slices.Contains([]string{"tls", "starttls", "none"}, m.Security) {
-		p.Add("security", "choose how the connection is protected")
-	}
-	if _, err := mail.ParseAddress(m.From); err != nil || strings.ContainsAny(m.From, "\r\n") {
-		p.Add("from", "enter an address such as console@north.example")
-	}
-	if m.Security == "none" && m.Username != "" {
-		p.Add("security", "a password is sent over a protected connection only")
-	}
-	return p.Err()
-}
-
-// CheckBackup returns what is wrong with where backups are written.
-func CheckBackup(b Backup) error {
-	var p form.Problems
-	if b.Hours != 0 && b.Folder == "" || b.Folder != "" && !strings.HasPrefix(b.Folder, "/") {
-		p.Add("folder", "enter the full path of a folder on the console's host")
-	}
-	if b.Hours < 0 || b.Hours > 720 {
-		p.Add("hours", "choose 0 (never by itself) to 720")
-	}
-	if b.Keep < 0 || b.Keep > 365 {
-		p.Add("keep", "choose 1 to 365")
-	}
-	return p.Err()
+	return string(secret), nil
 }

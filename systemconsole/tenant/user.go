@@ -235,7 +235,7 @@ func (s *Service) login(ctx context.Context, tenant, email, password string, c a
 	}
 	if now := s.opts.Now(); !ok || u.Value.Lock.Locked(now) {
 		_, err := s.users.Modify(ctx, u.Name, func(u *User) error {
-			u.Lock = u.Lock.Failed(now)
+			u.Lock = u.Lock.Failed(now, s.auth.Policy(ctx))
 			return nil
 		})
 		return auth.Login{}, errors.Join(auth.ErrLogin, err)

@@ -10,6 +10,16 @@ type LoginPage struct {
 // Template names the template.
 func (LoginPage) Template() string { return "login" }
 
+// ForgotPage asks whose password was forgotten.
+type ForgotPage struct {
+	Frame
+	CanMail bool
+	Asked   bool // the name was sent
+}
+
+// Template names the template.
+func (ForgotPage) Template() string { return "forgot" }
+
 // PasswordPage asks for a new password. It is all that a session for it shows.
 type PasswordPage struct {
 	Frame

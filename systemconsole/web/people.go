@@ -26,9 +26,11 @@ func (LinkPage) Template() string { return "link" }
 // LinkMadePage shows a link once.
 type LinkMadePage struct {
 	Frame
-	URL  string
-	Whom string // the link is for
-	Back Link
+	URL     string // empty when the link was mailed
+	SentTo  string // address that it was mailed to
+	Failure string // why it could not be mailed
+	Whom    string // the link is for
+	Back    Link
 }
 
 // Template names the template.

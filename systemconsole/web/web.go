@@ -53,6 +53,7 @@ type Frame struct {
 	Role      string        // such as root
 	FormToken string        // value of the hidden field "form-token" of every form
 	Banner    string        // of the site, set by its administrators
+	Rules     string        // of passwords, for those who set one
 	Notice    string        // the outcome of what was done last
 	Problems  form.Problems // of the form that was sent
 	Says      []Message     // what else the page has to say, on top

@@ -60,10 +60,15 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"agekey": agekey, "join": join, "s3": s3, "files": files,
 			"registry": registry, "image": image, "imagefiles": imageFiles, "pull": pull, "flip": flip, "code": code, "subst": subst,
-			"console": console, "chart": chart, "chartrepo": chartRepo, "timeless": timeless, "vcenter": vCenter,
+			"console": console, "chart": chart, "chartrepo": chartRepo, "timeless": timeless, "vcenter": vCenter, "line": line,
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// line FILE NAME puts the text of a file, or of stdout, into $NAME.
+func line(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[1], strings.TrimSpace(ts.ReadFile(args[0])))
 }
 
 // registry NAME starts a writable registry and puts its HOST:PORT into $NAME.

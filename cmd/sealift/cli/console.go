@@ -67,6 +67,7 @@ when the console ended goes on when it is started again.`,
 	fl.StringVar(&f.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
 	fl.StringVar(&f.bundle, "bundle", "", "the enterprise bundle `FILE` that the console can install")
 	f.trust.addTo(cmd)
+	cmd.AddCommand(a.consoleRestore())
 	return cmd
 }
 

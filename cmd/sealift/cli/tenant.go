@@ -146,6 +146,13 @@ func (a *app) tenantActivate(c *consoleClient) *cobra.Command {
 
 // printLink prints a link; what is to be known of it is for the person.
 func (a *app) printLink(l systemconsole.Link) error {
+	if l.SentTo != "" {
+		a.note("the link was mailed to %s; it works once, until %s", l.SentTo, l.Expires.Local().Format("2006-01-02 15:04"))
+		return nil
+	}
+	if l.Failure != "" {
+		a.note("the link could not be mailed: %s", l.Failure)
+	}
 	_, err := fmt.Fprintln(a.Out, l.URL)
 	a.note("the link works once, until %s", l.Expires.Local().Format("2006-01-02 15:04"))
 	return err
