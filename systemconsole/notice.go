@@ -16,6 +16,8 @@ const (
 	noticeTenantDisabled = "tenant-disabled"
 	noticeTenantEnabled  = "tenant-enabled"
 	noticeLimits         = "limits"
+	noticeUser           = "user"
+	noticeUserDeleted    = "user-deleted"
 	noticeAccount        = "account"
 	noticeAccountDeleted = "account-deleted"
 	noticeFactorOff      = "factor-off"
@@ -45,6 +47,8 @@ func notices() map[string]string {
 		noticeTenantDisabled: "The tenant was disabled, and its sessions were ended.",
 		noticeTenantEnabled:  "The tenant was enabled.",
 		noticeLimits:         "The limits were changed.",
+		noticeUser:           "The user was changed.",
+		noticeUserDeleted:    "The user was deleted.",
 		noticeAccount:        "The account was changed.",
 		noticeAccountDeleted: "The account was deleted.",
 		noticeFactorOff:      "The second factor was turned off.",

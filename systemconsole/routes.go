@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/tenant"
 )
 
 // handler answers one route. An error that it returns becomes a page or an
@@ -40,6 +41,9 @@ func may(p auth.Permission) access { return access{purpose: auth.Full, needs: p}
 // member lets in the users of the tenant in the path, with their own session.
 func member() access { return access{purpose: auth.TenantUser} }
 
+// administers lets in the administrators of the tenant in the path.
+func administers() access { return access{purpose: auth.TenantUser, needs: tenant.ManageUsers} }
+
 // token lets in programs whose token has a permission.
 func token(p auth.Permission) access { return access{token: true, needs: p} }
 
@@ -49,6 +53,7 @@ func (s *Server) routes() []route {
 		s.entryRoutes(),
 		s.accountRoutes(),
 		s.tenantRoutes(),
+		s.tenantSiteRoutes(),
 		s.auditRoutes(),
 		s.clusterRoutes(),
 		s.registryRoutes(),

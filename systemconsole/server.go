@@ -128,7 +128,11 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: buildinfo.Version(), Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context())}
+		Notice: notice(r), Version: buildinfo.Version(), Theme: theme(r), Path: r.URL.Path, Banner: s.banner(r.Context()),
+		Site: "System console", OwnPath: "/me"}
+	if id.Tenant != "" {
+		return s.tenantFrame(r, f)
+	}
 	for _, e := range navigation() {
 		if id.May(e.needs) {
 			f.Entries = append(f.Entries, e.entry)
