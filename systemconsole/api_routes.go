@@ -130,6 +130,7 @@ func (s *Server) apiRoutes() []route {
 		call("GET /tokens", auth.Self, "List the own tokens", s.apiTokens),
 		call("POST /tokens", auth.Self, "Make a token that can do no more than this one", s.apiCreateToken),
 		call("DELETE /tokens/{name}", auth.Self, "Revoke an own token", s.apiRevokeToken),
+		call("POST /master-key/rotate", auth.WriteSettings, "Make another master key, and wrap everything with it", s.apiRotateMasterKey),
 		call("GET /audit", auth.ReadAudit, "List changes, the newest first", s.apiAudit,
 			parameter{"before", "integer", "number of a record: show those before it"}, parameter{"limit", "integer", "most records, at most 500"}),
 		call("GET /audit/verify", auth.ReadAudit, "Check that no record was altered", s.apiVerify,

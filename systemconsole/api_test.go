@@ -141,6 +141,9 @@ func TestAPI(t *testing.T) {
 	require.Len(t, tokens.Tokens, 2)
 	p.ok("DELETE", "/api/v1/tokens/"+token.Name, nil, nil)
 
+	require.Equal(t, http.StatusBadRequest, p.call("POST", "/api/v1/master-key/rotate", nil, nil), "a key in memory")
+	p.called["POST /api/v1/master-key/rotate"] = true // TestRotationOfTheMasterKey calls it
+
 	var records systemconsole.AuditList
 	p.ok("GET", "/api/v1/audit?limit=500", nil, &records)
 	require.Equal(t, "token.revoke", records.Records[0].Action)

@@ -42,7 +42,9 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	opts.Keeper, err = seal.Local(seal.NewSecret())
 	require.NoError(t, err)
 	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
-	opts.Uploads = filepath.Join(t.TempDir(), "uploads")
+	if opts.Uploads == "" {
+		opts.Uploads = filepath.Join(t.TempDir(), "uploads")
+	}
 	c := open(t, opts)
 	c.store = s
 	return c

@@ -34,9 +34,12 @@ const (
 	noticeTLS      = "certificate"
 	noticeBackup   = "backup"
 
+	noticeMasterKey = "master-key"
+
 	noticeRegistryAdded   = "registry-added"
 	noticeRegistryChecked = "registry-checked"
 	noticeRegistryRemoved = "registry-removed"
+	noticeUploadRemoved   = "upload-removed"
 )
 
 func notices() map[string]string {
@@ -65,8 +68,11 @@ func notices() map[string]string {
 		noticeTLS:      "The certificate was changed. New connections have it.",
 		noticeBackup:   "A backup was written and read again.",
 
+		noticeMasterKey: "The master key was rotated. Keep a copy of the new one apart from the backups.",
+
 		noticeRegistryAdded:   "The registry was added.",
 		noticeRegistryChecked: "The registry was asked; its answer stands below.",
+		noticeUploadRemoved:   "The upload was removed.",
 		noticeRegistryRemoved: "The console knows the registry no more. What it holds is untouched.",
 	}
 }

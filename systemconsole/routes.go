@@ -27,6 +27,15 @@ type access struct {
 	token   bool // with a token, not with a session
 	purpose auth.Purpose
 	needs   auth.Permission
+	// streams tells that the handler reads the body as it arrives and checks the
+	// form's token itself.
+	streams bool
+}
+
+// streamed leaves reading the form to the handler.
+func streamed(a access) access {
+	a.streams = true
+	return a
 }
 
 // public lets everybody in.

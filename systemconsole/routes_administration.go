@@ -12,6 +12,8 @@ func (s *Server) administrationRoutes() []route {
 		{pattern: "POST /administration/mail", access: write, handler: s.saveMail},
 		{pattern: "GET /administration/certificate", access: read, handler: s.tlsPage},
 		{pattern: "POST /administration/certificate", access: write, handler: s.saveTLS},
+		{pattern: "GET " + masterKeyPath, access: read, handler: s.masterKeyPage},
+		{pattern: "POST " + masterKeyPath, access: write, handler: s.rotateMasterKeyOnPage},
 		{pattern: "GET /administration/backup", access: read, handler: s.backupPage},
 		{pattern: "POST /administration/backup", access: write, handler: s.saveBackup},
 	}

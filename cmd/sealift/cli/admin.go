@@ -22,9 +22,25 @@ func (a *app) admin() *cobra.Command {
 			a.accountVerb(&c, "disable", "POST", "Keep the owner of an account out"), a.accountVerb(&c, "enable", "POST", "Let in again, and end a lock"),
 			a.accountVerb(&c, "delete", "DELETE", "Delete an account")),
 		group("token", "The tokens of the own account", a.tokenList(&c), a.tokenCreate(&c), a.tokenRevoke(&c)),
-		group("audit", "The record of changes", a.auditList(&c), a.auditExport(&c), a.auditVerify(&c)))
+		group("audit", "The record of changes", a.auditList(&c), a.auditExport(&c), a.auditVerify(&c)),
+		a.rotateMasterKey(&c))
 	c.addTo(cmd)
 	return cmd
+}
+
+func (a *app) rotateMasterKey(c *consoleClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate-master-key", Short: "Make another master key, and wrap everything with it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var done systemconsole.Rotation
+			if err := call(cmd, c, "POST", "master-key/rotate", nil, &done); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(a.Out, "wrapped anew:", done.Rewrapped)
+			a.note("keep a copy of the new master key apart from the backups")
+			return err
+		},
+	}
 }
 
 func (a *app) accountList(c *consoleClient) *cobra.Command {
