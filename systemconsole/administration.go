@@ -37,6 +37,7 @@ func administrationTabs(current string) []web.Tab {
 		{Text: "Proxy", Path: "/administration/proxy"},
 		{Text: "Certificate", Path: "/administration/certificate"},
 		{Text: "Backup", Path: "/administration/backup"},
+		{Text: "Master key", Path: masterKeyPath},
 	}
 	for i := range tabs {
 		tabs[i].Current = tabs[i].Path == current

@@ -120,6 +120,7 @@ func TestAPI(t *testing.T) {
 	p.ok("GET", "/api/v1/tenants/acme", nil, &made)
 	require.Equal(t, 4, made.Limits.CPU)
 	require.Equal(t, tenant.Active, made.State)
+	tenantUsers(p)
 	var deletion tenant.Deletion
 	p.ok("POST", "/api/v1/tenants/acme/delete", systemconsole.Removal{Confirm: "acme"}, &deletion)
 	require.Contains(t, deletion.Removed, "Tenant acme")
@@ -144,6 +145,9 @@ func TestAPI(t *testing.T) {
 	require.Len(t, tokens.Tokens, 2)
 	p.ok("DELETE", "/api/v1/tokens/"+token.Name, nil, nil)
 
+	require.Equal(t, http.StatusBadRequest, p.call("POST", "/api/v1/master-key/rotate", nil, nil), "a key in memory")
+	p.called["POST /api/v1/master-key/rotate"] = true // TestRotationOfTheMasterKey calls it
+
 	var records systemconsole.AuditList
 	p.ok("GET", "/api/v1/audit?limit=500", nil, &records)
 	require.Equal(t, "token.revoke", records.Records[0].Action)
@@ -160,6 +164,32 @@ func TestAPI(t *testing.T) {
 	p.ok("GET", "/readyz", nil, nil)
 	p.settingsCalls(authority)
 	p.everythingWasCalled()
+}
+
+// tenantUsers invites a user into tenant acme, and sends them off.
+func tenantUsers(p *program) {
+	p.t.Helper()
+	const users = "/api/v1/tenants/acme/users"
+	var made systemconsole.Invitation
+	p.ok("POST", users, tenant.UserDraft{FirstName: "Grace", LastName: "Hopper", Email: "grace@example.com", Role: tenant.Member}, &made)
+	require.True(p.t, strings.HasPrefix(made.Link.URL, p.c.URL+"/link/"), made.Link.URL)
+	var list systemconsole.TenantUserList
+	p.ok("GET", users, nil, &list)
+	require.Len(p.t, list.Users, 2)
+	require.Equal(p.t, "Hopper", list.Users[0].LastName)
+	first := list.Users[1].Name
+	one := users + "/" + made.User
+	require.Equal(p.t, http.StatusUnprocessableEntity, p.call("DELETE", users+"/"+first, nil, nil), "the last administrator")
+	p.ok("PUT", one+"/role", systemconsole.UserRole{Role: tenant.Administrator}, nil)
+	p.ok("POST", one+"/disable", nil, nil)
+	p.ok("POST", one+"/enable", nil, nil)
+	var link systemconsole.Link
+	p.ok("POST", one+"/reset", nil, &link)
+	var usage tenant.Usage
+	p.ok("GET", "/api/v1/tenants/acme/usage", nil, &usage)
+	require.Equal(p.t, tenant.Usage{Users: 2}, usage)
+	p.ok("DELETE", one, nil, nil)
+	require.Equal(p.t, http.StatusNotFound, p.call("DELETE", one, nil, nil))
 }
 
 // everythingWasCalled fails when the document has an operation that this test

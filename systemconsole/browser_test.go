@@ -47,7 +47,9 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	}
-	opts.Uploads = filepath.Join(t.TempDir(), "uploads")
+	if opts.Uploads == "" {
+		opts.Uploads = filepath.Join(t.TempDir(), "uploads")
+	}
 	c := open(t, opts)
 	c.store, c.keeper = s, opts.Keeper
 	return c

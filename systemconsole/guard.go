@@ -1,6 +1,7 @@
 package systemconsole
 
 import (
+	"context"
 	"crypto/subtle"
 	"errors"
 	"net"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/tenant"
 )
 
 // sessionCookie holds the secret of a session. The prefix makes browsers insist
@@ -73,15 +75,42 @@ func (s *Server) admit(r *http.Request, a access) (*http.Request, error) {
 	case a.token:
 		return r, needs(id, a)
 	case a.purpose == auth.ChangePassword && purpose == auth.Full: // whoever is logged in may change it too
-	case a.purpose == auth.TenantUser && id.Tenant != r.PathValue("tenant"):
-		return r, auth.ErrNoSession // another tenant's
 	case a.purpose != purpose:
 		return r, stepError{purpose}
+	case purpose == auth.TenantUser:
+		if r, id, err = s.admitMember(r, id); err != nil {
+			return r, err
+		}
 	}
 	if err := needs(id, a); err != nil {
 		return r, err
 	}
+	if a.streams {
+		return r, nil
+	}
 	return r, checkForm(r, id)
+}
+
+// visitKey is the key of the tenant's user who makes a request.
+type visitKey struct{}
+
+// visitOf returns who of a tenant makes a request; the zero value is nobody.
+func visitOf(r *http.Request) tenant.Visit {
+	v, _ := r.Context().Value(visitKey{}).(tenant.Visit) // nobody when there is none
+	return v
+}
+
+// admitMember lets a tenant's user in to their own tenant only.
+func (s *Server) admitMember(r *http.Request, id auth.Identity) (*http.Request, auth.Identity, error) {
+	if id.Tenant == "" || id.Tenant != r.PathValue("tenant") {
+		return r, auth.Identity{}, auth.ErrNoSession // another tenant's
+	}
+	id, visit, err := s.tenants.Admit(r.Context(), id)
+	if err != nil {
+		return r, id, err
+	}
+	ctx := context.WithValue(auth.WithIdentity(r.Context(), id), visitKey{}, visit)
+	return r.WithContext(ctx), id, nil
 }
 
 func needs(id auth.Identity, a access) error {

@@ -54,7 +54,7 @@ func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
 	return err
 }
 
-// maintain removes sessions, links and tokens whose time is over. Several
+// maintain removes sessions, links, tokens and uploads whose time is over. Several
 // servers may do so at the same time.
 func (s *Server) maintain(ctx context.Context) {
 	tick := time.NewTicker(maintainEvery)
@@ -63,6 +63,7 @@ func (s *Server) maintain(ctx context.Context) {
 		if err := s.auth.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "removing what has expired failed; it is tried again", "error", err)
 		}
+		s.sweepUploads(ctx)
 		debug.FreeOSMemory() // what starting, or a busy time, took and is not used
 		select {
 		case <-tick.C:

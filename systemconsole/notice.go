@@ -16,6 +16,8 @@ const (
 	noticeTenantDisabled = "tenant-disabled"
 	noticeTenantEnabled  = "tenant-enabled"
 	noticeLimits         = "limits"
+	noticeUser           = "user"
+	noticeUserDeleted    = "user-deleted"
 	noticeAccount        = "account"
 	noticeAccountDeleted = "account-deleted"
 	noticeFactorOff      = "factor-off"
@@ -34,9 +36,12 @@ const (
 	noticeBackup   = "backup"
 	noticeRestored = "restored"
 
+	noticeMasterKey = "master-key"
+
 	noticeRegistryAdded   = "registry-added"
 	noticeRegistryChecked = "registry-checked"
 	noticeRegistryRemoved = "registry-removed"
+	noticeUploadRemoved   = "upload-removed"
 )
 
 func notices() map[string]string {
@@ -47,6 +52,8 @@ func notices() map[string]string {
 		noticeTenantDisabled: "The tenant was disabled, and its sessions were ended.",
 		noticeTenantEnabled:  "The tenant was enabled.",
 		noticeLimits:         "The limits were changed.",
+		noticeUser:           "The user was changed.",
+		noticeUserDeleted:    "The user was deleted.",
 		noticeAccount:        "The account was changed.",
 		noticeAccountDeleted: "The account was deleted.",
 		noticeFactorOff:      "The second factor was turned off.",
@@ -65,8 +72,11 @@ func notices() map[string]string {
 		noticeBackup:   "A backup was written and read again.",
 		noticeRestored: "The backup was restored. Log in as it was then.",
 
+		noticeMasterKey: "The master key was rotated. Keep a copy of the new one apart from the backups.",
+
 		noticeRegistryAdded:   "The registry was added.",
 		noticeRegistryChecked: "The registry was asked; its answer stands below.",
+		noticeUploadRemoved:   "The upload was removed.",
 		noticeRegistryRemoved: "The console knows the registry no more. What it holds is untouched.",
 	}
 }

@@ -20,7 +20,13 @@ func (s *Server) registriesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.render(w, web.RegistriesPage{Frame: s.frame(r, "Registries", "registries"), May: mayChangeRegistries(r), Registries: all, Upload: s.uploads != nil})
+	p := web.RegistriesPage{Frame: s.frame(r, "Registries", "registries"), May: mayChangeRegistries(r), Registries: all, Upload: s.uploads != nil}
+	if s.uploads != nil && p.May {
+		if p.Uploads, err = s.uploads.List(r.Context()); err != nil {
+			return err
+		}
+	}
+	return s.render(w, p)
 }
 
 // inRegistries is the frame of a page below the registries'.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/tenant"
 )
 
 // handler answers one route. An error that it returns becomes a page or an
@@ -26,6 +27,15 @@ type access struct {
 	token   bool // with a token, not with a session
 	purpose auth.Purpose
 	needs   auth.Permission
+	// streams tells that the handler reads the body as it arrives and checks the
+	// form's token itself.
+	streams bool
+}
+
+// streamed leaves reading the form to the handler.
+func streamed(a access) access {
+	a.streams = true
+	return a
 }
 
 // public lets everybody in.
@@ -40,6 +50,9 @@ func may(p auth.Permission) access { return access{purpose: auth.Full, needs: p}
 // member lets in the users of the tenant in the path, with their own session.
 func member() access { return access{purpose: auth.TenantUser} }
 
+// administers lets in the administrators of the tenant in the path.
+func administers() access { return access{purpose: auth.TenantUser, needs: tenant.ManageUsers} }
+
 // token lets in programs whose token has a permission.
 func token(p auth.Permission) access { return access{token: true, needs: p} }
 
@@ -49,6 +62,7 @@ func (s *Server) routes() []route {
 		s.entryRoutes(),
 		s.accountRoutes(),
 		s.tenantRoutes(),
+		s.tenantSiteRoutes(),
 		s.auditRoutes(),
 		s.clusterRoutes(),
 		s.registryRoutes(),

@@ -16,6 +16,8 @@ func (s *Server) administrationRoutes() []route {
 		{pattern: "POST /administration/proxy", access: write, handler: s.saveProxy},
 		{pattern: "GET /administration/certificate", access: read, handler: s.tlsPage},
 		{pattern: "POST /administration/certificate", access: write, handler: s.saveTLS},
+		{pattern: "GET " + masterKeyPath, access: read, handler: s.masterKeyPage},
+		{pattern: "POST " + masterKeyPath, access: write, handler: s.rotateMasterKeyOnPage},
 		{pattern: "GET /administration/backup", access: read, handler: s.backupPage},
 		{pattern: "POST /administration/backup", access: write, handler: s.saveBackup},
 		{pattern: "POST /administration/backup/now", access: write, handler: s.writeBackupNow},

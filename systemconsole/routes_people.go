@@ -2,8 +2,7 @@ package systemconsole
 
 import "github.com/sealift/sealift/systemconsole/auth"
 
-// tenantRoutes are those of tenants: the administrators' pages, and the
-// tenants' own.
+// tenantRoutes are the administrators' pages about tenants.
 func (s *Server) tenantRoutes() []route {
 	read, write := may(auth.ReadTenants), may(auth.WriteTenants)
 	return []route{
@@ -17,10 +16,6 @@ func (s *Server) tenantRoutes() []route {
 		{pattern: "POST /tenants/{name}/limits", access: write, handler: s.limitTenant},
 		{pattern: "GET /tenants/{name}/delete", access: write, handler: s.confirmDeleteTenant},
 		{pattern: "POST /tenants/{name}/delete", access: write, handler: s.deleteTenant},
-		{pattern: "GET /t/{tenant}/login", access: public(), handler: s.tenantLoginForm},
-		{pattern: "POST /t/{tenant}/login", access: public(), handler: s.tenantLogin},
-		{pattern: "GET /t/{tenant}/{$}", access: member(), handler: s.tenantHome},
-		{pattern: "POST /t/{tenant}/logout", access: member(), handler: s.tenantLogout},
 	}
 }
 

@@ -24,6 +24,8 @@ func (s *Server) registryRoutes() []route {
 		{pattern: "POST " + uploadsPath + "{$}", access: write, handler: s.upload},
 		{pattern: "HEAD " + uploadsPath + "{id}", access: write, handler: s.upload},
 		{pattern: "PATCH " + uploadsPath + "{id}", access: write, handler: s.upload, maxBody: chunkBody},
+		{pattern: "POST /bundles", access: streamed(write), handler: s.receiveBundle, maxBody: bundleBody},
+		{pattern: "POST /bundles/{id}/remove", access: write, handler: s.removeUpload},
 		{pattern: "GET /bundles/{id}", access: write, handler: s.uploadPage},
 		{pattern: "POST /bundles/{id}", access: write, handler: s.pushUpload},
 	}

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/systemconsole/tenant"
 	"github.com/sealift/sealift/systemconsole/web"
 )
 
@@ -44,18 +47,34 @@ func (s *Server) tenantLogin(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) tenantHome(w http.ResponseWriter, r *http.Request) error {
-	id := auth.IdentityOf(r.Context())
-	user, err := s.tenants.Identify(r.Context(), id)
+	v := visitOf(r)
+	usage, err := s.tenants.Usage(r.Context(), v.Tenant.Name)
+	p := web.TenantHomePage{Frame: s.frame(r, v.Tenant.Value.Organization, "summary"), Visit: v,
+		May: auth.IdentityOf(r.Context()).May(tenant.ManageUsers)}
 	if err != nil {
-		return err
+		s.log.WarnContext(r.Context(), "what a tenant uses is not known", "tenant", v.Tenant.Name, "error", err)
+	} else {
+		p.Usage = web.UsageOf(usage, v.Tenant.Value.Limits)
 	}
-	item, err := s.tenants.Get(r.Context(), id.Tenant)
-	if err != nil {
-		return err
+	return s.render(w, p)
+}
+
+// tenantFrame is what surrounds the tenants' own pages.
+func (s *Server) tenantFrame(r *http.Request, f web.Frame) web.Frame {
+	v := visitOf(r)
+	if v.Tenant.Name == "" {
+		f.Account = "" // a page of an error before it is known who asks
+		return f
 	}
-	f := s.frame(r, item.Value.Organization, "")
-	f.Account = ""
-	return s.render(w, web.TenantHomePage{Frame: f, Tenant: item, User: user})
+	site := tenantSite(v.Tenant.Name)
+	f.Base, f.Site, f.Role, f.Account = strings.TrimSuffix(site, "/"), v.Tenant.Value.Organization, string(v.User.Role), fullName(v.User.Person)
+	f.OwnPath = site + "account"
+	f.Entries = []web.Entry{{Name: "summary", Label: "Overview", URL: site}}
+	if auth.IdentityOf(r.Context()).May(tenant.ManageUsers) {
+		f.Entries = append(f.Entries, web.Entry{Name: "accounts", Label: "Users", URL: usersPath(v.Tenant.Name)})
+	}
+	f.Entries = append(f.Entries, web.Entry{Name: "me", Label: "My account", URL: f.OwnPath})
+	return f
 }
 
 func (s *Server) tenantLogout(w http.ResponseWriter, r *http.Request) error {
@@ -64,6 +83,34 @@ func (s *Server) tenantLogout(w http.ResponseWriter, r *http.Request) error {
 	}
 	dropSession(w, tenantCookie)
 	return see(w, r, tenantSite(r.PathValue("tenant"))+"login")
+}
+
+func (s *Server) tenantAccount(w http.ResponseWriter, r *http.Request) error {
+	return s.showTenantAccount(w, r, nil)
+}
+
+func (s *Server) showTenantAccount(w http.ResponseWriter, r *http.Request, problems form.Problems) error {
+	p := web.TenantAccountPage{Frame: s.frame(r, "My account", "me"), Visit: visitOf(r)}
+	p.Problems = problems
+	return s.web.Render(w, statusFor(problems), p)
+}
+
+// tenantPassword sets a new password of the user who asks.
+func (s *Server) tenantPassword(w http.ResponseWriter, r *http.Request) error {
+	password := r.PostForm.Get("password")
+	err := errPasswordsDiffer()
+	var l auth.Login
+	if password == r.PostForm.Get("again") {
+		l, err = s.tenants.ChangePassword(r.Context(), auth.IdentityOf(r.Context()), r.PostForm.Get("current"), password, client(r))
+	}
+	if problems := problemsOf(err); problems != nil {
+		return s.showTenantAccount(w, r, problems)
+	}
+	if err != nil {
+		return err
+	}
+	setSession(w, tenantCookie, l)
+	return seeNotice(w, r, tenantSite(r.PathValue("tenant"))+"account", noticePassword)
 }
 
 // linkForm asks for the password that a link lets set. Looking at it does not

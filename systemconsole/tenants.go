@@ -77,6 +77,11 @@ func (s *Server) showTenant(w http.ResponseWriter, r *http.Request, entered *ten
 		return err
 	}
 	p.First = first.Person
+	if usage, err := s.tenants.Usage(r.Context(), item.Name); err != nil {
+		p.Why = err.Error()
+	} else {
+		p.Usage = web.UsageOf(usage, item.Value.Limits)
+	}
 	return s.web.Render(w, statusFor(problems), p)
 }
 

@@ -24,10 +24,10 @@ type Link struct {
 	Expires time.Time `json:"expires"`
 }
 
-// NewLink makes a link for an owner and returns its secret; links that the
-// owner had before end.
+// NewLink makes a link for an owner and returns its secret; links for the same
+// subject end.
 func (s *Service) NewLink(ctx context.Context, owner string, v Link) (secret string, err error) {
-	if err := s.DropLinks(ctx, owner); err != nil {
+	if err := s.dropLinks(ctx, owner, v.Subject); err != nil {
 		return "", err
 	}
 	secret = newSecret()
@@ -38,9 +38,33 @@ func (s *Service) NewLink(ctx context.Context, owner string, v Link) (secret str
 
 // DropLinks ends all links of an owner.
 func (s *Service) DropLinks(ctx context.Context, owner string) error {
+	return s.dropLinks(ctx, owner, "")
+}
+
+// Expel ends the sessions and links of one of those whom an owner has.
+func (s *Service) Expel(ctx context.Context, owner, subject string) error {
+	for item, err := range s.sessions.All(ctx, owner) {
+		if err != nil {
+			return err
+		}
+		if item.Value.Account != subject {
+			continue
+		}
+		if err := s.CloseSession(ctx, item.Name); err != nil {
+			return err
+		}
+	}
+	return s.dropLinks(ctx, owner, subject)
+}
+
+// dropLinks ends the links of an owner for a subject; an empty one is all.
+func (s *Service) dropLinks(ctx context.Context, owner, subject string) error {
 	for item, err := range s.links.All(ctx, owner) {
 		if err != nil {
 			return err
+		}
+		if subject != "" && item.Value.Subject != subject {
+			continue
 		}
 		if err := s.links.Delete(ctx, item.Name, ""); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err

@@ -20,6 +20,7 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/kube"
 	tenantkube "github.com/sealift/sealift/systemconsole/tenant/kube"
 )
@@ -27,15 +28,16 @@ import (
 // Options say where the console runs. Addr, CertFile and KeyFile are required.
 type Options struct {
 	systemconsole.ServeOptions
-	Namespace  string         // of the objects; empty means sealift-system
-	Kubeconfig string         // empty means that of the workload
-	MasterKey  string         // name of the Secret; empty means console-master-key
-	TLSSecret  string         // name of the Secret that CertFile and KeyFile are mounted from; empty means that pages cannot change it
-	URL        string         // of the console in links; see systemconsole.Options
-	Uploads    string         // folder that bundles are received in; empty means none
-	UploadRoom int64          // bytes of all uploads in it; see systemconsole.Options
-	Logger     *slog.Logger   // nil means nobody is told
-	Level      *slog.LevelVar // of Logger; nil means that it cannot be set
+	Namespace  string              // of the objects; empty means sealift-system
+	Kubeconfig string              // empty means that of the workload
+	MasterKey  string              // name of the Secret; empty means console-master-key
+	KMS        seal.TransitOptions // has the master key instead; without an address nothing does
+	TLSSecret  string              // name of the Secret that CertFile and KeyFile are mounted from; empty means that pages cannot change it
+	URL        string              // of the console in links; see systemconsole.Options
+	Uploads    string              // folder that bundles are received in; empty means none
+	UploadRoom int64               // bytes of all uploads in it; see systemconsole.Options
+	Logger     *slog.Logger        // nil means nobody is told
+	Level      *slog.LevelVar      // of Logger; nil means that it cannot be set
 }
 
 // Run serves the console until ctx is done.
@@ -64,7 +66,7 @@ func open(ctx context.Context, config *rest.Config, opts Options) (*systemconsol
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := kube.MasterKey(ctx, config, opts.Namespace, opts.MasterKey)
+	keeper, err := keeperOf(ctx, config, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +80,19 @@ func open(ctx context.Context, config *rest.Config, opts Options) (*systemconsol
 		return nil, err
 	}
 	return systemconsole.New(ctx, complete)
+}
+
+// keeperOf returns who has the master key: the key management service, or the
+// Secret.
+func keeperOf(ctx context.Context, config *rest.Config, opts Options) (seal.Keeper, error) {
+	if opts.KMS.Address == "" {
+		return kube.MasterKey(ctx, config, opts.Namespace, opts.MasterKey)
+	}
+	keeper, err := seal.Transit(ctx, opts.KMS)
+	if err != nil {
+		return nil, err
+	}
+	return kube.BeforeMasterKey(ctx, config, opts.Namespace, opts.MasterKey, keeper)
 }
 
 // clusterOf finds the cluster that the console runs in among the objects beside it.

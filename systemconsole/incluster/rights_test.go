@@ -141,6 +141,9 @@ func visitTheRest(v *visitor, url string) {
 	for _, page := range []string{"/", "/registries", "/new-registry", "/accounts", "/audit", "/me", "/administration", "/administration/mail", "/administration/backup"} {
 		v.get(url + page)
 	}
+	v.get(url + "/administration/master-key")
+	v.send(url + "/administration/master-key")
+	require.Contains(v.t, v.page, "The master key was rotated.")
 	v.get(url + "/administration")
 	v.send(url+"/administration", "banner", "North", "session", "15", "log", "debug")
 	require.Contains(v.t, v.page, "North")

@@ -26,7 +26,8 @@ func begin(t *testing.T, u *Uploads, size string) *httptest.ResponseRecorder {
 // makes room.
 func TestRoomForUploads(t *testing.T) {
 	dir := t.TempDir()
-	u, err := NewUploads(t.Context(), nil, dir, UploadOptions{Path: "/uploads/", Room: 1000})
+	s := New(nil, nil, nil)
+	u, err := NewUploads(t.Context(), s, dir, UploadOptions{Path: "/uploads/", Room: 1000})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, begin(t, u, "600").Code)
 	refused := begin(t, u, "600")

@@ -21,6 +21,7 @@ import (
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/systemconsole/audit"
@@ -66,6 +67,9 @@ type JobState struct {
 	Done, Total int64  // bytes of the phase
 	Finished    bool
 	Failure     string
+	Remedies    []string
+	Refused     bool // the bundle is not what its key says, and was removed
+	Ended       time.Time
 	Faults      []string
 	Bundle      string
 	Version     string
@@ -73,13 +77,15 @@ type JobState struct {
 	Sent        int64
 }
 
-// Again tells whether the job may be begun anew: it failed, or there is none.
-func (s *JobState) Again() bool { return s == nil || s.Finished && s.Failure != "" }
+// Again tells whether the job may be begun anew: there is none, or it failed for
+// another reason than the bundle itself.
+func (s *JobState) Again() bool { return s == nil || s.Finished && s.Failure != "" && !s.Refused }
 
 // Upload is one file that is arriving or has arrived.
 type Upload struct {
 	ID, Name       string
 	Size, Received int64
+	Touched        time.Time // when the last byte arrived
 	Job            *JobState // nil before it was asked for
 }
 
@@ -89,7 +95,7 @@ func NewUploads(ctx context.Context, s *Service, folder string, opts UploadOptio
 		return nil, fmt.Errorf("making the folder of uploads: %w", err)
 	}
 	composer := handler.NewStoreComposer()
-	filestore.New(folder).UseIn(composer)
+	composer.UseCore(disk{filestore.New(folder)})
 	memorylocker.New().UseIn(composer)
 	u := &Uploads{ctx: ctx, folder: folder, opts: opts, service: s, jobs: map[string]*Job{}}
 	var err error
@@ -138,7 +144,11 @@ func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	if err != nil {
 		return Upload{}, fmt.Errorf("looking at upload %s: %w", id, err)
 	}
-	return Upload{ID: id, Name: info.MetaData["filename"], Size: info.Size, Received: info.Offset}, nil
+	out := Upload{ID: id, Name: info.MetaData["filename"], Size: info.Size, Received: info.Offset}
+	if stat, err := os.Stat(filepath.Join(u.folder, id)); err == nil {
+		out.Touched = stat.ModTime()
+	}
+	return out, nil
 }
 
 // job returns the job of an upload, or nil.
@@ -199,15 +209,16 @@ func (j *Job) change(f func(*JobState)) {
 
 func (j *Job) run(ctx context.Context, u *Uploads, file string, item store.Item[Registry]) {
 	err := j.bring(ctx, u.service, file, item)
-	j.change(func(s *JobState) {
-		s.Finished = true
-		if err != nil {
-			s.Failure = err.Error()
-		}
-	})
-	if err == nil {
+	refused := problem.KindOf(err) == problem.Verification
+	if err == nil || refused {
 		_ = errors.Join(os.Remove(file), os.Remove(file+".info")) // a leftover only takes room
 	}
+	j.change(func(s *JobState) {
+		s.Finished, s.Ended, s.Refused = true, time.Now(), refused
+		if err != nil {
+			s.Failure, s.Remedies = err.Error(), problem.Remedies(err)
+		}
+	})
 }
 
 // bring verifies every byte and signature before anything is sent.

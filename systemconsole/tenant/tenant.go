@@ -160,7 +160,8 @@ func (s *Service) Create(ctx context.Context, d Draft) (store.Item[Tenant], erro
 		if err != nil {
 			return item, err
 		}
-		return item, s.addUser(ctx, item, person, Administrator)
+		_, err = s.addUser(ctx, item, person, User{Role: Administrator, First: true})
+		return item, err
 	}
 }
 

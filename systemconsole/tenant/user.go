@@ -29,8 +29,9 @@ const (
 type User struct {
 	Role       UserRole  `json:"role"`
 	First      bool      `json:"first,omitempty"` // the administrator whom the tenant was created with
-	Person     string    `json:"person"`          // Person, sealed
-	Credential string    `json:"credential"`      // auth.Credential, sealed
+	Disabled   bool      `json:"disabled,omitempty"`
+	Person     string    `json:"person"`     // Person, sealed
+	Credential string    `json:"credential"` // auth.Credential, sealed
 	Lock       auth.Lock `json:"lock"`
 	Created    time.Time `json:"created"`
 	LastLogin  time.Time `json:"lastLogin,omitzero"`
@@ -39,9 +40,9 @@ type User struct {
 // Audit returns what may be recorded of a user: nothing of the person.
 func (u User) Audit() any {
 	return struct {
-		Role  UserRole
-		First bool
-	}{u.Role, u.First}
+		Role            UserRole
+		First, Disabled bool
+	}{u.Role, u.First, u.Disabled}
 }
 
 // Person is who a user is.
@@ -53,10 +54,15 @@ type Person struct {
 
 // UserView is a user, unsealed.
 type UserView struct {
-	Name   string
-	Tenant string
-	Role   UserRole
-	Person Person
+	Name     string
+	Tenant   string
+	Role     UserRole
+	Person   Person
+	Disabled bool
+	Locked   bool // too many wrong passwords; it passes
+	Invited  bool // has set no password yet
+
+	Created, LastLogin time.Time
 }
 
 // userName returns the name of the object of a user.
@@ -67,21 +73,22 @@ func userName(key *seal.Key, tenant, email string) string {
 // place is where a field of a user is sealed for.
 func place(tenant, user, field string) []string { return []string{tenant, UserKind, user, field} }
 
-func (s *Service) addUser(ctx context.Context, t store.Item[Tenant], p Person, role UserRole) error {
+func (s *Service) addUser(ctx context.Context, t store.Item[Tenant], p Person, u User) (store.Item[User], error) {
+	item := store.Item[User]{Owner: t.Name}
 	key, err := s.key(ctx, t)
 	if err != nil {
-		return err
+		return item, err
 	}
-	name := userName(key, t.Name, p.Email)
-	u := User{Role: role, First: role == Administrator, Created: s.opts.Now().UTC()}
-	if u.Person, err = sealed(key, p, place(t.Name, name, "person")); err != nil {
-		return err
+	item.Name, u.Created = userName(key, t.Name, p.Email), s.opts.Now().UTC()
+	if u.Person, err = sealed(key, p, place(t.Name, item.Name, "person")); err != nil {
+		return item, err
 	}
-	if u.Credential, err = sealed(key, auth.Credential{}, place(t.Name, name, "credential")); err != nil {
-		return err
+	if u.Credential, err = sealed(key, auth.Credential{}, place(t.Name, item.Name, "credential")); err != nil {
+		return item, err
 	}
-	_, err = audit.Create(ctx, s.log, s.users, store.Item[User]{Name: name, Owner: t.Name, Value: u}, "tenant.user.create")
-	return err
+	item.Value = u
+	item.Version, err = audit.Create(ctx, s.log, s.users, item, "tenant.user.create")
+	return item, err
 }
 
 func sealed(key *seal.Key, v any, place []string) (string, error) {
@@ -104,15 +111,25 @@ func opened[T any](key *seal.Key, text string, place []string) (T, error) {
 	return v, nil
 }
 
-// firstAdministrator returns the name of the user whom the tenant was created with.
+// firstAdministrator returns the name of the user whom the tenant was created
+// with; once that one is gone or disabled, of the administrator who has been
+// there longest.
 func (s *Service) firstAdministrator(ctx context.Context, tenant string) (string, error) {
+	var found store.Item[User]
 	for item, err := range s.users.All(ctx, tenant) {
 		if err != nil {
 			return "", err
 		}
-		if item.Value.First {
-			return item.Name, nil
+		u := item.Value
+		if u.Role != Administrator || u.Disabled {
+			continue
 		}
+		if found.Name == "" || u.First || !found.Value.First && u.Created.Before(found.Value.Created) {
+			found = item
+		}
+	}
+	if found.Name != "" {
+		return found.Name, nil
 	}
 	return "", fmt.Errorf("the first administrator of tenant %s: %w", tenant, store.ErrNotFound)
 }
@@ -121,14 +138,14 @@ func (s *Service) firstAdministrator(ctx context.Context, tenant string) (string
 func (s *Service) FirstAdministrator(ctx context.Context, t store.Item[Tenant]) (UserView, error) {
 	var first *store.Item[User]
 	err := s.users.Select(ctx, t.Name, func(item *store.Item[User]) {
-		if item.Value.First {
+		if u := item.Value; u.First && u.Role == Administrator && !u.Disabled {
 			first = item
 		}
 	})
 	if err != nil {
 		return UserView{}, err
 	}
-	if first == nil { // or another server has just made it
+	if first == nil { // gone or disabled, or another server has just made it
 		name, err := s.firstAdministrator(ctx, t.Name)
 		if err != nil {
 			return UserView{}, err
@@ -139,21 +156,29 @@ func (s *Service) FirstAdministrator(ctx context.Context, t store.Item[Tenant]) 
 	if err != nil {
 		return UserView{}, err
 	}
-	return viewOf(t.Name, *first, key)
+	return s.view(key, t.Name, *first)
 }
 
 // User returns a user of a tenant. A name of another tenant's is not found.
 func (s *Service) User(ctx context.Context, tenant, name string) (UserView, error) {
-	t, u, key, err := s.user(ctx, tenant, name)
+	_, u, key, err := s.user(ctx, tenant, name)
 	if err != nil {
 		return UserView{}, err
 	}
-	return viewOf(t.Name, u, key)
+	return s.view(key, tenant, u)
 }
 
-func viewOf(tenant string, u store.Item[User], key *seal.Key) (UserView, error) {
-	p, err := opened[Person](key, u.Value.Person, place(tenant, u.Name, "person"))
-	return UserView{Name: u.Name, Tenant: tenant, Role: u.Value.Role, Person: p}, err
+// view unseals a user, but for the password.
+func (s *Service) view(key *seal.Key, tenant string, item store.Item[User]) (UserView, error) {
+	u := item.Value
+	v := UserView{Name: item.Name, Tenant: tenant, Role: u.Role, Disabled: u.Disabled, Locked: u.Lock.Locked(s.opts.Now()), Created: u.Created, LastLogin: u.LastLogin}
+	var err error
+	if v.Person, err = opened[Person](key, u.Person, place(tenant, item.Name, "person")); err != nil {
+		return v, err
+	}
+	c, err := opened[auth.Credential](key, u.Credential, place(tenant, item.Name, "credential"))
+	v.Invited = c.Hash == ""
+	return v, err
 }
 
 func (s *Service) user(ctx context.Context, tenant, name string) (store.Item[Tenant], store.Item[User], *seal.Key, error) {
@@ -181,7 +206,7 @@ func (s *Service) SetPassword(ctx context.Context, secret, password string) (ten
 	}
 	v := link.Value
 	t, u, key, err := s.user(ctx, v.Tenant, v.Subject)
-	if errors.Is(err, store.ErrNotFound) || err == nil && t.Value.State != Active {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (t.Value.State != Active || u.Value.Disabled) {
 		return "", auth.ErrLink
 	}
 	if err != nil {
@@ -208,7 +233,10 @@ func (s *Service) SetPassword(ctx context.Context, secret, password string) (ten
 		u.Credential, u.Lock = text, auth.Lock{}
 		return nil
 	})
-	return t.Name, err
+	if err != nil {
+		return "", err
+	}
+	return t.Name, s.auth.Expel(ctx, Owner(t.Name), u.Name)
 }
 
 // Login checks a user's e-mail address and password and opens a session.
@@ -233,26 +261,43 @@ func (s *Service) login(ctx context.Context, tenant, email, password string, c a
 	if u.Version == "" {
 		return auth.Login{}, auth.ErrLogin
 	}
-	if now := s.opts.Now(); !ok || u.Value.Lock.Locked(now) {
-		_, err := s.users.Modify(ctx, u.Name, func(u *User) error {
-			u.Lock = u.Lock.Failed(now, s.auth.Policy(ctx))
-			return nil
-		})
-		return auth.Login{}, errors.Join(auth.ErrLogin, err)
+	if !ok || u.Value.Disabled || u.Value.Lock.Locked(s.opts.Now()) {
+		return auth.Login{}, errors.Join(auth.ErrLogin, s.failed(ctx, u.Name))
 	}
-	_, err = s.users.Modify(ctx, u.Name, func(u *User) error {
+	return s.enter(ctx, tenant, u.Name, c)
+}
+
+// failed counts a failure, and records it when it locks the user out.
+func (s *Service) failed(ctx context.Context, name string) error {
+	locked, policy := false, s.auth.Policy(ctx)
+	_, err := s.users.Modify(ctx, name, func(u *User) error {
+		now := s.opts.Now()
+		before := u.Lock.Locked(now)
+		u.Lock = u.Lock.Failed(now, policy)
+		locked = !before && u.Lock.Locked(now)
+		return nil
+	})
+	if err == nil && locked {
+		_, err = s.log.Append(ctx, audit.Event{Action: "tenant.user.lock", Object: UserKind + "/" + name})
+	}
+	return err
+}
+
+// enter opens a session for a user who is known.
+func (s *Service) enter(ctx context.Context, tenant, name string, c auth.Client) (auth.Login, error) {
+	_, err := s.users.Modify(ctx, name, func(u *User) error {
 		u.Lock, u.LastLogin = auth.Lock{}, s.opts.Now().UTC()
 		return nil
 	})
 	if err != nil {
 		return auth.Login{}, err
 	}
-	ctx = audit.WithActor(ctx, audit.Actor{Name: u.Name, Via: "page", Source: c.Source})
-	if _, err := s.log.Append(ctx, audit.Event{Action: "tenant.user.login", Object: UserKind + "/" + u.Name}); err != nil {
+	ctx = audit.WithActor(ctx, audit.Actor{Name: name, Via: "page", Source: c.Source})
+	if _, err := s.log.Append(ctx, audit.Event{Action: "tenant.user.login", Object: UserKind + "/" + name}); err != nil {
 		return auth.Login{}, err
 	}
-	l := auth.Login{Account: u.Name, Purpose: auth.TenantUser}
-	l.Secret, l.Expires, err = s.auth.OpenSession(ctx, Owner(tenant), auth.Session{Account: u.Name, Tenant: tenant, Purpose: auth.TenantUser}, c)
+	l := auth.Login{Account: name, Purpose: auth.TenantUser}
+	l.Secret, l.Expires, err = s.auth.OpenSession(ctx, Owner(tenant), auth.Session{Account: name, Tenant: tenant, Purpose: auth.TenantUser}, c)
 	return l, err
 }
 
@@ -284,21 +329,4 @@ func (s *Service) find(ctx context.Context, tenant, email string) (u store.Item[
 	}
 	c, err = opened[auth.Credential](key, u.Value.Credential, place(tenant, u.Name, "credential"))
 	return u, c, err
-}
-
-// Identify returns the user of a session's identity. The tenant is looked at
-// each time: one that is disabled is out at once.
-func (s *Service) Identify(ctx context.Context, id auth.Identity) (UserView, error) {
-	t, err := s.tenants.Get(ctx, id.Tenant)
-	if errors.Is(err, store.ErrNotFound) || err == nil && t.Value.State != Active {
-		return UserView{}, auth.ErrNoSession
-	}
-	if err != nil {
-		return UserView{}, err
-	}
-	m, err := s.User(ctx, id.Tenant, id.Account)
-	if errors.Is(err, store.ErrNotFound) {
-		return UserView{}, auth.ErrNoSession
-	}
-	return m, err
 }

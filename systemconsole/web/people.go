@@ -64,6 +64,8 @@ type TenantPage struct {
 	Tenant store.Item[tenant.Tenant]
 	First  tenant.Person // the first administrator; empty when there is none any more
 	Limits tenant.Limits // as they were entered
+	Usage  []Usage       // nothing when it is not known
+	Why    string        // it is not known
 }
 
 // Template names the template.
@@ -96,16 +98,6 @@ type TenantLoginPage struct {
 
 // Template names the template.
 func (TenantLoginPage) Template() string { return "tenant-login" }
-
-// TenantHomePage is the tenant's own page.
-type TenantHomePage struct {
-	Frame
-	Tenant store.Item[tenant.Tenant]
-	User   tenant.UserView
-}
-
-// Template names the template.
-func (TenantHomePage) Template() string { return "tenant-home" }
 
 // AccountRow is an account in a list.
 type AccountRow struct {

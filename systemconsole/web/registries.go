@@ -11,6 +11,7 @@ type RegistriesPage struct {
 	May        bool
 	Registries []store.Item[registries.Registry]
 	Upload     bool // bundles can be uploaded
+	Uploads    []registries.Upload
 }
 
 // Template names the template.

@@ -60,6 +60,9 @@ type Frame struct {
 	Version   string
 	Theme     string // light, dark, or nothing for the system's choice
 	Path      string // of the page, where a switch of the theme returns to
+	Site      string // whose pages these are: the console, or a tenant's organization
+	Base      string // what the paths of the site begin with; empty for the console
+	OwnPath   string // of the page of the own account
 	Reload    int    // seconds after which the page loads anew where there is no JavaScript; 0 means never
 }
 

@@ -25,9 +25,25 @@ func (a *app) admin() *cobra.Command {
 		group("settings", "What is set for the whole console", a.settingsShow(&c), a.settingsSet(&c)),
 		group("certificate", "What the console shows to browsers", a.certificateShow(&c), a.certificateSet(&c)),
 		group("backup", "The backups of a console", a.backupList(&c), a.backupCreate(&c), a.backupDownload(&c), a.backupRestore(&c)),
-		group("audit", "The record of changes", a.auditList(&c), a.auditExport(&c), a.auditVerify(&c)))
+		group("audit", "The record of changes", a.auditList(&c), a.auditExport(&c), a.auditVerify(&c)),
+		a.rotateMasterKey(&c))
 	c.addTo(cmd)
 	return cmd
+}
+
+func (a *app) rotateMasterKey(c *consoleClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "rotate-master-key", Short: "Make another master key, and wrap everything with it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var done systemconsole.Rotation
+			if err := call(cmd, c, "POST", "master-key/rotate", nil, &done); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(a.Out, "wrapped anew:", done.Rewrapped)
+			a.note("keep a copy of the new master key apart from the backups")
+			return err
+		},
+	}
 }
 
 func (a *app) accountList(c *consoleClient) *cobra.Command {

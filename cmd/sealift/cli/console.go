@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -26,6 +27,7 @@ type consoleFlags struct {
 	kubeconfig        string
 	bundle            string
 	trust             trust
+	kms               seal.TransitOptions
 }
 
 // cluster finds the enterprise cluster that --kubeconfig names.
@@ -66,6 +68,12 @@ when the console ended goes on when it is started again.`,
 	fl.StringVar(&f.kubeconfig, "kubeconfig", "", "`file` with the way to the enterprise cluster, once there is one")
 	fl.StringVar(&f.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
 	fl.StringVar(&f.bundle, "bundle", "", "the enterprise bundle `FILE` that the console can install")
+	fl.StringVar(&f.kms.Address, "kms-address", "", "https:// `address` of a Vault or OpenBao whose transit engine has the master key (default: a file in the folder)")
+	fl.StringVar(&f.kms.Key, "kms-key", "sealift", "`name` of the key in the transit engine")
+	fl.StringVar(&f.kms.Mount, "kms-mount", "transit", "`path` at which the transit engine is mounted")
+	fl.StringVar(&f.kms.Namespace, "kms-namespace", "", "`namespace` of the key management service")
+	fl.StringVar(&f.kms.TokenFile, "kms-token-file", "", "`file` with the token for it; it is read for each request")
+	fl.StringVar(&f.kms.CA, "kms-ca", "", "PEM `file` of the authority of its certificate")
 	f.trust.addTo(cmd)
 	cmd.AddCommand(a.consoleRestore())
 	return cmd
@@ -82,7 +90,7 @@ func (a *app) runConsole(ctx context.Context, f *consoleFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	keeper, err := seal.File(filepath.Join(f.data, "master.key"))
+	keeper, err := f.keeper(ctx)
 	if err != nil {
 		return err
 	}
@@ -103,6 +111,27 @@ func (a *app) runConsole(ctx context.Context, f *consoleFlags) (err error) {
 			fmt.Fprintln(a.Out, url)
 			a.note("the first login is admin with the password admin; end with Ctrl-C")
 		}})
+}
+
+// keeper returns who has the master key: the key management service, or a file.
+// A file that was there before the service still opens what it wrapped.
+func (f *consoleFlags) keeper(ctx context.Context) (seal.Keeper, error) {
+	path := filepath.Join(f.data, "master.key")
+	if f.kms.Address == "" {
+		return seal.File(path)
+	}
+	keeper, err := seal.Transit(ctx, f.kms)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return keeper, nil
+	}
+	before, err := seal.File(path)
+	if err != nil {
+		return nil, err
+	}
+	return seal.After(keeper, before), nil
 }
 
 // offerInstallation lets the console install a cluster when a bundle was given.

@@ -17,7 +17,7 @@ func (a *app) tenant() *cobra.Command {
 	cmd := group("tenant", "The tenants of a console",
 		a.tenantList(&c), a.tenantShow(&c), a.tenantCreate(&c), a.tenantActivate(&c),
 		a.tenantState(&c, "disable", "Keep everybody of a tenant out"), a.tenantState(&c, "enable", "Let a disabled tenant in again"),
-		a.tenantLimits(&c), a.tenantDelete(&c))
+		a.tenantLimits(&c), a.tenantUsage(&c), a.tenantUser(&c), a.tenantDelete(&c))
 	c.addTo(cmd)
 	return cmd
 }

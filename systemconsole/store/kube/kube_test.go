@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
+	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/store/kube"
 	"github.com/sealift/sealift/systemconsole/store/storetest"
@@ -43,6 +44,42 @@ func open(t *testing.T, config *rest.Config, namespace string) *kube.Store {
 	s, err := kube.Open(config, namespace)
 	require.NoError(t, err)
 	return s
+}
+
+// One server rotates the master key: another one opens what is wrapped with the
+// new one, and both open what the one before wrapped.
+func TestMasterKey(t *testing.T) {
+	config := controlplane.Start(t)
+	makeNamespace(t, config, "site")
+	ctx := t.Context()
+	one, err := kube.MasterKey(ctx, config, "site", "key")
+	require.NoError(t, err)
+	two, err := kube.MasterKey(ctx, config, "site", "key")
+	require.NoError(t, err)
+	secret := seal.NewSecret()
+	old, err := two.Wrap(ctx, secret, "acme")
+	require.NoError(t, err)
+	require.NoError(t, one.(seal.Rotator).Rotate(ctx))
+	renewed, err := seal.Rewrap(ctx, one, old, "acme")
+	require.NoError(t, err)
+	for _, k := range []seal.Keeper{one, two} {
+		for _, wrapped := range []string{old, renewed} {
+			got, err := k.Unwrap(ctx, wrapped, "acme")
+			require.NoError(t, err)
+			require.Equal(t, secret, got)
+		}
+		_, err := k.Unwrap(ctx, renewed, "other")
+		require.ErrorIs(t, err, seal.ErrSealed)
+	}
+	other, err := seal.Local(seal.NewSecret())
+	require.NoError(t, err)
+	both, err := kube.BeforeMasterKey(ctx, config, "site", "key", other)
+	require.NoError(t, err)
+	_, err = both.Unwrap(ctx, renewed, "acme")
+	require.NoError(t, err)
+	same, err := kube.BeforeMasterKey(ctx, config, "site", "none", other)
+	require.NoError(t, err)
+	require.Equal(t, other, same)
 }
 
 func makeNamespace(t *testing.T, config *rest.Config, name string) {

@@ -36,15 +36,16 @@ func TestProvisioner(t *testing.T) {
 	require.NoError(t, err)
 	hard, _, err := unstructured.NestedStringMap(quota.Object, "spec", "hard")
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"count/secrets": "500", "requests.cpu": "8", "limits.cpu": "8", "pods": "100"}, hard)
+	require.Equal(t, map[string]string{"count/secrets": "500", "requests.cpu": "8", "limits.cpu": "8", "requests.memory": "1000000Gi", "requests.storage": "1000000Gi", "pods": "100"}, hard)
 
 	require.NoError(t, p.Apply(ctx, "acme", tenant.Limits{MemoryGiB: 16}), "limits change")
 	quota, err = client.Resource(quotas()).Namespace("tenant-acme").Get(ctx, "tenant", metav1.GetOptions{})
 	require.NoError(t, err)
 	hard, _, err = unstructured.NestedStringMap(quota.Object, "spec", "hard")
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{"count/secrets": "500", "requests.memory": "16Gi", "limits.memory": "16Gi"}, hard)
+	require.Equal(t, map[string]string{"count/secrets": "500", "requests.cpu": "1M", "requests.memory": "16Gi", "limits.memory": "16Gi", "requests.storage": "1000000Gi", "pods": "1M"}, hard)
 
+	countsWhatIsUsed(t, p, client)
 	reachesItsOwnPlaceOnly(t, config)
 	refusesForeignNamespaces(t, p, client)
 
@@ -55,6 +56,36 @@ func TestProvisioner(t *testing.T) {
 	removed, err := p.Remove(ctx, "never")
 	require.NoError(t, err)
 	require.Empty(t, removed)
+}
+
+// countsWhatIsUsed makes a pod and a claim in tenant acme's place.
+func countsWhatIsUsed(t *testing.T, p *kube.Provisioner, client dynamic.Interface) {
+	t.Helper()
+	for resource, object := range map[string]map[string]any{
+		"pods": {"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "p"}, "spec": map[string]any{
+			"securityContext": map[string]any{"runAsNonRoot": true, "runAsUser": int64(1000), "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
+			"containers": []any{map[string]any{"name": "c", "image": "x", "resources": map[string]any{"requests": map[string]any{"cpu": "250m", "memory": "512Mi"}, "limits": map[string]any{"memory": "1Gi"}},
+				"securityContext": map[string]any{"allowPrivilegeEscalation": false, "capabilities": map[string]any{"drop": []any{"ALL"}}}}}}},
+		"persistentvolumeclaims": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": map[string]any{"name": "v"}, "spec": map[string]any{
+			"accessModes": []any{"ReadWriteOnce"}, "resources": map[string]any{"requests": map[string]any{"storage": "3Gi"}}}},
+	} {
+		objects := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource}).Namespace("tenant-acme")
+		_, err := objects.Create(t.Context(), &unstructured.Unstructured{Object: object}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	want := tenant.Usage{Measured: true, CPU: .25, MemoryGiB: .5, StorageGiB: 3, Pods: 1}
+	require.Eventually(t, func() bool {
+		u, err := p.Usage(t.Context(), "acme")
+		return err == nil && u == want
+	}, 20*time.Second, 200*time.Millisecond)
+	u, err := p.Usage(t.Context(), "nobody")
+	require.NoError(t, err)
+	require.Equal(t, tenant.Usage{Measured: true}, u)
+	zero := int64(0) // the pod has no node that would say that it ended
+	pods := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace("tenant-acme")
+	require.NoError(t, pods.Delete(t.Context(), "p", metav1.DeleteOptions{GracePeriodSeconds: &zero}))
+	claims := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}).Namespace("tenant-acme")
+	require.NoError(t, claims.Delete(t.Context(), "v", metav1.DeleteOptions{}))
 }
 
 // removesEverything removes tenant acme while a finalizer holds something of

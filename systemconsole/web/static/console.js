@@ -53,7 +53,7 @@ const follow = () => {
 document.addEventListener("DOMContentLoaded", follow);
 
 // Uploads speak tus 1.0: create, ask how far it came, send the next chunk.
-const chunkSize = 16 * 1024 * 1024;
+const chunkSize = (form) => Number(form.dataset.chunk ?? 16 * 1024 * 1024);
 const token = document.querySelector("meta[name=form-token]")?.content ?? "";
 const tus = (headers) => ({ "Tus-Resumable": "1.0.0", "X-Form-Token": token, ...headers });
 const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
@@ -83,11 +83,11 @@ async function send(form, file, shown) {
       const answer = await fetch(upload.url, {
         method: "PATCH",
         headers: tus({ "Upload-Offset": String(upload.offset), "Content-Type": "application/offset+octet-stream" }),
-        body: file.slice(upload.offset, upload.offset + chunkSize),
+        body: file.slice(upload.offset, upload.offset + chunkSize(form)),
       });
       if (answer.status >= 400 && answer.status < 500 && answer.status !== 409 && answer.status !== 423) failures = 99;
       if (answer.status === 404) throw new Error("what was sent so far is gone, with the replica of the console that had it: send the file again");
-      if (!answer.ok) throw new Error(`the console answered ${answer.status}`);
+      if (!answer.ok) throw new Error((await answer.text()) || `the console answered ${answer.status}`);
       upload.offset = Number(answer.headers.get("Upload-Offset"));
       failures = 0;
     } catch (error) {

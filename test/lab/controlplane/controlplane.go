@@ -58,7 +58,7 @@ func Start(t *testing.T) *rest.Config {
 	kubeconfig := filepath.Join(dir, "kubeconfig")
 	WriteKubeconfig(t, kubeconfig, config)
 	run(t, programs["kube-controller-manager"], "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0",
-		"--controllers=namespace-controller,clusterrole-aggregation-controller")
+		"--controllers=namespace-controller,clusterrole-aggregation-controller,resourcequota-controller")
 	return config
 }
 

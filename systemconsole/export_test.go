@@ -1,0 +1,19 @@
+package systemconsole
+
+// Pattern is a line of the table of routes, for tests that try every one.
+type Pattern struct {
+	Pattern string
+	Public  bool
+	Token   bool // for programs
+	Member  bool // of the tenant in the path
+	Needs   string
+}
+
+// Patterns is the table of routes.
+func (s *Server) Patterns() []Pattern {
+	var out []Pattern
+	for _, r := range s.routes() {
+		out = append(out, Pattern{Pattern: r.pattern, Public: r.access.public, Token: r.access.token, Member: r.access.purpose == "tenant-user", Needs: string(r.access.needs)})
+	}
+	return out
+}

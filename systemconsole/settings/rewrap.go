@@ -1,0 +1,42 @@
+package settings
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sealift/sealift/systemconsole/seal"
+	"github.com/sealift/sealift/systemconsole/store"
+)
+
+// secret is one that the settings hold, wrapped for a place.
+type secret struct {
+	wrapped *string
+	place   string
+}
+
+// secrets are all of them.
+func (s *Settings) secrets() []secret { return []secret{{&s.Mail.Password, "settings.mail"}} }
+
+// Rewrap brings the secrets of the settings under the present master key and
+// returns how many there are.
+func (s *Service) Rewrap(ctx context.Context) (int, error) {
+	n := 0
+	_, err := s.objects.Modify(ctx, Name, func(to *Settings) error {
+		n = 0
+		for _, one := range to.secrets() {
+			if *one.wrapped == "" {
+				continue
+			}
+			var err error
+			if *one.wrapped, err = seal.Rewrap(ctx, s.keeper, *one.wrapped, one.place); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return 0, nil
+	}
+	return n, err
+}
