@@ -12,6 +12,7 @@ const maintainEvery = 15 * time.Minute
 
 // Run serves the console until ctx is done, and keeps its store tidy.
 func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
+	ended := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var group errgroup.Group
@@ -22,6 +23,9 @@ func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
 	err := Serve(ctx, s, opts)
 	cancel()
 	_ = group.Wait() // it never fails
+	if ended.Err() != nil {
+		s.tending.Wait() // an upgrade that is under way is left to the next replica
+	}
 	return err
 }
 

@@ -26,6 +26,7 @@ const (
 	noticePoolAdded   = "pool-added"
 	noticePoolRemoved = "pool-removed"
 	noticeInstalling  = "installing"
+	noticeUpgrading   = "upgrading"
 
 	noticeSettings = "settings"
 	noticeMailSent = "mail-sent"
@@ -55,6 +56,7 @@ func notices() map[string]string {
 		noticePoolAdded:   "The pool was added. Its machines are on their way.",
 		noticePoolRemoved: "The pool is being removed.",
 		noticeInstalling:  "The installation runs.",
+		noticeUpgrading:   "The upgrade runs. It goes on whatever becomes of this page.",
 
 		noticeSettings: "The settings were saved.",
 		noticeMailSent: "The mail server took the test mail.",
