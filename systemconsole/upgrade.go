@@ -129,8 +129,8 @@ func choiceField(path string) string { return "value" + path }
 
 func conflict(s upgrade.Setting, chosen string) web.ValueConflict {
 	return web.ValueConflict{Setting: s, Field: choiceField(s.Path), Choices: []web.Choice{
-		{Value: string(upgrade.Live), Text: "Keep the one that is set", Note: web.ValueText(s.Live), Checked: chosen == string(upgrade.Live)},
-		{Value: string(upgrade.After), Text: "Take the new release's", Note: web.ValueText(s.After), Checked: chosen == string(upgrade.After)},
+		{Value: string(upgrade.Live), Text: web.ValueText(s.Live), Note: "Set now: keep it", Checked: chosen == string(upgrade.Live)},
+		{Value: string(upgrade.After), Text: web.ValueText(s.After), Note: "Default of the new release: take it", Checked: chosen == string(upgrade.After)},
 	}}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 
+	"golang.org/x/mod/semver"
+
 	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/upgrades"
@@ -27,9 +29,24 @@ func (UpgradePage) Template() string { return "upgrade" }
 // Running tells whether an upgrade is under way.
 func (p UpgradePage) Running() bool { return p.Last != nil && p.Last.State == enterprise.Running }
 
-// IsInstalled tells whether a bundle is the one that is installed.
-func (p UpgradePage) IsInstalled(b upgrade.Bundle) bool {
-	return p.Installed != nil && p.Installed.Bundle.Statement == b.Statement
+// Age says how a bundle stands to the one that is installed.
+func (p UpgradePage) Age(b upgrade.Bundle) Status {
+	switch {
+	case p.Installed == nil:
+		return Status{Unknown, "Available"}
+	case p.Installed.Bundle.Statement == b.Statement:
+		return Status{Good, "Installed"}
+	case p.IsNewer(b):
+		return Status{Unknown, "Newer"}
+	default:
+		return Status{Unknown, "Older"}
+	}
+}
+
+// IsNewer tells whether a bundle has a higher version than the one that is
+// installed.
+func (p UpgradePage) IsNewer(b upgrade.Bundle) bool {
+	return p.Installed == nil || semver.Compare("v"+b.Version, "v"+p.Installed.Bundle.Version) > 0
 }
 
 // Done is how many steps of the upgrade are over.
