@@ -163,7 +163,7 @@ func TestAPI(t *testing.T) {
 	p.ok("GET", "/healthz", nil, nil)
 	p.ok("GET", "/readyz", nil, nil)
 	p.settingsCalls(authority)
-	p.everythingWasCalled()
+	p.everythingWasCalled(func(path string) bool { return !strings.HasPrefix(path, clusterCalls) })
 }
 
 // tenantUsers invites a user into tenant acme, and sends them off.
@@ -192,15 +192,21 @@ func tenantUsers(p *program) {
 	require.Equal(p.t, http.StatusNotFound, p.call("DELETE", one, nil, nil))
 }
 
-// everythingWasCalled fails when the document has an operation that this test
-// has not tried.
-func (p *program) everythingWasCalled() {
+// clusterCalls is the part of the API that needs a cluster; TestClusterAPI tries it.
+const clusterCalls = "/api/v1/cluster"
+
+// everythingWasCalled fails when the document has an operation at a path that is
+// asked for, which this test has not tried.
+func (p *program) everythingWasCalled(asked func(path string) bool) {
 	p.t.Helper()
 	var doc struct {
 		Paths map[string]map[string]any `json:"paths"`
 	}
 	require.Equal(p.t, http.StatusOK, p.call("GET", "/api/v1/openapi.json", nil, &doc))
 	for path, methods := range doc.Paths {
+		if !asked(path) {
+			continue
+		}
 		for method := range methods {
 			want := regexp.MustCompile("^" + strings.ToUpper(method) + " " + regexp.MustCompile(`\\\{[a-z]+\\\}`).ReplaceAllString(regexp.QuoteMeta(path), "[^/]+") + `(\?.*)?$`)
 			found := false

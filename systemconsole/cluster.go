@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/web"
@@ -44,6 +45,19 @@ func (s *Server) overview(ctx context.Context) (*enterprise.Overview, error) {
 	return c.Overview(ctx)
 }
 
+// changeCluster records a change of the cluster's machines and makes it, unless
+// an upgrade is under way.
+func (s *Server) changeCluster(ctx context.Context, e audit.Event, change func(enterprise.Cluster) error) error {
+	c, err := s.cluster(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.upgrades.Idle(ctx); err != nil {
+		return err
+	}
+	return s.audit.Do(ctx, e, func() error { return change(c) })
+}
+
 // clusterPage shows the cluster, or the way to one.
 func (s *Server) clusterPage(w http.ResponseWriter, r *http.Request) error {
 	o, err := s.overview(r.Context())
@@ -68,6 +82,8 @@ func clusterTabs(current string) []web.Tab {
 		{Text: "Nodes", Path: "/cluster/nodes"},
 		{Text: "Events", Path: "/cluster/events"},
 		{Text: "Certificates", Path: "/cluster/certificates"},
+		{Text: "Components", Path: "/cluster/components"},
+		{Text: "Upgrade", Path: "/cluster/upgrade"},
 	}
 	for i := range tabs {
 		tabs[i].Current = tabs[i].Path == current

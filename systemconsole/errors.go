@@ -93,7 +93,9 @@ func statusOf(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, errUnknown), errors.Is(err, enterprise.ErrNotFound):
 		return http.StatusNotFound
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists):
+	case errors.Is(err, enterprise.ErrInvalid):
+		return http.StatusUnprocessableEntity
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists), errors.Is(err, enterprise.ErrBusy), errors.Is(err, enterprise.ErrQuorum):
 		return http.StatusConflict
 	case errors.Is(err, errTooMany):
 		return http.StatusTooManyRequests

@@ -10,11 +10,12 @@ import (
 	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/tenant"
+	"github.com/sealift/sealift/systemconsole/upgrades"
 )
 
 //go:generate go run ./generate ../manifests/enterprise/charts/systemconsole/crds
 
 // Kinds are the kinds of everything that the console keeps.
 func Kinds() []store.Kind {
-	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds(), backup.Kinds())
+	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds(), backup.Kinds(), upgrades.Kinds())
 }

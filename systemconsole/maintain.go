@@ -41,6 +41,7 @@ func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
+	ended := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var group errgroup.Group
@@ -51,6 +52,9 @@ func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
 	err := Serve(ctx, s, opts)
 	cancel()
 	_ = group.Wait() // it never fails
+	if ended.Err() != nil {
+		s.tending.Wait() // an upgrade that is under way is left to the next replica
+	}
 	return err
 }
 

@@ -28,6 +28,7 @@ const (
 	noticePoolAdded   = "pool-added"
 	noticePoolRemoved = "pool-removed"
 	noticeInstalling  = "installing"
+	noticeUpgrading   = "upgrading"
 
 	noticeSettings = "settings"
 	noticeMailSent = "mail-sent"
@@ -64,6 +65,7 @@ func notices() map[string]string {
 		noticePoolAdded:   "The pool was added. Its machines are on their way.",
 		noticePoolRemoved: "The pool is being removed.",
 		noticeInstalling:  "The installation runs.",
+		noticeUpgrading:   "The upgrade runs. It goes on whatever becomes of this page.",
 
 		noticeSettings: "The settings were saved.",
 		noticeMailSent: "The settings were saved; the mail server took the test mail.",

@@ -83,17 +83,13 @@ func sizeNamed(name string) (enterprise.Size, bool) {
 }
 
 func (s *Server) scalePool(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.cluster(r.Context())
-	if err != nil {
-		return err
-	}
 	name := r.PathValue("name")
 	machines, err := strconv.Atoi(r.PostFormValue("machines"))
 	if err != nil {
 		return s.showPool(w, r, http.StatusUnprocessableEntity, form.Problems{{Field: "machines", Text: "enter a whole number"}})
 	}
 	e := audit.Event{Action: "pool.scale", Object: "Pool/" + name, After: map[string]int{"machines": machines}}
-	err = s.audit.Do(r.Context(), e, func() error { return c.Scale(r.Context(), name, machines) })
+	err = s.changeCluster(r.Context(), e, func(c enterprise.Cluster) error { return c.Scale(r.Context(), name, machines) })
 	return s.afterPool(w, r, err, "machines", noticeScaled)
 }
 
@@ -124,17 +120,13 @@ func refused(err error, field string) (form.Problems, bool) {
 }
 
 func (s *Server) resizePool(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.cluster(r.Context())
-	if err != nil {
-		return err
-	}
 	name := r.PathValue("name")
 	size, ok := sizeNamed(r.PostFormValue("size"))
 	if !ok {
 		return s.showPool(w, r, http.StatusUnprocessableEntity, form.Problems{{Field: "size", Text: "choose a size"}})
 	}
 	e := audit.Event{Action: "pool.resize", Object: "Pool/" + name, After: size}
-	err = s.audit.Do(r.Context(), e, func() error { return c.Resize(r.Context(), name, size) })
+	err := s.changeCluster(r.Context(), e, func(c enterprise.Cluster) error { return c.Resize(r.Context(), name, size) })
 	return s.afterPool(w, r, err, "size", noticeResized)
 }
 
@@ -157,21 +149,18 @@ func (s *Server) showNewPool(w http.ResponseWriter, r *http.Request, status int,
 }
 
 func (s *Server) addPool(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.cluster(r.Context())
-	if err != nil {
-		return err
-	}
 	p := enterprise.NewPool{Name: r.PostFormValue("name")}
 	size, ok := sizeNamed(r.PostFormValue("size"))
 	if !ok {
 		return s.showNewPool(w, r, http.StatusUnprocessableEntity, form.Problems{{Field: "size", Text: "choose a size"}})
 	}
 	p.Size = size
+	var err error
 	if p.Machines, err = strconv.Atoi(r.PostFormValue("machines")); err != nil {
 		return s.showNewPool(w, r, http.StatusUnprocessableEntity, form.Problems{{Field: "machines", Text: "enter a whole number"}})
 	}
 	e := audit.Event{Action: "pool.add", Object: "Pool/" + p.Name, After: p}
-	err = s.audit.Do(r.Context(), e, func() error { return c.AddPool(r.Context(), p) })
+	err = s.changeCluster(r.Context(), e, func(c enterprise.Cluster) error { return c.AddPool(r.Context(), p) })
 	if problems, ok := refused(err, "name"); ok {
 		return s.showNewPool(w, r, http.StatusUnprocessableEntity, problems)
 	}
@@ -204,16 +193,12 @@ func (s *Server) confirmRemoval(w http.ResponseWriter, r *http.Request, status i
 }
 
 func (s *Server) removePool(w http.ResponseWriter, r *http.Request) error {
-	c, err := s.cluster(r.Context())
-	if err != nil {
-		return err
-	}
 	name := r.PathValue("name")
 	if r.PostFormValue("expect") != name {
 		return s.confirmRemoval(w, r, http.StatusUnprocessableEntity, form.Problems{{Field: "expect", Text: "type the pool's name to remove it"}})
 	}
 	e := audit.Event{Action: "pool.remove", Object: "Pool/" + name}
-	err = s.audit.Do(r.Context(), e, func() error { return c.RemovePool(r.Context(), name) })
+	err := s.changeCluster(r.Context(), e, func(c enterprise.Cluster) error { return c.RemovePool(r.Context(), name) })
 	if problems, ok := refused(err, ""); ok {
 		return s.confirmRemoval(w, r, http.StatusUnprocessableEntity, problems)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/tenant"
+	"github.com/sealift/sealift/systemconsole/upgrades"
 	"github.com/sealift/sealift/systemconsole/web"
 )
 
@@ -51,6 +52,10 @@ type Options struct {
 	Cluster func(context.Context) (enterprise.Cluster, error)
 	// Installation makes one; nil where the console cannot.
 	Installation enterprise.Installation
+	// Upgrader brings it to a newer release; nil where the console cannot.
+	Upgrader enterprise.Upgrader
+	// UpgradeLease is how long a replica that says nothing keeps an upgrade; see upgrades.Options.
+	UpgradeLease time.Duration
 	// Uploads is the folder that bundles are received in; empty means that
 	// none can be uploaded.
 	Uploads string
@@ -85,6 +90,8 @@ type Server struct {
 	settings   *settings.Service
 	registries *registries.Service
 	uploads    *registries.Uploads // nil without a folder for them
+	upgrades   *upgrades.Service
+	tending    sync.WaitGroup // of what goes on until the context of New is done
 
 	runs   backup.Runs
 	last   lastRun
@@ -132,6 +139,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.follow(ctx)
 	s.asked, s.askers.of = make(chan asked, askedWaiting), map[string]*rate.Limiter{}
 	go s.answerAsked(ctx)
+	s.upgrades = upgrades.New(opts.Store, s.audit, opts.Upgrader, upgrades.Options{Logger: opts.Logger, Now: opts.Now, Lease: opts.UpgradeLease})
+	s.tending.Go(func() { s.upgrades.Tend(ctx) })
 	go s.keepBackups(ctx)
 	go s.followLevel(ctx)
 	s.handler = s.chain(s.mux())

@@ -235,6 +235,13 @@ func (r *Reader) StatementDigest() digest.Digest { return digest.FromBytes(r.hea
 // Size returns the size of the bundle in bytes.
 func (r *Reader) Size() int64 { return r.head.size }
 
+// Head reads everything before the payload: with it and the blobs, wherever
+// they are, the bundle can be read again by ReadHead.
+func (r *Reader) Head() ([]byte, error) {
+	head := make([]byte, r.head.start)
+	return head, readAt(r.head.r, head, 0, r.head.size)
+}
+
 // Close closes the file.
 func (r *Reader) Close() error { return r.head.Close() }
 

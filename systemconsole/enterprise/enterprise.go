@@ -117,9 +117,9 @@ type Size struct {
 
 // NewPool is a pool to be made, after the example of the pools that exist.
 type NewPool struct {
-	Name     string
-	Machines int
-	Size     Size
+	Name     string `json:"name"`
+	Machines int    `json:"machines"`
+	Size     Size   `json:"size"`
 }
 
 // Node is a machine and, once it has joined, the node that it became.

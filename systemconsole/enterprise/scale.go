@@ -1,6 +1,7 @@
 package enterprise
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -150,6 +151,9 @@ func (l *Live) Resize(ctx context.Context, pool string, size Size) error {
 	if err != nil {
 		return err
 	}
+	if err := l.checkResize(ctx, pool, d.Spec.Template.Spec.InfrastructureRef, size); err != nil {
+		return err
+	}
 	before := d.DeepCopy()
 	name, err := l.copyTemplate(ctx, d.Spec.Template.Spec.InfrastructureRef, pool, size)
 	if err != nil {
@@ -159,9 +163,25 @@ func (l *Live) Resize(ctx context.Context, pool string, size Size) error {
 	return l.patch(ctx, "resizing pool "+pool, before, d)
 }
 
+// checkResize refuses to replace machines by others of the same size.
+func (l *Live) checkResize(ctx context.Context, pool string, ref clusterv1.ContractVersionedObjectReference, size Size) error {
+	now, err := l.sizeOf(ctx, ref)
+	if err != nil {
+		return err
+	}
+	wanted := Size{cmp.Or(size.CPUs, now.CPUs), cmp.Or(size.MemoryMiB, now.MemoryMiB), cmp.Or(size.DiskGiB, now.DiskGiB)}
+	if wanted == now {
+		return problem.New(problem.Usage, "choose another size", "the machines of pool %s have %s already: %w", pool, now, ErrInvalid)
+	}
+	return nil
+}
+
 func (l *Live) resizeControlPlane(ctx context.Context, k *controlplanev1.KubeadmControlPlane, size Size) error {
 	before := k.DeepCopy()
 	ref := &k.Spec.MachineTemplate.Spec.InfrastructureRef
+	if err := l.checkResize(ctx, k.Name, *ref, size); err != nil {
+		return err
+	}
 	name, err := l.copyTemplate(ctx, *ref, k.Name, size)
 	if err != nil {
 		return err

@@ -44,6 +44,10 @@ func (r *Renderer) functions() template.FuncMap {
 			return Choices{name, label, choices, problems.Of(name)}
 		},
 		"options": options,
+		"value":   ValueText,
+		"setting": settingName,
+		"diff":    diffLines,
+		"changed": diffCount,
 		"answers": RegistryStatus,
 		"holder":  func(text string, f Field) Field { f.Placeholder = text; return f },
 		"between": func(low, high int, f Field) Field { f.Min, f.Max = fmt.Sprint(low), fmt.Sprint(high); return f },

@@ -1,0 +1,230 @@
+package systemconsole
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/upgrade"
+	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/form"
+	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/systemconsole/web"
+)
+
+// upgradePage shows the upgrade that is under way or the last one, what is
+// installed, and the bundles that there are.
+func (s *Server) upgradePage(w http.ResponseWriter, r *http.Request) error {
+	p := web.UpgradePage{Frame: s.inCluster(r, "Upgrade"), Tabs: clusterTabs("/cluster/upgrade"), May: mayChangeCluster(r), Possible: s.upgrades.Possible()}
+	var err error
+	if p.Last, err = s.upgrades.Last(r.Context()); err != nil {
+		return err
+	}
+	if p.Running() {
+		p.Reload = 5
+		return s.render(w, p)
+	}
+	if !p.Possible {
+		return s.render(w, p)
+	}
+	if p.Installed, err = s.installed(r.Context()); err != nil {
+		p.Says = append(p.Says, says(err))
+	}
+	if p.Bundles, err = s.upgrades.Upgrader().Bundles(r.Context()); err != nil {
+		p.Says = append(p.Says, says(err))
+	}
+	return s.render(w, p)
+}
+
+// installed returns what is installed; nil when the cluster does not say.
+func (s *Server) installed(ctx context.Context) (*upgrade.Installed, error) {
+	i, err := s.upgrades.Upgrader().Installed(ctx)
+	if errors.Is(err, enterprise.ErrNotFound) {
+		return nil, nil //nolint:nilnil // it was installed by an earlier version
+	}
+	return i, err
+}
+
+// says shows an error on top of a page that has other things to show.
+func says(err error) web.Message {
+	return web.Message{State: web.Bad, Text: err.Error(), Remedies: problem.Remedies(err)}
+}
+
+func (s *Server) componentsPage(w http.ResponseWriter, r *http.Request) error {
+	p := web.ComponentsPage{Frame: s.inCluster(r, "Components"), Tabs: clusterTabs("/cluster/components"), Filter: r.FormValue("filter")}
+	if !s.upgrades.Possible() {
+		return s.render(w, p)
+	}
+	var err error
+	if p.Installed, err = s.installed(r.Context()); err != nil {
+		p.Says = append(p.Says, says(err))
+	}
+	return s.render(w, p)
+}
+
+// bundle finds a bundle by the id in the path.
+func (s *Server) bundle(r *http.Request) (upgrade.Bundle, error) {
+	if !s.upgrades.Possible() {
+		return upgrade.Bundle{}, errUnknown
+	}
+	all, err := s.upgrades.Upgrader().Bundles(r.Context())
+	if err != nil {
+		return upgrade.Bundle{}, err
+	}
+	i := slices.IndexFunc(all, func(b upgrade.Bundle) bool { return b.ID == r.PathValue("id") })
+	if i < 0 {
+		return upgrade.Bundle{}, store.ErrNotFound
+	}
+	return all[i], nil
+}
+
+func (s *Server) upgradePlanPage(w http.ResponseWriter, r *http.Request) error {
+	b, err := s.bundle(r)
+	if err != nil {
+		return err
+	}
+	plan, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
+	if err != nil {
+		return s.refusedPlan(w, r, b, err)
+	}
+	return s.showPlan(w, r, http.StatusOK, b, plan, nil)
+}
+
+// refusedPlan says why there is no way to a bundle's release.
+func (s *Server) refusedPlan(w http.ResponseWriter, r *http.Request, b upgrade.Bundle, err error) error {
+	if r.Context().Err() != nil {
+		return err
+	}
+	p := web.UpgradePlanPage{Frame: s.inUpgrade(r, b), Bundle: b}
+	p.Says = []web.Message{says(err)}
+	return s.web.Render(w, http.StatusUnprocessableEntity, p)
+}
+
+func (s *Server) inUpgrade(r *http.Request, b upgrade.Bundle) web.Frame {
+	return s.inCluster(r, "Upgrade to "+b.Name+" "+b.Version, web.Link{Text: "Upgrade", Path: "/cluster/upgrade"})
+}
+
+// showPlan shows a plan with the form that starts it.
+func (s *Server) showPlan(w http.ResponseWriter, r *http.Request, status int, b upgrade.Bundle, plan *upgrade.Plan, problems form.Problems) error {
+	p := web.UpgradePlanPage{Frame: s.inUpgrade(r, b), Bundle: b, Plan: plan, State: stateOf(plan), May: mayChangeCluster(r), Expect: r.PostFormValue("expect")}
+	p.Problems = problems
+	for _, setting := range plan.Values {
+		if setting.Outcome == upgrade.Conflict {
+			p.Conflicts = append(p.Conflicts, conflict(setting, r.PostFormValue(choiceField(setting.Path))))
+		}
+	}
+	if busy := s.idleCluster(r.Context()); busy != nil {
+		p.Busy = busy.Error()
+	}
+	return s.web.Render(w, status, p)
+}
+
+// choiceField is the name of the form's field for a conflict.
+func choiceField(path string) string { return "value" + path }
+
+func conflict(s upgrade.Setting, chosen string) web.ValueConflict {
+	return web.ValueConflict{Setting: s, Field: choiceField(s.Path), Choices: []web.Choice{
+		{Value: string(upgrade.Live), Text: web.ValueText(s.Live), Note: "Set now: keep it", Checked: chosen == string(upgrade.Live)},
+		{Value: string(upgrade.After), Text: web.ValueText(s.After), Note: "Default of the new release: take it", Checked: chosen == string(upgrade.After)},
+	}}
+}
+
+// stateOf identifies the values that a plan was made with: choices hold for
+// these and for no others.
+func stateOf(p *upgrade.Plan) string {
+	data, _ := json.Marshal(p.Values) // strings only
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// idleCluster fails with enterprise.ErrBusy while machines are made, replaced
+// or removed, or an upgrade runs.
+func (s *Server) idleCluster(ctx context.Context) error {
+	if err := s.upgrades.Idle(ctx); err != nil {
+		return err
+	}
+	o, err := s.overview(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range o.Pools {
+		if p.Present != p.Desired || p.UpToDate != p.Desired || p.Replacing != "" {
+			return problem.New(problem.Failed, "wait until pool "+p.Name+" is settled", "pool %s: %s: %w", p.Name, p.Status.Text, enterprise.ErrBusy)
+		}
+	}
+	return nil
+}
+
+// startUpgrade starts what the page shows. The plan is made anew: what has
+// changed since then is shown again instead.
+func (s *Server) startUpgrade(w http.ResponseWriter, r *http.Request) error {
+	b, err := s.bundle(r)
+	if err != nil {
+		return err
+	}
+	plan, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
+	if err != nil {
+		return s.refusedPlan(w, r, b, err)
+	}
+	choices := upgrade.Choices{}
+	for _, setting := range plan.Values {
+		if side := r.PostFormValue(choiceField(setting.Path)); side != "" && setting.Outcome == upgrade.Conflict {
+			choices[setting.Path] = upgrade.Side(side)
+		}
+	}
+	err = checkStart(plan, choices, r.PostFormValue("state"), r.PostFormValue("expect"))
+	if err == nil {
+		err = s.start(r.Context(), b, choices)
+	}
+	problems, ok := form.From(err)
+	if !ok {
+		problems, ok = refused(err, "")
+	}
+	if ok {
+		return s.showPlan(w, r, http.StatusUnprocessableEntity, b, plan, problems)
+	}
+	if err != nil {
+		return err
+	}
+	return seeNotice(w, r, "/cluster/upgrade", noticeUpgrading)
+}
+
+func (s *Server) start(ctx context.Context, b upgrade.Bundle, choices upgrade.Choices) error {
+	if err := s.idleCluster(ctx); err != nil {
+		return err
+	}
+	return s.upgrades.Start(ctx, b, choices)
+}
+
+// checkStart says what keeps a plan from being carried out.
+func checkStart(plan *upgrade.Plan, choices upgrade.Choices, state, expect string) error {
+	var p form.Problems
+	if state != "" && state != stateOf(plan) {
+		p.Add("", "the values have changed since this page was shown: look at them again")
+	}
+	for _, path := range upgrade.Undecided(plan.Values, choices) {
+		p.Add(choiceField(path), "choose which value of %s is taken", path)
+	}
+	if missing := plan.Missing(); len(missing) > 0 {
+		p.Add("", "the registry lacks %d images and artifacts of the bundle: push the bundle first", len(missing))
+	}
+	if expect != plan.Cluster {
+		p.Add("expect", "type the cluster's name, %s, to upgrade it", plan.Cluster)
+	}
+	return p.Err()
+}
+
+func (s *Server) resumeUpgrade(w http.ResponseWriter, r *http.Request) error {
+	if !s.upgrades.Possible() {
+		return errUnknown
+	}
+	if err := s.upgrades.Resume(r.Context()); err != nil {
+		return err
+	}
+	return seeNotice(w, r, "/cluster/upgrade", noticeUpgrading)
+}
