@@ -16,10 +16,6 @@ import (
 	"github.com/sealift/sealift/internal/progress"
 )
 
-// fetchBuffer is how many bytes of a blob are taken from the socket, hashed
-// and written at once. Memory is this times the number of jobs.
-const fetchBuffer = 512 << 10
-
 // mismatchAttempts is how often a blob is fetched whole before a source that
 // gives other bytes than it announced is given up.
 const mismatchAttempts = 2

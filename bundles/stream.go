@@ -64,6 +64,9 @@ func fillStream(ctx context.Context, layout *archive.Layout, found *resolve.Resu
 }
 
 const (
+	// fetchBuffer is how many bytes of a large blob are taken from the socket,
+	// hashed and passed on at once.
+	fetchBuffer = 512 << 10
 	// smallBlob is the size of the largest blob, in bytes, that is fetched
 	// before its turn, into memory.
 	smallBlob = 2 << 20
