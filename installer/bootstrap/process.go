@@ -32,7 +32,7 @@ type Process struct {
 // Times of the supervisor.
 const (
 	stopGrace  = 10 * time.Second // between SIGTERM and SIGKILL
-	readyWait  = 2 * time.Minute
+	readyWait  = 5 * time.Minute
 	readyPause = 100 * time.Millisecond
 	steady     = time.Minute // a program that ran so long starts again at once
 	maxDeaths  = 5           // before it was ever ready

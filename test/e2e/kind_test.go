@@ -104,15 +104,19 @@ func (e *enterprise) kindIsWatched(t *testing.T, docker *engine.Engine) {
 	e.nothingLeft(t)
 }
 
-// awaitSilence waits until no machine answers any more: the lab's begin and end
-// some time after the vCenter says so.
+// awaitSilence waits until no machine answers any more, as preflight sees it:
+// the lab's begin and end some time after the vCenter says so.
 func (e *enterprise) awaitSilence(t *testing.T) {
 	t.Helper()
+	var said []byte
 	require.Eventually(t, func() bool {
-		out, err := e.engine.Run(t.Context(), "ps", "--all", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-")
-		return err == nil && out == "" &&
-			e.command(t, "preflight", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub", "--quiet").Run() == nil
-	}, time.Minute, 500*time.Millisecond, "machines that are gone still answer")
+		if out, err := e.engine.Run(t.Context(), "ps", "--all", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-"); err != nil || out != "" {
+			return false
+		}
+		var err error
+		said, err = e.command(t, "preflight", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub").CombinedOutput()
+		return err == nil
+	}, 2*time.Minute, 500*time.Millisecond, "%s", lazy(func() string { return string(said) }))
 }
 
 // has tells whether a command of an engine succeeds and prints something or has
