@@ -1,7 +1,6 @@
 package definition_test
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,10 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/test/golden"
 )
-
-// go test ./bundles/definition -update writes the golden file anew.
-var update = flag.Bool("update", false, "write golden files")
 
 func lock() *definition.Lock {
 	l := definition.NewLock([]definition.LockedImage{
@@ -44,17 +41,11 @@ func TestLockFindsChartsAndFiles(t *testing.T) {
 }
 
 func TestLockGolden(t *testing.T) {
-	golden := filepath.Join("testdata", "bundle.lock.yaml")
-	if *update {
-		require.NoError(t, lock().Save(golden))
-	}
 	path := filepath.Join(t.TempDir(), "bundle.lock.yaml")
 	require.NoError(t, lock().Save(path))
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
-	want, err := os.ReadFile(golden)
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got))
+	golden.Equal(t, filepath.Join("testdata", "bundle.lock.yaml"), got)
 	back, err := definition.LoadLock(path)
 	require.NoError(t, err)
 	require.Empty(t, cmp.Diff(lock(), back))

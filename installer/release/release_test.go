@@ -6,12 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/archive/archivetest"
-	"github.com/sealift/sealift/bundles/artifact"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/manifests"
@@ -104,28 +102,14 @@ func FuzzParse(f *testing.F) {
 func bundle(t *testing.T, files, documents map[string]string, images ...string) *archive.Reader {
 	t.Helper()
 	b := archivetest.New(t)
-	add := func(kind, folder, name, text string) {
-		a, err := artifact.New(artifact.TypeFile, []artifact.Layer{artifact.Bytes("application/yaml", name, []byte(text))}, artifact.Options{})
-		require.NoError(t, err)
-		for d, data := range a.Blobs {
-			mediaType := "application/yaml"
-			if d == ocispec.DescriptorEmptyJSON.Digest {
-				mediaType = ocispec.MediaTypeEmptyJSON
-			}
-			b.Blob(mediaType, data)
-		}
-		b.Contents.Documents[a.Descriptor.Digest] = a.Manifest
-		b.Contents.Blobs = append(b.Contents.Blobs, a.Descriptor)
-		b.Root("sealift.local/"+folder+"/"+name+":1.0.0", a.Descriptor)
-		root := &b.Contents.Roots[len(b.Contents.Roots)-1]
-		root.Kind = kind
-		root.Needs = []archive.Need{{Kind: archive.RootImage, Reference: "registry.k8s.io/manager-of-" + name + ":v1", Certainty: "certain", Where: name}}
+	add := func(kind, name, text string) {
+		b.File(kind, name, text).Needs = []archive.Need{{Kind: archive.RootImage, Reference: "registry.k8s.io/manager-of-" + name + ":v1", Certainty: "certain", Where: name}}
 	}
 	for name, text := range files {
-		add(archive.RootFile, "files", name, text)
+		add(archive.RootFile, name, text)
 	}
 	for name, text := range documents {
-		add(archive.RootManifests, "manifests", name, text)
+		add(archive.RootManifests, name, text)
 	}
 	for _, ref := range images {
 		b.Root(ref, b.Image("amd64", ref))

@@ -1,49 +1,26 @@
 package site_test
 
 import (
-	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
-	"sigs.k8s.io/yaml"
 
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/test/golden"
+	"github.com/sealift/sealift/test/schemas"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
 func TestSchemaGolden(t *testing.T) {
-	golden := filepath.Join("testdata", "site.schema.json")
 	got, err := site.Schema()
 	require.NoError(t, err)
-	if *update {
-		require.NoError(t, os.WriteFile(golden, got, 0o600))
-	}
-	want, err := os.ReadFile(golden)
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got))
+	golden.Equal(t, filepath.Join("testdata", "site.schema.json"), got)
 }
 
 func TestSchemaAcceptsWhatParseDoes(t *testing.T) {
 	text, err := site.Schema()
 	require.NoError(t, err)
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	require.NoError(t, err)
-	compiler := jsonschema.NewCompiler()
-	require.NoError(t, compiler.AddResource(site.SchemaID, document))
-	schema, err := compiler.Compile(site.SchemaID)
-	require.NoError(t, err)
-	validate := func(data string) error {
-		converted, err := yaml.YAMLToJSON([]byte(data))
-		require.NoError(t, err)
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(converted))
-		require.NoError(t, err)
-		return schema.Validate(value)
-	}
+	validate := schemas.Validator(t, site.SchemaID, text)
 	for _, good := range append(withoutWorkers(t), edit(t), edit(t, "{fromEnv: SEALIFT_VCENTER}", "prompt", "# bootstrap: local", "bootstrap: kind"), edit(t, "# bootstrap: local", "bootstrap: ")) {
 		require.NoError(t, validate(good))
 		_, err := site.Parse([]byte(good), ".")

@@ -1,7 +1,6 @@
 package runtimeconfig_test
 
 import (
-	"flag"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,11 +20,9 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/runtimeconfig"
+	"github.com/sealift/sealift/test/golden"
 	"github.com/sealift/sealift/test/registries"
 )
-
-// go test ./mirror/runtimeconfig -update writes the golden files anew.
-var update = flag.Bool("update", false, "write the golden files")
 
 const siteCA = `-----BEGIN CERTIFICATE-----
 MIIBiDCCAS2gAwIBAgIUTdkLll6gCW1Yhu1QKrrJwzxJQJUwCgYIKoZIzj0EAwIw
@@ -67,7 +64,7 @@ func TestGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config, err := runtimeconfig.New(c.runtime, c.registry, c.mapping, c.opts)
 			require.NoError(t, err)
-			golden(t, name, config)
+			requireFiles(t, name, config)
 			for _, f := range config.Files {
 				require.NotRegexp(t, "skip_verify|insecure_skip", string(f.Content))
 				require.Equal(t, strings.Contains(string(f.Content), "insecure = true"), c.runtime == "crio" && c.opts.PlainHTTP)
@@ -76,8 +73,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// golden compares a configuration with testdata/NAME.txtar.
-func golden(t *testing.T, name string, config *runtimeconfig.Config) {
+// requireFiles compares a configuration with testdata/NAME.txtar.
+func requireFiles(t *testing.T, name string, config *runtimeconfig.Config) {
 	var got txtar.Archive
 	for _, w := range config.Warnings {
 		got.Comment = append(got.Comment, "warning: "+w+"\n"...)
@@ -88,14 +85,7 @@ func golden(t *testing.T, name string, config *runtimeconfig.Config) {
 	for _, f := range config.Files {
 		got.Files = append(got.Files, txtar.File{Name: f.Mode.String() + " " + f.Path, Data: f.Content})
 	}
-	file := filepath.Join("testdata", name+".txtar")
-	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(file, txtar.Format(&got), 0o600))
-	}
-	want, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(txtar.Format(&got)))
+	golden.Equal(t, filepath.Join("testdata", name+".txtar"), txtar.Format(&got))
 }
 
 // where returns what a runtime asks for an image, as HOST/REPOSITORY, in the

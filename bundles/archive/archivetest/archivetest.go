@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/artifact"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/location"
 )
@@ -109,6 +110,27 @@ func (b *Builder) Artifact(artifactType, layer string, subject *content.Descript
 	}
 	return b.Document(ocispec.MediaTypeImageManifest, ocispec.Manifest{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		ArtifactType: artifactType, Config: config, Layers: []content.Descriptor{b.Blob("application/octet-stream", []byte(layer))}, Subject: subject})
+}
+
+// File asks for a text that travels as an artifact of its own: of a root of
+// kind archive.RootFile or archive.RootManifests, which it returns.
+func (b *Builder) File(kind, name, text string) *archive.Root {
+	a, err := artifact.New(artifact.TypeFile, []artifact.Layer{artifact.Bytes("application/yaml", name, []byte(text))}, artifact.Options{})
+	require.NoError(b.t, err)
+	for d, data := range a.Blobs {
+		mediaType := "application/yaml"
+		if d == ocispec.DescriptorEmptyJSON.Digest {
+			mediaType = ocispec.MediaTypeEmptyJSON
+		}
+		b.Blob(mediaType, data)
+	}
+	b.Contents.Documents[a.Descriptor.Digest] = a.Manifest
+	b.Contents.Blobs = append(b.Contents.Blobs, a.Descriptor)
+	folder := map[string]string{archive.RootFile: "files", archive.RootManifests: "manifests"}[kind]
+	b.Root("sealift.local/"+folder+"/"+name+":1.0.0", a.Descriptor)
+	root := &b.Contents.Roots[len(b.Contents.Roots)-1]
+	root.Kind = kind
+	return root
 }
 
 // Referrer asks for a referrer under a full reference.

@@ -10,13 +10,11 @@ import (
 	"testing"
 	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/archive/archivetest"
-	"github.com/sealift/sealift/bundles/artifact"
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/internal/durable"
@@ -37,28 +35,13 @@ func smallEnterprise(t *testing.T) (file, key string) {
 	require.NoError(t, err)
 	short := strings.Split(string(text), "\n  console:")[0] + "\n"
 	b := archivetest.New(t)
-	add := func(kind, folder, name, text string) {
-		a, err := artifact.New(artifact.TypeFile, []artifact.Layer{artifact.Bytes("application/yaml", name, []byte(text))}, artifact.Options{})
-		require.NoError(t, err)
-		for d, data := range a.Blobs {
-			mediaType := "application/yaml"
-			if d == ocispec.DescriptorEmptyJSON.Digest {
-				mediaType = ocispec.MediaTypeEmptyJSON
-			}
-			b.Blob(mediaType, data)
-		}
-		b.Contents.Documents[a.Descriptor.Digest] = a.Manifest
-		b.Contents.Blobs = append(b.Contents.Blobs, a.Descriptor)
-		b.Root("sealift.local/"+folder+"/"+name+":1.0.0", a.Descriptor)
-		b.Contents.Roots[len(b.Contents.Roots)-1].Kind = kind
-	}
-	add(archive.RootFile, "files", release.FileName, short)
-	add(archive.RootFile, "files", r.Spec.Template.File, "no machine image")
+	b.File(archive.RootFile, release.FileName, short)
+	b.File(archive.RootFile, r.Spec.Template.File, "no machine image")
 	for _, p := range r.Spec.Providers {
-		add(archive.RootManifests, "manifests", p.Manifests, "kind: "+p.Manifests)
+		b.File(archive.RootManifests, p.Manifests, "kind: "+p.Manifests)
 	}
 	for _, a := range r.Spec.Addons {
-		add(archive.RootManifests, "manifests", a.Manifests, "kind: "+a.Manifests)
+		b.File(archive.RootManifests, a.Manifests, "kind: "+a.Manifests)
 	}
 	i := r.Spec.Images
 	for _, ref := range []string{i.Etcd, i.APIServer, i.ControllerManager, i.Scheduler, i.Proxy, i.CoreDNS, i.Pause, i.KubeVIP} {
