@@ -75,6 +75,9 @@ func (e *examination) contentReachable(ctx context.Context) finding {
 	if e.options.Bundle == nil {
 		return noBundle()
 	}
+	if e.registry.unmade {
+		return ok("nothing is in Harbor's project, which is still to be made: all will be pushed from the bundle")
+	}
 	r := e.site.Spec.Registry
 	m, err := mirror.ParseMapping(r.Prefix, nil)
 	if err != nil {

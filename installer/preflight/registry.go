@@ -24,6 +24,7 @@ type registryFacts struct {
 
 	client   *registry.Client   // by registry-reachable
 	greeting *registry.Greeting // by registry-tls
+	unmade   bool               // by registry-project: Harbor's project is still to be made
 }
 
 func (e *examination) registryChecks() []check {
@@ -140,19 +141,45 @@ func reach(ctx context.Context, u *url.URL) error {
 // registryProject asks a Harbor; other registries make repositories as they
 // are pushed to.
 func (e *examination) registryProject(ctx context.Context) finding {
-	project, _, _ := strings.Cut(e.repository(), "/")
-	found, err := e.registry.client.HarborProject(ctx, e.site.Spec.Registry.Endpoint, project)
-	switch {
-	case err != nil:
-		return failedWith(err)
-	case found == nil:
-		return ok("the registry is no Harbor: it makes repositories as they are pushed to")
-	case found.Exists:
-		return ok("Harbor has the project %s", project)
-	case found.Creatable:
-		return failed("make it: in Harbor, Projects, New Project; "+orNobody(e.registry.login.Username)+" may do so", "Harbor has no project %s", project)
+	user := orNobody(e.registry.login.Username)
+	var there, missing []string
+	for _, project := range e.projects() {
+		found, err := e.registry.client.HarborProject(ctx, e.site.Spec.Registry.Endpoint, project)
+		switch {
+		case err != nil:
+			return failedWith(err)
+		case found == nil:
+			return ok("the registry is no Harbor: it makes repositories as they are pushed to")
+		case found.Exists:
+			there = append(there, project)
+		case found.Creatable:
+			missing = append(missing, project)
+		default:
+			return failed("ask an administrator of Harbor to make it (Projects, New Project), and to give "+user+" the right to push; or to let "+user+" create projects",
+				"Harbor has no project %s, or does not show it, and %s may not make it", project, user)
+		}
 	}
-	return failed("ask an administrator of Harbor to make it, and to give "+orNobody(e.registry.login.Username)+" the right to push", "Harbor has no project %s, or does not show it", project)
+	if len(missing) > 0 {
+		e.registry.unmade = true
+		return ok("Harbor has no project %s yet: the installation makes it, private, as %s, who may do so", strings.Join(missing, ", "), user)
+	}
+	return ok("Harbor has the project %s", strings.Join(there, ", "))
+}
+
+// projects returns the first elements of the repositories that are filled.
+func (e *examination) projects() []string {
+	if e.options.Bundle != nil {
+		if m, err := mirror.ParseMapping(e.site.Spec.Registry.Prefix, nil); err == nil {
+			return mirror.Projects(e.options.Bundle, m)
+		}
+	}
+	project, _, _ := strings.Cut(e.repository(), "/")
+	return []string{project}
+}
+
+// untilMade is what can be said of a repository whose project is still to be made.
+func untilMade() finding {
+	return ok("Harbor's project is made by the installation, whose user owns it then")
 }
 
 func orNobody(user string) string { return cmp.Or(user, "the user of docker's configuration") }
@@ -173,6 +200,9 @@ func (e *examination) repository() string {
 }
 
 func (e *examination) registryPush(ctx context.Context) finding {
+	if e.registry.unmade {
+		return untilMade()
+	}
 	repo, err := e.registry.client.Repository(e.site.Spec.Registry.Endpoint + "/" + e.repository())
 	if err != nil {
 		return failedWith(err)
@@ -201,6 +231,9 @@ func (e *examination) registryRefused(err error) finding {
 const never = "sealift-preflight"
 
 func (e *examination) registryPull(ctx context.Context) finding {
+	if e.registry.unmade {
+		return untilMade()
+	}
 	repo, err := e.registry.client.Repository(e.site.Spec.Registry.Endpoint + "/" + e.repository())
 	if err != nil {
 		return failedWith(err)

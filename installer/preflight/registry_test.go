@@ -2,9 +2,7 @@ package preflight_test
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -121,57 +119,46 @@ func TestTokenRealm(t *testing.T) {
 	}
 }
 
-// harbor answers for projects as Harbor 2 does.
-func harbor(restriction string, projects string, admin bool) func(http.Handler) http.Handler {
-	return func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			user, _, _ := r.BasicAuth()
-			path, api := strings.CutPrefix(r.URL.Path, "/api/v2.0/")
-			switch {
-			case !api:
-				h.ServeHTTP(w, r)
-			case path == "systeminfo":
-				fmt.Fprintf(w, `{"harbor_version": "v2.12.0", "project_creation_restriction": %q}`, restriction)
-			case user != "robot":
-				w.WriteHeader(http.StatusUnauthorized)
-			case path == "users/current":
-				fmt.Fprintf(w, `{"sysadmin_flag": %t}`, admin)
-			case path == "projects/"+projects:
-				fmt.Fprint(w, `{"name": "sealift"}`)
-			case path == "projects/broken":
-				w.WriteHeader(http.StatusInternalServerError)
-				fmt.Fprint(w, `{"errors": [{"code": "UNKNOWN", "message": "the database is down"}]}`)
-			default:
-				w.WriteHeader(http.StatusNotFound)
-				fmt.Fprint(w, `{"errors": [{"code": "NOT_FOUND", "message": "project not found"}]}`)
-			}
-		})
-	}
+// harbor is one whose user is the lab's.
+func harbor(restriction, project string, admin bool) *registries.Harbor {
+	return &registries.Harbor{User: "robot", Password: "pass", Restriction: restriction, Projects: []string{project}, Admin: admin}
 }
 
 func TestHarborProject(t *testing.T) {
 	for _, c := range []struct {
-		name, restriction, projects string
-		admin                       bool
-		state                       preflight.State
-		evidence, remedy            string
+		name             string
+		harbor           *registries.Harbor
+		state            preflight.State
+		evidence, remedy string
+		push             preflight.State
 	}{
-		{"there", "adminonly", "sealift", false, preflight.OK, "Harbor has the project sealift", ""},
-		{"everyone", "everyone", "other", false, preflight.Failed, "Harbor has no project sealift", "robot may do so"},
-		{"admin", "adminonly", "other", true, preflight.Failed, "Harbor has no project sealift", "robot may do so"},
-		{"nobody", "adminonly", "other", false, preflight.Failed, "or does not show it", "ask an administrator of Harbor"},
+		{"there", harbor("adminonly", "sealift", false), preflight.OK, "Harbor has the project sealift", "", preflight.OK},
+		{"everyone", harbor("everyone", "other", false), preflight.OK, "no project sealift yet: the installation makes it, private, as robot", "", preflight.OK},
+		{"admin", harbor("adminonly", "other", true), preflight.OK, "no project sealift yet", "", preflight.OK},
+		{"nobody", harbor("adminonly", "other", false), preflight.Failed, "or does not show it, and robot may not make it", "ask an administrator of Harbor", preflight.Skipped},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLabWith(t, siteVCenter(), harbor(c.restriction, c.projects, c.admin))
+			l := newLabWith(t, siteVCenter(), c.harbor.Wrap)
 			all := l.require("registry-project", c.state, c.evidence)
 			require.Contains(t, all["registry-project"].Remedy, c.remedy)
+			require.Equal(t, c.push, all["registry-push"].State, all["registry-push"].Evidence)
+			require.Empty(t, c.harbor.Made(), "nothing is changed")
 		})
 	}
 	t.Parallel()
-	l := newLabWith(t, siteVCenter(), harbor("everyone", "sealift", false))
-	l.edit("prefix: sealift", "prefix: broken")
-	l.require("registry-project", preflight.Failed, "the database is down")
+	down := harbor("everyone", "sealift", false)
+	down.Down = true
+	newLabWith(t, siteVCenter(), down.Wrap).require("registry-project", preflight.Failed, "the database is down")
+}
+
+// With a bundle, nothing of it is looked for in a project that is still to be made.
+func TestContentOfAHarborWithoutTheProject(t *testing.T) {
+	t.Parallel()
+	l := newLabWith(t, siteVCenter(), harbor("everyone", "other", false).Wrap)
+	l.options.Bundle = archivetest.Open(t, archivetest.Sample(t).Write())
+	all := l.require("content-reachable", preflight.OK, "still to be made")
+	requireState(t, all["registry-pull"], preflight.OK, "made by the installation")
 }
 
 func TestContent(t *testing.T) {

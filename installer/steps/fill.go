@@ -3,9 +3,11 @@ package steps
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 )
 
@@ -17,6 +19,10 @@ func (*fill) Name() string { return "fill the registry" }
 
 // Check implements step.Step.
 func (s *fill) Check(ctx context.Context) (step.Status, error) {
+	missing, err := s.missingProjects(ctx)
+	if err != nil || len(missing) > 0 {
+		return step.Status{Detail: "Harbor has no project " + strings.Join(missing, ", ")}, err
+	}
 	r, err := s.push(ctx, mirror.PushOptions{DryRun: true})
 	if err != nil {
 		return step.Status{}, err
@@ -30,11 +36,43 @@ func (s *fill) Check(ctx context.Context) (step.Status, error) {
 
 // Apply implements step.Step.
 func (s *fill) Apply(ctx context.Context, say step.Say) error {
+	missing, err := s.missingProjects(ctx)
+	if err != nil {
+		return err
+	}
+	for _, project := range missing {
+		say("making the project %s in Harbor", project)
+		if err := s.Registry.MakeHarborProject(ctx, s.Site.Spec.Registry.Endpoint, project); err != nil {
+			return err
+		}
+	}
 	say("sending to %s", s.Site.Spec.Registry.Endpoint)
 	return s.untilBack(ctx, "the registry", say, func(ctx context.Context) error {
 		_, err := s.push(ctx, mirror.PushOptions{Progress: s.Progress}) // goes on with what is missing
 		return err
 	})
+}
+
+// missingProjects returns the projects that a Harbor does not have yet; none of
+// any other registry. It fails when this user cannot make them.
+func (s *fill) missingProjects(ctx context.Context) ([]string, error) {
+	var out []string
+	for _, project := range mirror.Projects(s.Bundle, s.mapping) {
+		found, err := s.Registry.HarborProject(ctx, s.Site.Spec.Registry.Endpoint, project)
+		switch {
+		case err != nil:
+			return nil, err
+		case found == nil:
+			return nil, nil // it is no Harbor
+		case found.Exists:
+		case found.Creatable:
+			out = append(out, project)
+		default:
+			return nil, problem.New(problem.Failed, "ask an administrator of Harbor to make it, and to give this user the right to push",
+				"Harbor at %s has no project %s, or does not show it, and this user may not make it", s.Site.Spec.Registry.Endpoint, project)
+		}
+	}
+	return out, nil
 }
 
 // Plan implements step.Planner.

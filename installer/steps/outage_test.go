@@ -18,6 +18,7 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror/registry"
 	"github.com/sealift/sealift/test/lab/vcenter"
+	"github.com/sealift/sealift/test/registries"
 )
 
 const (
@@ -192,4 +193,22 @@ func TestADatastoreBecomesFullHalfWay(t *testing.T) {
 	require.Equal(t, step.Failed, results[1].Outcome)
 	_, err = apply(t, l.open(), importing)
 	require.NoError(t, err)
+}
+
+// A Harbor that lacks the project of the site's prefix gets it, private, before
+// anything is pushed; a user who may not make it is told whom to ask.
+func TestHarborGetsItsProject(t *testing.T) {
+	t.Parallel()
+	h := &registries.Harbor{User: "robot", Password: "Registry-1!", Restriction: "everyone"}
+	l := newLab(t, h.Wrap, nil)
+	said, err := apply(t, l.open(), filling)
+	require.NoError(t, err)
+	require.Contains(t, said.String(), "making the project sealift in Harbor")
+	require.Equal(t, []string{"sealift"}, h.Projects)
+	require.Len(t, h.Made(), 1)
+
+	l = newLab(t, (&registries.Harbor{User: "robot", Restriction: "adminonly"}).Wrap, nil)
+	_, err = named(t, l.open(), filling).Check(t.Context())
+	require.ErrorContains(t, err, "has no project sealift, or does not show it, and this user may not make it")
+	require.Contains(t, strings.Join(problem.Remedies(err), "; "), "ask an administrator of Harbor")
 }

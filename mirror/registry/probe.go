@@ -2,16 +2,13 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"oras.land/oras-go/v2/registry/remote"
-	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/retry"
@@ -28,7 +25,7 @@ type Greeting struct {
 
 // Greet asks for the root of a registry's API, without credentials.
 func (c *Client) Greet(ctx context.Context, host string) (*Greeting, error) {
-	resp, err := c.get(ctx, host, "/v2/", nil)
+	resp, err := c.send(ctx, host, "/v2/", nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("asking %s: %w", host, c.at(host).meaning(err))
 	}
@@ -55,22 +52,6 @@ func parameter(challenge, name string) string {
 	}
 	value, _, _ := strings.Cut(rest, `"`)
 	return value
-}
-
-// get asks a registry's host without the layer that fetches tokens.
-func (c *Client) get(ctx context.Context, host, path string, prepare func(*http.Request)) (*http.Response, error) {
-	scheme := "https"
-	if c.plainHTTP(host) {
-		scheme = "http"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+host+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	if prepare != nil {
-		prepare(req)
-	}
-	return (&http.Client{Transport: c.http.Client.Transport, CheckRedirect: noRedirect}).Do(req)
 }
 
 // noRedirect lets no credentials follow to another place.
@@ -113,70 +94,3 @@ func (r *Repository) TryPush(ctx context.Context) (canceled bool, err error) {
 
 // cancelTimeout is how long a registry may take to cancel an upload.
 const cancelTimeout = 10 * time.Second
-
-// Project is what Harbor says of a project.
-type Project struct {
-	Exists bool
-	// Creatable tells whether the user may make it.
-	Creatable bool
-}
-
-// maxAPIAnswer is how much of an answer of Harbor's API is read.
-const maxAPIAnswer = 1 << 20
-
-// HarborProject asks Harbor for a project. Its error has Harbor's own words. It
-// returns nil when the registry is no Harbor.
-func (c *Client) HarborProject(ctx context.Context, host, project string) (*Project, error) {
-	var info struct {
-		HarborVersion       string `json:"harbor_version"`
-		CreationRestriction string `json:"project_creation_restriction"`
-	}
-	status, err := c.harbor(ctx, host, "/api/v2.0/systeminfo", &info)
-	if err != nil || status != http.StatusOK || (info.HarborVersion == "" && info.CreationRestriction == "") {
-		return nil, nil //nolint:nilerr,nilnil // who does not answer this way is no Harbor
-	}
-	out := &Project{Creatable: info.CreationRestriction == "everyone"}
-	status, err = c.harbor(ctx, host, "/api/v2.0/projects/"+url.PathEscape(project), nil)
-	switch status {
-	case http.StatusOK:
-		out.Exists = true
-		return out, nil
-	case http.StatusNotFound, http.StatusForbidden:
-	default:
-		return nil, fmt.Errorf("asking Harbor at %s for project %s: %w", host, project, err)
-	}
-	var user struct {
-		SysAdmin bool `json:"sysadmin_flag"`
-	}
-	if status, err := c.harbor(ctx, host, "/api/v2.0/users/current", &user); err == nil && status == http.StatusOK && user.SysAdmin {
-		out.Creatable = true
-	}
-	return out, nil
-}
-
-// harbor asks Harbor's API and reads its answer. The error has Harbor's words;
-// the status is 0 when there was no answer.
-func (c *Client) harbor(ctx context.Context, host, path string, into any) (int, error) {
-	credential, err := c.http.Credential(ctx, host)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := c.get(ctx, host, path, func(req *http.Request) {
-		if credential.Username != "" {
-			req.SetBasicAuth(credential.Username, credential.Password)
-		}
-		req.Header.Set("X-Is-Resource-Name", "true")
-	})
-	if err != nil {
-		return 0, c.at(host).meaning(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // opened for reading
-	if resp.StatusCode != http.StatusOK {
-		failed, _ := responseError(resp).(*errcode.ErrorResponse) //nolint:errorlint // it is made there
-		return resp.StatusCode, c.at(host).answer(failed)
-	}
-	if into == nil {
-		return resp.StatusCode, nil
-	}
-	return resp.StatusCode, json.NewDecoder(io.LimitReader(resp.Body, maxAPIAnswer)).Decode(into)
-}
