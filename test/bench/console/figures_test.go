@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,10 +155,11 @@ func replacePart(path string, text []byte) error {
 
 func heading(out io.Writer) {
 	load, _ := os.ReadFile("/proc/loadavg") // empty where there is none
+	minute, _, _ := strings.Cut(string(load), " ")
 	fmt.Fprintf(out, "%s\n`make bench-console` runs the programs that ship on two cores (GOMAXPROCS=2), with %d tenants, %d nodes and %d audit records, and %d sessions at\n"+
 		"the same time, each on a connection of its own over TLS. *With time to think* is what people do: %s on average (half to one and a half) between an answer and the next\n"+
 		"request. *Without a pause* asks again at once: there the p99 says how long the queue is, the rate how much the console can do. Browsers, etcd and kube-apiserver\n"+
 		"are on the same cores. Only reads are measured: no page writes, and a session is never written by its use. CPU of one page is measured with four sessions before the load.\n\n"+
-		"%s Load average at the start: %.14s.\n",
-		title, *flags.tenants, *flags.nodes, records, *flags.sessions, *flags.think, machine(), load)
+		"%s Load of the machine at the start, of all that runs on it: %s.\n",
+		title, *flags.tenants, *flags.nodes, records, *flags.sessions, *flags.think, machine(), minute)
 }
