@@ -53,6 +53,14 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b.press("main form .first", ".says.good")
 	require.Equal(t, certText, read(t, cert))
 
+	b.looksAt("/cluster", "install-not-here")
+}
+
+// Backups from the first one to one that fails, and the pages before the login.
+func TestBackupsInABrowser(t *testing.T) {
+	c := start(t)
+	b := c.chromium(t)
+	b.signIn()
 	dir := t.TempDir()
 	b.visit("/administration/backup")
 	b.set("folder", dir, "hours", "24")
@@ -71,7 +79,6 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b.visit("/")
 	b.looks("alert")
 	c.fresh(b)
-	b.looksAt("/cluster", "install-not-here")
 }
 
 func (b *chromium) looksAt(path, name string) {

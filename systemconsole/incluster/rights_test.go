@@ -106,6 +106,7 @@ func TestTheChartsRightsAreEnough(t *testing.T) {
 		require.Equal(t, string(certificate), string(kept.Data[corev1.TLSCertKey]))
 		require.Equal(t, string(key), string(kept.Data[corev1.TLSPrivateKeyKey]))
 	})
+	t.Run("restore", func(t *testing.T) { restore(v.in(t), url) })
 	t.Run("nothing else", func(t *testing.T) { forbidden(t, config) })
 }
 
@@ -138,19 +139,37 @@ func visitCluster(v *visitor, url string) {
 
 func visitTheRest(v *visitor, url string) {
 	v.t.Helper()
-	for _, page := range []string{"/", "/registries", "/new-registry", "/accounts", "/audit", "/me", "/administration", "/administration/mail", "/administration/backup"} {
+	for _, page := range []string{"/", "/registries", "/new-registry", "/accounts", "/audit", "/me", "/administration", "/administration/security", "/administration/mail", "/administration/proxy", "/administration/backup"} {
 		v.get(url + page)
 	}
 	v.get(url + "/administration/master-key")
 	v.send(url + "/administration/master-key")
 	require.Contains(v.t, v.page, "The master key was rotated.")
 	v.get(url + "/administration")
-	v.send(url+"/administration", "banner", "North", "session", "15", "log", "debug")
+	v.send(url+"/administration", "banner", "North", "logLevel", "debug")
 	require.Contains(v.t, v.page, "North")
 	v.get(url + "/new-registry")
 	v.send(url+"/new-registry", "name", "site", "type", "oci", "endpoint", "127.0.0.1:1")
 	v.get(url + "/registries")
 	require.Contains(v.t, v.page, "data-upload", "bundles can be uploaded")
+}
+
+// restore writes a backup, changes something, and brings the backup back into
+// the custom resources. It ends all sessions.
+func restore(v *visitor, url string) {
+	v.t.Helper()
+	v.get(url + "/administration/backup")
+	v.send(url+"/administration/backup", "folder", v.t.TempDir(), "hours", "24", "keep", "3")
+	name := regexp.MustCompile(`console-[0-9TZ.]+\.backup`).FindString(v.page)
+	require.NotEmpty(v.t, name, v.page)
+	v.get(url + "/new-tenant")
+	v.send(url+"/tenants", "organization", "Later", "firstName", "Ada", "lastName", "Lovelace", "email", "ada@example.com")
+	v.get(url + "/administration/backup/folder/" + name + "/restore")
+	v.send(url+"/administration/backup/folder/"+name+"/restore", "confirm", name)
+	require.Contains(v.t, v.page, "The backup was restored")
+	v.send(url+"/login", "name", "admin", "password", password)
+	v.get(url + "/tenants")
+	require.NotContains(v.t, v.page, "Later")
 }
 
 // forbidden proves that the account may no more than the console needs.
