@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"reflect"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -22,8 +21,10 @@ import (
 
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/installer/clusterapi"
+	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/internal/authority"
+	"github.com/sealift/sealift/internal/upgrade"
 )
 
 // console installs the system console with Helm, and its certificate before.
@@ -58,19 +59,34 @@ func (s *console) Check(ctx context.Context) (step.Status, error) {
 	if err != nil {
 		return step.Status{}, err
 	}
-	config, err := s.helm()
+	there, err := s.deployed()
 	if err != nil {
 		return step.Status{}, err
 	}
-	there, err := action.NewGet(config).Run(consoleName)
-	if errors.Is(err, driver.ErrReleaseNotFound) {
+	if there == nil {
 		return step.Status{Detail: "it is not installed"}, nil
 	}
+	same, err := s.same(ctx, ch, there)
+	done := same && there.Info.Status == release.StatusDeployed && there.Chart.Metadata.Version == ch.Metadata.Version
+	return step.Status{Done: done, Detail: "chart " + there.Chart.Metadata.Version + " is " + string(there.Info.Status)}, err
+}
+
+// same tells whether a release has the values that the chart shall have.
+func (s *console) same(ctx context.Context, ch *chart.Chart, there *release.Release) (bool, error) {
+	set, _, err := s.values(ctx, ch, there)
 	if err != nil {
-		return step.Status{}, fmt.Errorf("asking for the console's release: %w", err)
+		return false, err
 	}
-	same := there.Info.Status == release.StatusDeployed && there.Chart.Metadata.Version == ch.Metadata.Version && reflect.DeepEqual(there.Config, s.values())
-	return step.Status{Done: same, Detail: "chart " + there.Chart.Metadata.Version + " is " + string(there.Info.Status)}, nil
+	wanted, err := effective(ch, set)
+	if err != nil {
+		return false, err
+	}
+	now, err := effective(there.Chart, there.Config)
+	if err != nil {
+		return false, err
+	}
+	differences, err := upgrade.Compare(now, wanted, wanted)
+	return len(differences) == 0, err
 }
 
 // Apply implements step.Step.
@@ -107,7 +123,11 @@ func (in *Installation) ConsoleURL() string {
 	if in.Release.Spec.Console.Chart == "" {
 		return ""
 	}
-	return fmt.Sprintf("https://%s:%d", in.Site.Spec.Console.Hostname, consolePort)
+	return consoleURL(in.Site)
+}
+
+func consoleURL(of *site.Site) string {
+	return fmt.Sprintf("https://%s:%d", of.Spec.Console.Hostname, consolePort)
 }
 
 func (s *console) chart(ctx context.Context) (*chart.Chart, error) {
@@ -122,11 +142,11 @@ func (s *console) chart(ctx context.Context) (*chart.Chart, error) {
 	return ch, nil
 }
 
-// values are what the site changes of the chart's values, as Helm keeps them.
-func (s *console) values() map[string]any {
+// siteValues are what a site changes of the chart's values.
+func (s *console) siteValues(of *site.Site) map[string]any {
 	return map[string]any{
-		"replicas": float64(s.Site.Spec.Cluster.ControlPlane.Replicas), "url": s.ConsoleURL(), "tlsSecret": consoleSecret,
-		"service": map[string]any{"type": "NodePort", "nodePort": float64(consolePort)},
+		"replicas": of.Spec.Cluster.ControlPlane.Replicas, "url": consoleURL(of), "tlsSecret": consoleSecret,
+		"service": map[string]any{"type": "NodePort", "nodePort": consolePort},
 	}
 }
 
@@ -220,20 +240,28 @@ func (s *console) upgrade(ctx context.Context, ch *chart.Chart) error {
 		}
 		return s.upgrade(ctx, ch)
 	}
-	upgrade := action.NewUpgrade(config)
-	upgrade.Namespace, upgrade.Wait, upgrade.Timeout, upgrade.ResetValues = clusterapi.Namespace, true, consoleTimeout, true
-	if _, err := upgrade.RunWithContext(ctx, consoleName, ch, s.values()); err != nil {
+	set, _, err := s.values(ctx, ch, last)
+	if err != nil {
+		return err
+	}
+	run := action.NewUpgrade(config)
+	run.Namespace, run.Wait, run.Timeout, run.ResetValues = clusterapi.Namespace, true, consoleTimeout, true
+	if _, err := run.RunWithContext(ctx, consoleName, ch, set); err != nil {
 		return fmt.Errorf("upgrading the console: %w", err)
 	}
 	return nil
 }
 
 func (s *console) install(ctx context.Context, config *action.Configuration, ch *chart.Chart) error {
+	set, _, err := s.values(ctx, ch, nil)
+	if err != nil {
+		return err
+	}
 	install := action.NewInstall(config)
 	install.ReleaseName, install.Namespace, install.CreateNamespace = consoleName, clusterapi.Namespace, true
 	// An earlier run may have got as far as making objects: they are taken over.
 	install.TakeOwnership, install.SkipCRDs, install.Wait, install.Timeout = true, true, true, consoleTimeout
-	if _, err := install.RunWithContext(ctx, ch, s.values()); err != nil {
+	if _, err := install.RunWithContext(ctx, ch, set); err != nil {
 		return fmt.Errorf("installing the console: %w", err)
 	}
 	return nil

@@ -27,15 +27,18 @@ import (
 // Options say where the console runs. Addr, CertFile and KeyFile are required.
 type Options struct {
 	systemconsole.ServeOptions
-	Namespace  string         // of the objects; empty means sealift-system
-	Kubeconfig string         // empty means that of the workload
-	MasterKey  string         // name of the Secret; empty means console-master-key
-	TLSSecret  string         // name of the Secret that CertFile and KeyFile are mounted from; empty means that pages cannot change it
-	URL        string         // of the console in links; see systemconsole.Options
-	Uploads    string         // folder that bundles are received in; empty means none
-	UploadRoom int64          // bytes of all uploads in it; see systemconsole.Options
-	Logger     *slog.Logger   // nil means nobody is told
-	Level      *slog.LevelVar // of Logger; nil means that it cannot be set
+	Namespace  string // of the objects; empty means sealift-system
+	Kubeconfig string // empty means that of the workload
+	MasterKey  string // name of the Secret; empty means console-master-key
+	TLSSecret  string // name of the Secret that CertFile and KeyFile are mounted from; empty means that pages cannot change it
+	URL        string // of the console in links; see systemconsole.Options
+	Uploads    string // folder that bundles are received in; empty means none
+	UploadRoom int64  // bytes of all uploads in it; see systemconsole.Options
+	// Upgrader makes what upgrades the cluster, over the account's own way to it;
+	// nil means that the console cannot.
+	Upgrader func(*rest.Config) enterprise.Upgrader
+	Logger   *slog.Logger   // nil means nobody is told
+	Level    *slog.LevelVar // of Logger; nil means that it cannot be set
 }
 
 // Run serves the console until ctx is done.
@@ -74,6 +77,9 @@ func open(ctx context.Context, config *rest.Config, opts Options) (*systemconsol
 	}
 	complete := systemconsole.Options{Store: store, Keeper: keeper, Tenants: places, URL: opts.URL, Logger: opts.Logger, Level: opts.Level,
 		Uploads: opts.Uploads, UploadRoom: opts.UploadRoom, CertFile: opts.CertFile, KeyFile: opts.KeyFile, Cluster: clusterOf(config, opts.Namespace)}
+	if opts.Upgrader != nil {
+		complete.Upgrader = opts.Upgrader(config)
+	}
 	if complete.KeepCertificate, err = certificateIn(config, opts); err != nil {
 		return nil, err
 	}
