@@ -4,37 +4,17 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"k8s.io/client-go/rest"
-
-	"github.com/sealift/sealift/installer/upgrader"
-	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/incluster"
 )
 
 func main() {
-	var opts incluster.Options
-	flag.StringVar(&opts.Addr, "addr", ":8443", "`HOST:PORT` to listen on")
-	flag.StringVar(&opts.CertFile, "tls-cert", "/etc/systemconsole/tls/tls.crt", "PEM `file` of the certificate")
-	flag.StringVar(&opts.KeyFile, "tls-key", "/etc/systemconsole/tls/tls.key", "PEM `file` of the certificate's key")
-	flag.StringVar(&opts.Namespace, "namespace", "", "`namespace` of the console's objects (default sealift-system)")
-	flag.StringVar(&opts.Kubeconfig, "kubeconfig", "", "`file` (default the workload's own account)")
-	flag.StringVar(&opts.URL, "url", "", "https:// `address` of the console in links")
-	flag.StringVar(&opts.TLSSecret, "tls-secret", "", "`name` of the Secret that --tls-cert and --tls-key are mounted from; pages change the certificate there")
-	flag.StringVar(&opts.Uploads, "uploads", "", "`folder` that bundles are received in (default: none are)")
-	account := flag.String("upgrade-account", "", "`name` of the service account whose rights an upgrade has (default: none is carried out here)")
-	room := flag.Int64("upload-room", 0, "`GiB` that all uploads in --uploads may have together (default: 64 each)")
-	flag.Parse()
-	opts.UploadRoom = *room << 30
-	if *account != "" {
-		opts.Upgrader = func(config *rest.Config) enterprise.Upgrader { return upgrader.InCluster(config, *account) }
-	}
+	opts := flags()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	opts.Level = &slog.LevelVar{}
