@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -50,6 +52,15 @@ type PushedBundle struct {
 	Statement digest.Digest `json:"statement"`
 }
 
+// CarriesRelease tells whether a bundle is one that clusters are installed from
+// and upgraded to: it has the file that says what is installed.
+func CarriesRelease(bundle *archive.Reader) bool {
+	return slices.ContainsFunc(bundle.Statement().Roots, func(r archive.Root) bool {
+		name, _, _ := strings.Cut(path.Base(r.Reference), ":")
+		return r.Kind == archive.RootFile && name == "release.yaml"
+	})
+}
+
 // KeepHead leaves the head of a bundle in the registry that it was pushed to,
 // so that the bundle can be read from there. Do it after the push: who finds a
 // head may expect the content.
@@ -64,9 +75,6 @@ func KeepHead(ctx context.Context, bundle *archive.Reader, client *registry.Clie
 	}
 	s := bundle.Statement()
 	tag := headTag(s.Name, s.Version)
-	if there, err := repo.Resolve(ctx, tag); err == nil && there.Digest == a.Descriptor.Digest {
-		return nil
-	}
 	for d, data := range a.Blobs {
 		blob := content.Descriptor{MediaType: "application/octet-stream", Digest: d, Size: int64(len(data))}
 		if err := repo.Push(ctx, blob, bytes.NewReader(data)); err != nil {
@@ -77,6 +85,19 @@ func KeepHead(ctx context.Context, bundle *archive.Reader, client *registry.Clie
 		return fmt.Errorf("keeping the head of bundle %s %s: %w", s.Name, s.Version, err)
 	}
 	return nil
+}
+
+// HasHead tells whether the registry has the head of a bundle.
+func HasHead(ctx context.Context, bundle *archive.Reader, client *registry.Client, host string, m *Mapping) (bool, error) {
+	repo, err := heads(client, host, m)
+	if err != nil {
+		return false, err
+	}
+	h, err := readHeadManifest(ctx, repo, headTag(bundle.Statement().Name, bundle.Statement().Version))
+	if errors.Is(err, ErrNoHead) || problem.KindOf(err) == problem.Verification {
+		return false, nil
+	}
+	return err == nil && h.bundle.Statement == bundle.StatementDigest(), err
 }
 
 // headTag is the tag of a bundle's head.

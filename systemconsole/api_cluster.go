@@ -1,6 +1,7 @@
 package systemconsole
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/sealift/sealift/internal/upgrade"
@@ -66,6 +67,9 @@ func (s *Server) apiComponents(r *http.Request, _ nothing) (upgrade.Installed, e
 	i, err := s.upgrades.Upgrader().Installed(r.Context())
 	if err != nil {
 		return upgrade.Installed{}, err
+	}
+	if i == nil {
+		return upgrade.Installed{}, fmt.Errorf("what is installed: %w", enterprise.ErrNotFound)
 	}
 	return *i, nil
 }

@@ -60,7 +60,11 @@ func (s *Server) apiUsers(r *http.Request, _ nothing) (TenantUserList, error) {
 
 func (s *Server) apiInvite(r *http.Request, d tenant.UserDraft) (Invitation, error) {
 	name, secret, err := s.tenants.Invite(r.Context(), r.PathValue("name"), d)
-	return Invitation{User: name, Link: s.linkTo(r, secret)}, err
+	if err != nil {
+		return Invitation{}, err
+	}
+	link, err := s.handUserLink(r, r.PathValue("name"), name, secret)
+	return Invitation{User: name, Link: link}, err
 }
 
 func (s *Server) apiUserRole(r *http.Request, in UserRole) (nothing, error) {
@@ -77,7 +81,10 @@ func (s *Server) apiEnableUser(r *http.Request, _ nothing) (nothing, error) {
 
 func (s *Server) apiResetUser(r *http.Request, _ nothing) (Link, error) {
 	secret, err := s.tenants.ResetUser(r.Context(), auth.IdentityOf(r.Context()), r.PathValue("name"), r.PathValue("user"))
-	return s.linkTo(r, secret), err
+	if err != nil {
+		return Link{}, err
+	}
+	return s.handUserLink(r, r.PathValue("name"), r.PathValue("user"), secret)
 }
 
 func (s *Server) apiDeleteUser(r *http.Request, _ nothing) (nothing, error) {

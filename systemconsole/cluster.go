@@ -69,6 +69,9 @@ func (s *Server) clusterPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := web.ClusterPage{Frame: s.frame(r, "Enterprise cluster", "cluster"), Tabs: clusterTabs("/cluster"), Overview: o, May: mayChangeCluster(r)}
 	p.Reload = 10
+	if err := s.upgrades.Idle(r.Context()); errors.Is(err, enterprise.ErrBusy) {
+		p.Says = append(p.Says, web.Message{State: web.Busy, Text: "The cluster is being upgraded. The tab Upgrade shows how far it is; pools can be changed when it has ended."})
+	}
 	return s.render(w, p)
 }
 

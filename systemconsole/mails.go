@@ -11,6 +11,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/settings"
+	"github.com/sealift/sealift/systemconsole/tenant"
 )
 
 // setMail keeps how mails are sent. With an address it sends a test mail first.
@@ -93,9 +94,26 @@ func (s *Server) handAccountLink(r *http.Request, name, secret string) (Link, er
 
 // handTenantLink gives the link of a tenant's first administrator to them.
 func (s *Server) handTenantLink(r *http.Request, name, secret string) (Link, error) {
-	first, err := s.tenants.FirstAdministrator(r.Context(), name)
+	item, err := s.tenants.Get(r.Context(), name)
 	if err != nil {
 		return Link{}, err
 	}
-	return s.hand(r, secret, recipient{object: "TenantUser/" + first.Name, email: first.Person.Email, what: "your account at " + name}), nil
+	first, err := s.tenants.FirstAdministrator(r.Context(), item)
+	if err != nil {
+		return Link{}, err
+	}
+	return s.hand(r, secret, userRecipient(first)), nil
+}
+
+// handUserLink gives the link of a tenant's user to them.
+func (s *Server) handUserLink(r *http.Request, name, user, secret string) (Link, error) {
+	u, err := s.tenants.User(r.Context(), name, user)
+	if err != nil {
+		return Link{}, err
+	}
+	return s.hand(r, secret, userRecipient(u)), nil
+}
+
+func userRecipient(u tenant.UserView) recipient {
+	return recipient{object: tenant.UserKind + "/" + u.Name, email: u.Person.Email, what: "your account at " + u.Tenant}
 }

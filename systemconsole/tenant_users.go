@@ -87,8 +87,9 @@ func (s *Server) showUserLink(w http.ResponseWriter, r *http.Request, name, secr
 	if err != nil {
 		return err
 	}
-	return s.render(w, web.LinkMadePage{Frame: s.inUsers(r, "Link for "+fullName(u.Person)), URL: s.linkTo(r, secret).URL, Whom: fullName(u.Person),
-		Back: web.Link{Text: "Back to the users", Path: usersPath(r.PathValue("tenant"))}})
+	l := s.hand(r, secret, userRecipient(u))
+	return s.render(w, web.LinkMadePage{Frame: s.inUsers(r, "Link for "+fullName(u.Person)), URL: l.URL, SentTo: l.SentTo, Failure: l.Failure,
+		Whom: fullName(u.Person), Back: web.Link{Text: "Back to the users", Path: usersPath(r.PathValue("tenant"))}})
 }
 
 func fullName(p tenant.Person) string { return p.FirstName + " " + p.LastName }

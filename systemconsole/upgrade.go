@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -32,22 +31,13 @@ func (s *Server) upgradePage(w http.ResponseWriter, r *http.Request) error {
 	if !p.Possible {
 		return s.render(w, p)
 	}
-	if p.Installed, err = s.installed(r.Context()); err != nil {
+	if p.Installed, err = s.upgrades.Upgrader().Installed(r.Context()); err != nil {
 		p.Says = append(p.Says, says(err))
 	}
 	if p.Bundles, err = s.upgrades.Upgrader().Bundles(r.Context()); err != nil {
 		p.Says = append(p.Says, says(err))
 	}
 	return s.render(w, p)
-}
-
-// installed returns what is installed; nil when the cluster does not say.
-func (s *Server) installed(ctx context.Context) (*upgrade.Installed, error) {
-	i, err := s.upgrades.Upgrader().Installed(ctx)
-	if errors.Is(err, enterprise.ErrNotFound) {
-		return nil, nil //nolint:nilnil // it was installed by an earlier version
-	}
-	return i, err
 }
 
 // says shows an error on top of a page that has other things to show.
@@ -61,7 +51,7 @@ func (s *Server) componentsPage(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, p)
 	}
 	var err error
-	if p.Installed, err = s.installed(r.Context()); err != nil {
+	if p.Installed, err = s.upgrades.Upgrader().Installed(r.Context()); err != nil {
 		p.Says = append(p.Says, says(err))
 	}
 	return s.render(w, p)

@@ -27,6 +27,7 @@ type Verifier struct {
 	ref         string
 	verifiers   []signature.Verifier // one of them has to accept
 	fingerprint string
+	public      []byte // PEM
 }
 
 // NewVerifier opens a public key: a PEM file, a KMS URI or a PKCS#11 URI.
@@ -106,8 +107,11 @@ func newVerifier(ref string, public crypto.PublicKey, verifiers ...signature.Ver
 		}
 	}
 	sum := sha256.Sum256(der)
-	return &Verifier{ref: ref, verifiers: verifiers, fingerprint: hex.EncodeToString(sum[:])}, nil
+	return &Verifier{ref: ref, verifiers: verifiers, fingerprint: hex.EncodeToString(sum[:]), public: pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})}, nil
 }
+
+// PublicKey returns the key in PEM, from wherever it came.
+func (v *Verifier) PublicKey() []byte { return bytes.Clone(v.public) }
 
 // hashes returns what a key may have signed: a SHA-256, as verify-blob takes
 // it for granted, or for a larger curve the hash of its size, with which

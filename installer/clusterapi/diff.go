@@ -8,16 +8,12 @@ import (
 	"github.com/pmezard/go-difflib/difflib"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/sealift/sealift/internal/upgrade"
 )
 
 // ObjectChange is what an apply would do to an object.
-type ObjectChange struct {
-	Object string `json:"object"` // Kind namespace/name
-	New    bool   `json:"new,omitempty"`
-	// Diff is a unified diff of the YAML, without status and with no secret's
-	// content; "" for a new object.
-	Diff string `json:"diff,omitempty"`
-}
+type ObjectChange = upgrade.ObjectChange
 
 // diffContext is how many lines stand around a change.
 const diffContext = 2

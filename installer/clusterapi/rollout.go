@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sealift/sealift/installer/site"
 )
 
 // Rollout is how far the machines of a control plane or of a pool are those
@@ -40,21 +42,20 @@ func (m *Management) ControlPlaneRollout(ctx context.Context, cluster string) (R
 	return m.rollout(ctx, controlPlaneKind(), cluster)
 }
 
-// PoolRollout returns how far a pool of workers is. Its machines are counted:
+// PoolRollout returns how far a pool of workers, a MachineDeployment, is. Its machines are counted:
 // the numbers of a MachineDeployment lag behind its generation.
-func (m *Management) PoolRollout(ctx context.Context, cluster, pool string) (Rollout, error) {
-	name := cluster + "-" + pool
+func (m *Management) PoolRollout(ctx context.Context, name string) (Rollout, error) {
 	r, err := m.rollout(ctx, poolKind(), name)
 	if err != nil {
 		return r, err
 	}
 	d := &clusterv1.MachineDeployment{}
 	if err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: name}, d); err != nil {
-		return r, fmt.Errorf("reading pool %s: %w", pool, err)
+		return r, fmt.Errorf("reading pool %s: %w", name, err)
 	}
 	machines := &clusterv1.MachineList{}
 	if err := m.List(ctx, machines, client.InNamespace(Namespace), client.MatchingLabels{clusterv1.MachineDeploymentNameLabel: name}); err != nil {
-		return r, fmt.Errorf("reading the machines of pool %s: %w", pool, err)
+		return r, fmt.Errorf("reading the machines of pool %s: %w", name, err)
 	}
 	fresh := 0
 	for _, machine := range machines.Items {
@@ -113,8 +114,10 @@ func (m *Management) rollout(ctx context.Context, kind schema.GroupVersionKind, 
 type Present struct {
 	Version       string // of Kubernetes
 	ControlPlanes int
-	Pools         map[string]int // replicas by the pool's name in the site
-	Template      string         // that the control plane's machines are cloned from
+	Pools         map[string]int       // replicas by the pool's name in the site
+	Deployments   map[string]string    // names of the pools' objects, by the same
+	Sizes         map[string]site.Size // of the machines, by the same; "" for the control plane
+	Template      string               // that the control plane's machines are cloned from
 	Machines      []Machine
 }
 
@@ -125,7 +128,7 @@ type Machine struct {
 
 // Present reads what a cluster is made of now.
 func (m *Management) Present(ctx context.Context, cluster string) (*Present, error) {
-	p := &Present{Pools: map[string]int{}}
+	p := &Present{Pools: map[string]int{}, Deployments: map[string]string{}, Sizes: map[string]site.Size{}}
 	kcp := &unstructured.Unstructured{}
 	kcp.SetGroupVersionKind(controlPlaneKind())
 	if err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: cluster}, kcp); err != nil {
@@ -135,12 +138,12 @@ func (m *Management) Present(ctx context.Context, cluster string) (*Present, err
 	replicas, _, _ := unstructured.NestedInt64(kcp.Object, "spec", "replicas")
 	p.ControlPlanes = int(replicas)
 	ref, _, _ := unstructured.NestedString(kcp.Object, "spec", "machineTemplate", "spec", "infrastructureRef", "name")
-	template := &unstructured.Unstructured{}
-	template.SetGroupVersionKind(schema.GroupVersionKind{Group: groupInfrastructure, Version: "v1beta2", Kind: "VSphereMachineTemplate"})
-	if err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: ref}, template); err != nil {
+	spec, err := m.machineSpec(ctx, ref)
+	if err != nil {
 		return nil, fmt.Errorf("reading the template of the control plane of %s: %w", cluster, err)
 	}
-	p.Template, _, _ = unstructured.NestedString(template.Object, "spec", "template", "spec", "template")
+	p.Template, _, _ = unstructured.NestedString(spec, "template")
+	p.Sizes[""] = sizeOf(spec)
 	ours := []client.ListOption{client.InNamespace(Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: cluster}}
 	return p, m.presentMachines(ctx, p, cluster, ours)
 }
@@ -151,7 +154,13 @@ func (m *Management) presentMachines(ctx context.Context, p *Present, cluster st
 		return fmt.Errorf("reading the pools of %s: %w", cluster, err)
 	}
 	for _, d := range pools.Items {
-		p.Pools[poolName(cluster, d.Name)] = value(d.Spec.Replicas)
+		name := poolName(cluster, d.Name)
+		p.Pools[name], p.Deployments[name] = value(d.Spec.Replicas), d.Name
+		spec, err := m.machineSpec(ctx, d.Spec.Template.Spec.InfrastructureRef.Name)
+		if err != nil {
+			return fmt.Errorf("reading the template of pool %s: %w", name, err)
+		}
+		p.Sizes[name] = sizeOf(spec)
 	}
 	machines := &clusterv1.MachineList{}
 	if err := m.List(ctx, machines, ours...); err != nil {
@@ -165,6 +174,26 @@ func (m *Management) presentMachines(ctx context.Context, p *Present, cluster st
 		p.Machines = append(p.Machines, one)
 	}
 	return nil
+}
+
+// machineSpec reads what the machines of a template are made of.
+func (m *Management) machineSpec(ctx context.Context, name string) (map[string]any, error) {
+	template := &unstructured.Unstructured{}
+	template.SetGroupVersionKind(schema.GroupVersionKind{Group: groupInfrastructure, Version: "v1beta2", Kind: "VSphereMachineTemplate"})
+	if err := m.Get(ctx, client.ObjectKey{Namespace: Namespace, Name: name}, template); err != nil {
+		return nil, err
+	}
+	spec, _, err := unstructured.NestedMap(template.Object, "spec", "template", "spec")
+	return spec, err
+}
+
+// sizeOf is the size of machines as a site has it.
+func sizeOf(spec map[string]any) site.Size {
+	figure := func(name string) int {
+		n, _, _ := unstructured.NestedInt64(spec, name)
+		return int(n)
+	}
+	return site.Size{CPUs: figure("numCPUs"), MemoryGiB: (figure("memoryMiB") + mebibytes - 1) / mebibytes, DiskGiB: figure("diskGiB")}
 }
 
 // poolName is the pool's name in the site.

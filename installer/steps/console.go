@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	helm "helm.sh/helm/v3/pkg/release"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -13,8 +14,10 @@ import (
 
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/installer/clusterapi"
+	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/internal/authority"
+	"github.com/sealift/sealift/internal/upgrade"
 )
 
 // console installs the system console with Helm, and its certificate before.
@@ -42,11 +45,7 @@ func (s *console) Check(ctx context.Context) (step.Status, error) {
 	if own == nil || err != nil {
 		return step.Status{Detail: "no cluster yet"}, err
 	}
-	r, err := s.chartRelease(ctx)
-	if err != nil {
-		return step.Status{}, err
-	}
-	there, err := s.installed(r)
+	r, there, _, err := s.wanted(ctx)
 	if there == nil || err != nil {
 		return step.Status{Detail: "it is not installed"}, err
 	}
@@ -59,7 +58,7 @@ func (s *console) Apply(ctx context.Context, say step.Say) error {
 	if err != nil {
 		return err
 	}
-	r, err := s.chartRelease(ctx)
+	r, _, _, err := s.wanted(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,11 +82,15 @@ func (in *Installation) ConsoleURL() string {
 	if in.Release.Spec.Console.Chart == "" {
 		return ""
 	}
-	return fmt.Sprintf("https://%s:%d", in.Site.Spec.Console.Hostname, consolePort)
+	return consoleURL(in.Site)
 }
 
-// chartRelease is the console's chart with what the site changes of its values.
-func (s *console) chartRelease(ctx context.Context) (r chartRelease, err error) {
+func consoleURL(of *site.Site) string {
+	return fmt.Sprintf("https://%s:%d", of.Spec.Console.Hostname, consolePort)
+}
+
+// chart is the console's chart, without values.
+func (s *console) chart(ctx context.Context) (r chartRelease, err error) {
 	data, err := s.Release.Chart(ctx)
 	if err != nil {
 		return r, err
@@ -96,11 +99,32 @@ func (s *console) chartRelease(ctx context.Context) (r chartRelease, err error) 
 	if r.chart, err = loadChart(s.Release.Spec.Console.Chart, data); err != nil {
 		return r, err
 	}
-	r.values, err = asJSON(map[string]any{
-		"replicas": s.Site.Spec.Cluster.ControlPlane.Replicas, "url": s.ConsoleURL(), "tlsSecret": consoleSecret,
+	return r, nil
+}
+
+// wanted is the chart with the values that it shall have, what is installed of
+// it (nil when nothing is), and the values that differ.
+func (s *console) wanted(ctx context.Context) (r chartRelease, there *helm.Release, settings []upgrade.Setting, err error) {
+	if r, err = s.chart(ctx); err != nil {
+		return r, nil, nil, err
+	}
+	if there, err = s.installed(r); err != nil {
+		return r, nil, nil, err
+	}
+	set, settings, err := s.values(ctx, r.chart, there)
+	if err != nil {
+		return r, there, nil, err
+	}
+	r.values, err = asJSON(set)
+	return r, there, settings, err
+}
+
+// siteValues are what a site changes of the chart's values.
+func (s *console) siteValues(of *site.Site) map[string]any {
+	return map[string]any{
+		"replicas": of.Spec.Cluster.ControlPlane.Replicas, "url": consoleURL(of), "tlsSecret": consoleSecret,
 		"service": map[string]any{"type": "NodePort", "nodePort": consolePort},
-	})
-	return r, err
+	}
 }
 
 // ensureCertificate writes the certificate of the site, or one of an authority

@@ -31,6 +31,10 @@ func (s *fill) Check(ctx context.Context) (step.Status, error) {
 	if left > 0 {
 		return step.Status{Detail: fmt.Sprintf("%d of %d blobs and manifests are missing", left, left+r.Blobs.There+r.Manifests.There)}, nil
 	}
+	kept, err := mirror.HasHead(ctx, s.Bundle, s.Registry, s.Site.Spec.Registry.Endpoint, s.mapping)
+	if !kept || err != nil {
+		return step.Status{Detail: "the bundle's own head is missing"}, err
+	}
 	return step.Status{Done: true, Detail: fmt.Sprintf("%d images and artifacts in %s", len(r.Images), s.Site.Spec.Registry.Endpoint)}, nil
 }
 
@@ -47,10 +51,14 @@ func (s *fill) Apply(ctx context.Context, say step.Say) error {
 		}
 	}
 	say("sending to %s", s.Site.Spec.Registry.Endpoint)
-	return s.untilBack(ctx, "the registry", say, func(ctx context.Context) error {
+	err = s.untilBack(ctx, "the registry", say, func(ctx context.Context) error {
 		_, err := s.push(ctx, mirror.PushOptions{Progress: s.Progress}) // goes on with what is missing
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	return mirror.KeepHead(ctx, s.Bundle, s.Registry, s.Site.Spec.Registry.Endpoint, s.mapping)
 }
 
 // missingProjects returns the projects that a Harbor does not have yet; none of

@@ -24,11 +24,12 @@ import (
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/internal/progress"
+	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/registry"
 )
 
-// Options is what an installation works with. All but Progress and Patience is needed.
+// Options is what an installation works with. All but Progress and what follows is needed.
 type Options struct {
 	Site     *site.Site
 	Bundle   *archive.Reader // verified
@@ -44,6 +45,11 @@ type Options struct {
 	// Patience is how long registry or vCenter may be away in the middle of a
 	// step; 0 means 15 minutes.
 	Patience time.Duration
+	// Signed says by whom the bundle is signed, for the record in the cluster.
+	Signed Signature
+	// Choices settle values that administrators and the release changed, each to
+	// another one. What is not settled stays as administrators have it.
+	Choices upgrade.Choices
 }
 
 // Installation is one site and the release that is installed there.
@@ -103,12 +109,15 @@ func (in *Installation) Close(ctx context.Context) error {
 func (in *Installation) Steps() []step.Step {
 	return []step.Step{
 		&fill{in}, &importTemplate{in}, &startBootstrap{in}, &bootstrapProviders{Installation: in}, &describeCluster{in}, &firstNode{in},
-		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &console{in}, &removeBootstrap{in},
+		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &console{in}, &keepSite{in}, &removeBootstrap{in},
 	}
 }
 
+// KubeconfigFile is the name of the kubeconfig in the folder of an installation.
+const KubeconfigFile = "kubeconfig"
+
 // Kubeconfig is the path of the cluster's administrator's kubeconfig.
-func (in *Installation) Kubeconfig() string { return filepath.Join(in.Dir, "kubeconfig") }
+func (in *Installation) Kubeconfig() string { return filepath.Join(in.Dir, KubeconfigFile) }
 
 // Address is where the cluster's API server answers.
 func (in *Installation) Address() string {

@@ -33,9 +33,15 @@ func TestAnUpgradeKeepsTheNumbersOfMachines(t *testing.T) {
 	s := &site.Site{}
 	s.Spec.Cluster.ControlPlane.Replicas = 1
 	s.Spec.Cluster.Workers = []site.WorkerPool{{Name: "default", Replicas: 2}, {Name: "new", Replicas: 1}}
-	out := asPresent(s, &clusterapi.Present{ControlPlanes: 3, Pools: map[string]int{"default": 5, "by hand": 1}})
+	size := site.Size{CPUs: 16, MemoryGiB: 8, DiskGiB: 40}
+	present := &clusterapi.Present{ControlPlanes: 3, Pools: map[string]int{"default": 5, "by hand": 1}, Sizes: map[string]site.Size{"by hand": size}}
+	out, removed := asPresent(s, nil, present)
+	require.Empty(t, removed)
 	require.Equal(t, 3, out.Spec.Cluster.ControlPlane.Replicas)
-	require.Equal(t, []site.WorkerPool{{Name: "default", Replicas: 5}, {Name: "new", Replicas: 1}}, out.Spec.Cluster.Workers)
+	require.Equal(t, []site.WorkerPool{{Name: "default", Replicas: 5}, {Name: "new", Replicas: 1}, {Name: "by hand", Replicas: 1, Size: size}}, out.Spec.Cluster.Workers)
+	out, removed = asPresent(s, s, present)
+	require.Equal(t, []string{"new"}, removed, "the cluster was made with it, and has it no more")
+	require.Len(t, out.Spec.Cluster.Workers, 2)
 	require.Equal(t, 2, s.Spec.Cluster.Workers[0].Replicas, "the site itself stays")
 }
 

@@ -3,7 +3,6 @@ package steps
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -12,38 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sealift/sealift/installer/clusterapi"
-	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/template"
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/mirror"
 )
 
-// UpgradePlan is what an upgrade would change.
-type UpgradePlan struct {
-	Cluster  string                    `json:"cluster"`
-	Release  string                    `json:"release"` // name and version
-	Versions []VersionChange           `json:"versions"`
-	Images   []string                  `json:"images,omitempty"`   // that the registry does not have yet
-	Objects  []clusterapi.ObjectChange `json:"objects,omitempty"`  // of the cluster and the addons
-	Machines []string                  `json:"machines,omitempty"` // that are replaced, in order
-	Warnings []string                  `json:"warnings,omitempty"`
-}
-
-// VersionChange is a version before and after; the same when it stays.
-type VersionChange struct {
-	Name string `json:"name"`
-	From string `json:"from,omitempty"` // "" for what is new
-	To   string `json:"to"`
-}
-
-// Changes tells whether there is anything to do.
-func (p *UpgradePlan) Changes() bool {
-	return len(p.Images)+len(p.Objects)+len(p.Machines) > 0 || slices.ContainsFunc(p.Versions, func(v VersionChange) bool { return v.From != v.To })
-}
-
 // PlanUpgrade returns what an upgrade would change, and changes nothing. It
 // refuses what Kubernetes cannot do: to go back, or to skip a minor version.
-func (in *Installation) PlanUpgrade(ctx context.Context) (*UpgradePlan, error) {
+func (in *Installation) PlanUpgrade(ctx context.Context) (*upgrade.Plan, error) {
 	if err := in.Upgradable(ctx); err != nil {
 		return nil, err
 	}
@@ -51,7 +27,7 @@ func (in *Installation) PlanUpgrade(ctx context.Context) (*UpgradePlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &UpgradePlan{Cluster: in.Site.Spec.Cluster.Name, Release: in.Release.Metadata.Name + " " + in.Release.Metadata.Version}
+	p := &upgrade.Plan{Cluster: in.Site.Spec.Cluster.Name, Release: in.Release.Metadata.Name + " " + in.Release.Metadata.Version}
 	if err := in.planVersions(ctx, p, present); err != nil {
 		return nil, err
 	}
@@ -61,14 +37,14 @@ func (in *Installation) PlanUpgrade(ctx context.Context) (*UpgradePlan, error) {
 	if err := in.planImages(ctx, p); err != nil {
 		return nil, err
 	}
-	if err := in.planObjects(ctx, p, present); err != nil {
+	if err := in.planObjects(ctx, p); err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(present.Pools)) {
-		if !slices.ContainsFunc(in.Site.Spec.Cluster.Workers, func(w site.WorkerPool) bool { return w.Name == name }) {
-			p.Warnings = append(p.Warnings, "pool "+name+" is not in the site: its machines stay as they are; add it to spec.cluster.workers")
-		}
+	settings, err := (&console{in}).consoleSettings(ctx)
+	if err != nil {
+		return nil, err
 	}
+	p.Values = append(p.Values, settings...)
 	if ready, want, err := in.own.Ready(ctx, p.Cluster); err == nil && ready < want {
 		p.Warnings = append(p.Warnings, fmt.Sprintf("%d of %d nodes are ready: sealift status says why", ready, want))
 	}
@@ -76,12 +52,12 @@ func (in *Installation) PlanUpgrade(ctx context.Context) (*UpgradePlan, error) {
 }
 
 // planVersions compares versions, and refuses those that cannot be.
-func (in *Installation) planVersions(ctx context.Context, p *UpgradePlan, present *clusterapi.Present) error {
+func (in *Installation) planVersions(ctx context.Context, p *upgrade.Plan, present *clusterapi.Present) error {
 	if err := checkVersions(present.Version, in.Release.Spec.KubernetesVersion); err != nil {
 		return err
 	}
-	p.Versions = append(p.Versions, VersionChange{"kubernetes", present.Version, in.Release.Spec.KubernetesVersion},
-		VersionChange{"node template", present.Template, in.templateName()})
+	p.Versions = append(p.Versions, upgrade.VersionChange{Name: "kubernetes", From: present.Version, To: in.Release.Spec.KubernetesVersion},
+		upgrade.VersionChange{Name: "node template", From: present.Template, To: in.templateName()})
 	installed, err := in.own.InstalledProviders(ctx)
 	if err != nil {
 		return err
@@ -91,7 +67,7 @@ func (in *Installation) planVersions(ctx context.Context, p *UpgradePlan, presen
 		if old := installed[label]; old != "" && semver.Compare(provider.Version, old) < 0 {
 			return problem.New(problem.Usage, "use a bundle that is not older", "provider %s has %s, and the bundle's %s is older: its objects cannot be read back", label, old, provider.Version)
 		}
-		p.Versions = append(p.Versions, VersionChange{"provider " + label, installed[label], provider.Version})
+		p.Versions = append(p.Versions, upgrade.VersionChange{Name: "provider " + label, From: installed[label], To: provider.Version})
 	}
 	return nil
 }
@@ -150,7 +126,7 @@ func (in *Installation) planTemplate(ctx context.Context) error {
 }
 
 // planImages asks the registry which images it lacks.
-func (in *Installation) planImages(ctx context.Context, p *UpgradePlan) error {
+func (in *Installation) planImages(ctx context.Context, p *upgrade.Plan) error {
 	r, err := (&fill{in}).push(ctx, mirror.PushOptions{DryRun: true})
 	if err != nil {
 		return err
@@ -165,12 +141,16 @@ func (in *Installation) planImages(ctx context.Context, p *UpgradePlan) error {
 
 // planObjects asks the API server what would change, and which machines that
 // replaces.
-func (in *Installation) planObjects(ctx context.Context, p *UpgradePlan, present *clusterapi.Present) error {
-	d, err := in.next(ctx)
+func (in *Installation) planObjects(ctx context.Context, p *upgrade.Plan) error {
+	n, err := in.next(ctx)
 	if err != nil {
 		return err
 	}
-	objects, err := d.Objects()
+	for _, name := range n.removed {
+		p.Warnings = append(p.Warnings, "pool "+name+" was removed from the cluster: it is not made again; take it out of spec.cluster.workers")
+	}
+	p.Values = append(p.Values, n.settings...)
+	objects, err := n.Objects()
 	if err != nil {
 		return err
 	}
@@ -187,7 +167,7 @@ func (in *Installation) planObjects(ctx context.Context, p *UpgradePlan, present
 		}) {
 			continue
 		}
-		for _, m := range present.Machines {
+		for _, m := range n.present.Machines {
 			if m.Pool == pool {
 				p.Machines = append(p.Machines, m.Name)
 			}
@@ -198,7 +178,7 @@ func (in *Installation) planObjects(ctx context.Context, p *UpgradePlan, present
 
 // planAddons asks the API server what would change of the addons, and Helm's
 // records which charts.
-func (in *Installation) planAddons(ctx context.Context, p *UpgradePlan) error {
+func (in *Installation) planAddons(ctx context.Context, p *upgrade.Plan) error {
 	all, err := (&addons{in}).all(ctx)
 	if err != nil {
 		return err
@@ -218,21 +198,21 @@ func (in *Installation) planAddons(ctx context.Context, p *UpgradePlan) error {
 			if err != nil {
 				return err
 			}
-			p.addChart(r, there)
+			addChart(p, r, there)
 		}
 	}
 	return nil
 }
 
 // addChart adds a chart, and that its values change where the version stays.
-func (p *UpgradePlan) addChart(r chartRelease, there *helmrelease.Release) {
-	v := VersionChange{Name: "chart " + r.name, To: r.chart.Metadata.Version}
+func addChart(p *upgrade.Plan, r chartRelease, there *helmrelease.Release) {
+	v := upgrade.VersionChange{Name: "chart " + r.name, To: r.chart.Metadata.Version}
 	if there != nil {
 		v.From = there.Chart.Metadata.Version
 	}
 	p.Versions = append(p.Versions, v)
 	if v.From == v.To && !r.is(there) {
-		p.Objects = append(p.Objects, clusterapi.ObjectChange{Object: "the values of chart " + r.namespace + "/" + r.name})
+		p.Objects = append(p.Objects, upgrade.ObjectChange{Object: "the values of chart " + r.namespace + "/" + r.name})
 	}
 }
 

@@ -19,7 +19,7 @@ type Upgrader interface {
 	// moment: what is done is found out by looking at the site. The choices
 	// settle conflicts of values. It fails when one is left.
 	Run(ctx context.Context, bundle string, choices upgrade.Choices, o upgrade.Observer) error
-	// Installed returns what the last installation or upgrade brought;
-	// ErrNotFound when the cluster has no record of it.
+	// Installed returns what the last installation or upgrade brought; nil when
+	// the cluster has no record of it.
 	Installed(ctx context.Context) (*upgrade.Installed, error)
 }

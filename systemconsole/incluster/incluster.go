@@ -36,8 +36,11 @@ type Options struct {
 	URL        string              // of the console in links; see systemconsole.Options
 	Uploads    string              // folder that bundles are received in; empty means none
 	UploadRoom int64               // bytes of all uploads in it; see systemconsole.Options
-	Logger     *slog.Logger        // nil means nobody is told
-	Level      *slog.LevelVar      // of Logger; nil means that it cannot be set
+	// Upgrader makes what upgrades the cluster, over the account's own way to it;
+	// nil means that the console cannot.
+	Upgrader func(*rest.Config) enterprise.Upgrader
+	Logger   *slog.Logger   // nil means nobody is told
+	Level    *slog.LevelVar // of Logger; nil means that it cannot be set
 }
 
 // Run serves the console until ctx is done.
@@ -76,6 +79,9 @@ func open(ctx context.Context, config *rest.Config, opts Options) (*systemconsol
 	}
 	complete := systemconsole.Options{Store: store, Keeper: keeper, Tenants: places, URL: opts.URL, Logger: opts.Logger, Level: opts.Level,
 		Uploads: opts.Uploads, UploadRoom: opts.UploadRoom, CertFile: opts.CertFile, KeyFile: opts.KeyFile, Cluster: clusterOf(config, opts.Namespace)}
+	if opts.Upgrader != nil {
+		complete.Upgrader = opts.Upgrader(config)
+	}
 	if complete.KeepCertificate, err = certificateIn(config, opts); err != nil {
 		return nil, err
 	}

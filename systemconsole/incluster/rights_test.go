@@ -186,6 +186,10 @@ func forbidden(t *testing.T, config *rest.Config) {
 	require.ErrorContains(t, err, "forbidden")
 	err = mine.CoreV1().Secrets("sealift-system").Delete(t.Context(), "console-master-key", metav1.DeleteOptions{})
 	require.ErrorContains(t, err, "forbidden")
+	_, err = mine.CoreV1().ServiceAccounts("sealift-system").CreateToken(t.Context(), "systemconsole-upgrade", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	require.NoError(t, err, "an upgrade has rights of its own")
+	_, err = mine.CoreV1().ServiceAccounts("sealift-system").CreateToken(t.Context(), "systemconsole", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	require.ErrorContains(t, err, "forbidden")
 	err = mine.CoreV1().Nodes().Delete(t.Context(), "enterprise-default-1", metav1.DeleteOptions{})
 	require.ErrorContains(t, err, "forbidden")
 }

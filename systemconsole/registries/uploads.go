@@ -261,7 +261,10 @@ func (j *Job) push(ctx context.Context, s *Service, reader *archive.Reader, item
 	e := audit.Event{Action: "registry.push", Object: Kind + "/" + item.Name, After: map[string]string{"bundle": j.look().Job.Bundle, "version": j.look().Job.Version}}
 	err = s.log.Do(ctx, e, func() error {
 		result, err = mirror.Push(ctx, []*archive.Reader{reader}, client, host(item.Value), mapping, mirror.PushOptions{Progress: j})
-		return err
+		if err != nil || !mirror.CarriesRelease(reader) {
+			return err
+		}
+		return mirror.KeepHead(ctx, reader, client, host(item.Value), mapping) // which an upgrade reads
 	})
 	if err != nil {
 		return fmt.Errorf("pushing to registry %s: %w", item.Name, err)

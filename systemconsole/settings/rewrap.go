@@ -8,15 +8,6 @@ import (
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
-// secret is one that the settings hold, wrapped for a place.
-type secret struct {
-	wrapped *string
-	place   string
-}
-
-// secrets are all of them.
-func (s *Settings) secrets() []secret { return []secret{{&s.Mail.Password, "settings.mail"}} }
-
 // Rewrap brings the secrets of the settings under the present master key and
 // returns how many there are.
 func (s *Service) Rewrap(ctx context.Context) (int, error) {

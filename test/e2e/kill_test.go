@@ -30,6 +30,7 @@ func moments() map[string]time.Duration {
 		"install Cluster API in the cluster":          3 * time.Second,
 		"pivot: the cluster takes itself over":        time.Second,
 		"install the system console":                  500 * time.Millisecond,
+		"keep the site in the cluster":                2 * time.Millisecond,
 		"remove the bootstrap control plane":          20 * time.Millisecond,
 	}
 }

@@ -144,7 +144,7 @@ func (a *app) offerInstallation(ctx context.Context, f *consoleFlags, opts *syst
 	if err != nil {
 		return nil, err
 	}
-	opts.Installation = installation
+	opts.Installation, opts.Upgrader = installation, installation.upgrader()
 	if f.kubeconfig == "" {
 		opts.Cluster = installation.cluster
 	}

@@ -174,9 +174,14 @@ func (i *consoleInstallation) Start(_ context.Context, text string) error {
 
 // install takes the steps.
 func (i *consoleInstallation) install(ctx context.Context, opts steps.Options) (err error) {
-	if opts.Bundle, err = i.open(ctx); err != nil {
+	open, err := i.trust.open(ctx)
+	if err != nil {
 		return err
 	}
+	if opts.Bundle, err = bundles.Open(ctx, i.bundle, open); err != nil {
+		return err
+	}
+	opts.Signed = signature(open)
 	defer opts.Bundle.Close() //nolint:errcheck // opened for reading
 	if opts.Release, err = wholeRelease(ctx, opts.Bundle); err != nil {
 		return err

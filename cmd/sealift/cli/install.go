@@ -9,11 +9,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
@@ -93,7 +95,7 @@ func (a *app) openInstall(ctx context.Context, f *installFlags) (opts steps.Opti
 	if err != nil {
 		return opts, err
 	}
-	opts = steps.Options{Site: s, Dir: f.dir}
+	opts = steps.Options{Site: s, Dir: f.dir, Signed: signature(open)}
 	if opts.Bundle, err = bundles.Open(ctx, f.bundle, open); err != nil {
 		return opts, err
 	}
@@ -104,6 +106,15 @@ func (a *app) openInstall(ctx context.Context, f *installFlags) (opts steps.Opti
 		_ = opts.Bundle.Close() // opened for reading
 	}
 	return opts, err
+}
+
+// signature says by which key a bundle that opens is signed.
+func signature(open bundles.OpenOptions) steps.Signature {
+	v, ok := open.Verifier.(*sign.Verifier)
+	if !ok {
+		return steps.Signature{}
+	}
+	return steps.Signature{Key: v.PublicKey(), Fingerprint: v.Fingerprint(), Verified: time.Now()}
 }
 
 // wholeRelease opens the release of a bundle that has everything that it names.

@@ -153,10 +153,30 @@ func (a *app) runPush(ctx context.Context, args []string, f *pushFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := f.keepHeads(ctx, readers, client, host, m); err != nil {
+		return err
+	}
 	if err := a.saveReceipt(ctx, f, result, signer); err != nil {
 		return err
 	}
 	return f.out.print(a.Out, result, func(w io.Writer) { pushTable(w, result) })
+}
+
+// keepHeads leaves the heads of enterprise bundles beside their content, once
+// that is complete: the console upgrades from there.
+func (f *pushFlags) keepHeads(ctx context.Context, readers []*archive.Reader, client *registry.Client, host string, m *mirror.Mapping) error {
+	if f.opts.DryRun || !f.opts.Shard.Last() {
+		return nil
+	}
+	for _, r := range readers {
+		if !mirror.CarriesRelease(r) {
+			continue
+		}
+		if err := mirror.KeepHead(ctx, r, client, host, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // check checks the flags and the target before anything is opened.

@@ -11,11 +11,13 @@ import (
 
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/steps"
+	"github.com/sealift/sealift/internal/upgrade"
 )
 
 type upgradeFlags struct {
 	installFlags
-	yes bool
+	yes  bool
+	take []string
 }
 
 func (a *app) upgrade() *cobra.Command {
@@ -39,6 +41,7 @@ a mended bundle: what was there before is removed by nobody but Cluster API, eac
 	fl.StringVar(&f.bundle, "bundle", "", "the newer enterprise bundle `FILE`")
 	fl.StringVar(&f.dir, "dir", "", "`folder` of the installation on this host (default ~/.local/state/sealift/SITE)")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
+	fl.StringArrayVar(&f.take, "take", nil, "`PATH` of a value that was changed in the cluster and in the release: take the release's; may be repeated")
 	fl.BoolVar(&f.yes, "yes", false, "do not ask")
 	f.trust.addTo(cmd)
 	f.out.addTo(cmd, "table", "json")
@@ -60,13 +63,16 @@ func (a *app) runUpgrade(ctx context.Context, f *upgradeFlags) (err error) {
 
 // upgraded is the result of an upgrade.
 type upgraded struct {
-	*steps.UpgradePlan
+	*upgrade.Plan
 	Steps []step.Result `json:"steps,omitempty"` // none with --dry-run
 }
 
 func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Options) (err error) {
 	late := &lateReporter{}
-	opts.Progress = late
+	opts.Progress, opts.Choices = late, upgrade.Choices{}
+	for _, path := range f.take {
+		opts.Choices[path] = upgrade.After
+	}
 	in, err := steps.New(ctx, opts)
 	if err != nil {
 		return err
@@ -76,7 +82,7 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	if err != nil {
 		return err
 	}
-	done := upgraded{UpgradePlan: plan}
+	done := upgraded{Plan: plan}
 	if f.dryRun {
 		return f.out.print(a.Out, done, func(w io.Writer) { upgradeTable(w, plan) })
 	}
@@ -86,7 +92,11 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 			return err
 		}
 	}
-	if done.Steps, err = a.runSteps(ctx, in.UpgradeSteps(), late); err != nil {
+	list, err := in.UpgradeSteps(ctx)
+	if err != nil {
+		return err
+	}
+	if done.Steps, err = a.runSteps(ctx, list, late); err != nil {
 		return err
 	}
 	return f.out.print(a.Out, done, func(w io.Writer) {
@@ -94,7 +104,7 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	})
 }
 
-func upgradeTable(w io.Writer, p *steps.UpgradePlan) {
+func upgradeTable(w io.Writer, p *upgrade.Plan) {
 	fmt.Fprintf(w, "cluster %s to release %s\n\n", p.Cluster, p.Release)
 	rows := [][]string{{"PART", "NOW", "AFTER"}}
 	for _, v := range p.Versions {
@@ -106,6 +116,7 @@ func upgradeTable(w io.Writer, p *steps.UpgradePlan) {
 	}
 	table(w, rows)
 	list(w, "images that the registry gets", p.Images)
+	valuesTable(w, p.Values)
 	list(w, "machines that are replaced, one at a time", p.Machines)
 	for _, o := range p.Objects {
 		if o.New {
@@ -119,6 +130,31 @@ func upgradeTable(w io.Writer, p *steps.UpgradePlan) {
 	}
 	if !p.Changes() {
 		fmt.Fprintln(w, "\nnothing changes")
+	}
+}
+
+// valuesTable shows what becomes of values that are not the same everywhere.
+func valuesTable(w io.Writer, settings []upgrade.Setting) {
+	rows := [][]string{{"VALUE", "WAS", "IS SET", "RELEASE", ""}}
+	for _, s := range settings {
+		if s.Outcome != upgrade.Agreed {
+			rows = append(rows, []string{s.Path, s.Before, s.Live, s.After, outcome(s.Outcome)})
+		}
+	}
+	if len(rows) > 1 {
+		fmt.Fprintln(w)
+		table(w, rows)
+	}
+}
+
+func outcome(o upgrade.Outcome) string {
+	switch o {
+	case upgrade.Kept:
+		return "stays as it is set"
+	case upgrade.Taken:
+		return "the release's"
+	default:
+		return "stays as it is set; --take PATH takes the release's"
 	}
 }
 
