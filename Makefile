@@ -18,6 +18,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X github.com/sealift/sealift/internal/buildinfo.version=$(VERSION)
 BUILD := $(GO) build -buildvcs=false -trimpath -ldflags "$(LDFLAGS)"
 FUZZTIME ?= 30s
+PAGES ?= InABrowser
 
 ##@ Use
 
@@ -32,6 +33,10 @@ build: needs-go ## bin/sealift and bin/systemconsole
 .PHONY: assets
 assets: ## what the console takes from npm, into systemconsole/web/static
 	systemconsole/web/assets.sh
+
+.PHONY: screenshots
+screenshots: needs-go ## pictures of the console's pages, into screenshots/
+	SEALIFT_SCREENSHOTS=$(CURDIR)/screenshots $(GO) test ./systemconsole -run '$(PAGES)' -count=1 -timeout 40m
 
 .PHONY: build-pkcs11
 build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens and needs libc

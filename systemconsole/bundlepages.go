@@ -38,15 +38,13 @@ func (s *Server) receiveBundle(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || file.FormName() != "bundle" || file.FileName() == "" {
 		return badForm(errors.New("choose a file"))
 	}
-	control := http.NewResponseController(w)
-	id, err := s.uploads.Receive(r.Context(), file.FileName(), r.ContentLength, patient{file, control})
+	id, err := s.uploads.Receive(r.Context(), file.FileName(), r.ContentLength, patient{file, http.NewResponseController(w)})
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return badForm(errors.New("the file did not arrive whole: send it again"))
 	}
 	if err != nil {
 		return err
 	}
-	_ = control.SetWriteDeadline(time.Now().Add(partTime)) // the one of before is long over; without deadlines there is nothing to do
 	return see(w, r, "/bundles/"+id)
 }
 
@@ -74,7 +72,9 @@ type patient struct {
 }
 
 func (p patient) Read(b []byte) (int, error) {
-	if err := p.control.SetReadDeadline(time.Now().Add(partTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	// HTTP/2 ends a stream whose answer is late, even while it reads.
+	err := errors.Join(p.control.SetReadDeadline(time.Now().Add(partTime)), p.control.SetWriteDeadline(time.Now().Add(2*partTime)))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return 0, fmt.Errorf("waiting for the file: %w", err)
 	}
 	return p.Reader.Read(b)

@@ -19,6 +19,9 @@ import (
 // axePath is the accessibility checker, which go generate takes from npm.
 const axePath = "web/node_modules/axe-core/axe.min.js"
 
+// screenshots names the folder that pictures of the pages are kept in.
+const screenshots = "SEALIFT_SCREENSHOTS"
+
 // chromium is a real browser, for one test.
 type chromium struct {
 	t      *testing.T
@@ -129,7 +132,7 @@ func (b *chromium) theme(name string) {
 // shot keeps a picture of the page in SEALIFT_SCREENSHOTS, when that is set.
 func (b *chromium) shot(name string) {
 	b.t.Helper()
-	dir := os.Getenv("SEALIFT_SCREENSHOTS")
+	dir := os.Getenv(screenshots)
 	if dir == "" {
 		return
 	}
@@ -167,24 +170,24 @@ func (b *chromium) accessible(what string) {
 
 func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
-// looks checks the page in both themes and three widths, and keeps pictures.
+// looks checks the page in both themes and five widths, and keeps pictures.
 // What axe-core finds depends on the theme (contrast) or on the width (what is
-// hidden), hardly on both: it sees two of the pairs.
+// hidden), hardly on both: it sees two of the pairs, and all of them where
+// pictures are kept.
 func (b *chromium) looks(name string) {
 	b.t.Helper()
-	for _, v := range []struct {
-		theme         string
-		width, height int64
-		axe           bool
-	}{{"light", 1280, 900, true}, {"light", 360, 800, false}, {"light", 3840, 2160, false}, {"dark", 1280, 900, false}, {"dark", 360, 800, true}} {
-		b.theme(v.theme)
-		b.size(v.width, v.height)
-		what := fmt.Sprintf("%s-%s-%d", name, v.theme, v.width)
-		if v.axe {
-			b.accessible(what)
+	thorough := os.Getenv(screenshots) != ""
+	for _, theme := range []string{"light", "dark"} {
+		b.theme(theme)
+		for width, height := range map[int64]int64{360: 800, 768: 1024, 1280: 900, 1920: 1080, 3840: 2160} {
+			b.size(width, height)
+			what := fmt.Sprintf("%s-%s-%d", name, theme, width)
+			if thorough || theme == "light" && width == 1280 || theme == "dark" && width == 360 {
+				b.accessible(what)
+			}
+			b.fits(what)
+			b.shot(what)
 		}
-		b.fits(what)
-		b.shot(what)
 	}
 	b.theme("light")
 	b.size(1280, 900)

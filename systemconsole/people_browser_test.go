@@ -44,6 +44,19 @@ func TestTenantInABrowser(t *testing.T) {
 	b.press("main form .first", "main")
 	b.wait("form[action$=logout]")
 	b.looks("tenant-home")
+	site := "/t/acme-i-shipping-i/"
+	b.looksAt(site+"new-user", "tenant-user-new")
+	b.set("firstName", "Wolfeschlegelsteinhausenbergerdorff", "lastName", "Featherstonehaugh-Cholmondeley", "email", "wolfeschlegelsteinhausenbergerdorff@shipping.acme.example")
+	b.press("main form .first", "#link")
+	b.looks("tenant-user-link")
+	b.looksAt(site+"users", "tenant-users")
+	b.press("tbody th a", "#role-title")
+	b.looks("tenant-user")
+	b.press("a.danger", "#dialog .danger")
+	b.shot("tenant-user-delete-light-1280")
+	b.looksAt(site+"account", "tenant-account")
+	b.visit(site + "nowhere")
+	b.looks("tenant-not-found")
 }
 
 // No page shows a hash of a password, wherever a template prints a value.

@@ -80,7 +80,7 @@ func (s *Server) showTenant(w http.ResponseWriter, r *http.Request, entered *ten
 	if usage, err := s.tenants.Usage(r.Context(), item.Name); err != nil {
 		p.Why = err.Error()
 	} else {
-		p.Usage = web.UsageOf(usage, item.Value.Limits)
+		p.Usage, p.Measured = web.UsageOf(usage, item.Value.Limits), usage.Measured
 	}
 	return s.web.Render(w, statusFor(problems), p)
 }

@@ -311,3 +311,44 @@ func TestTwoUploadsOfTheSameFile(t *testing.T) {
 		require.True(t, bytes.Equal(data, got), path)
 	}
 }
+
+// slow is a body that pauses before it goes on.
+type slow struct {
+	io.Reader
+	pause time.Duration
+}
+
+func (s slow) Read(p []byte) (int, error) {
+	time.Sleep(s.pause)
+	return s.Reader.Read(p[:min(len(p), 100)])
+}
+
+// A plain form may take longer than any other request, over HTTP/1 and HTTP/2.
+func TestAPlainFormMayTakeLong(t *testing.T) {
+	for _, http2 := range []bool{false, true} {
+		c := start(t)
+		b := c.admin(t)
+		server := httptest.NewUnstartedServer(c.Config.Handler)
+		server.EnableHTTP2 = http2
+		server.Config.ReadTimeout, server.Config.WriteTimeout = time.Second, time.Second
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		b.get("/registries")
+		token := b.formToken()
+		cookie := c.secretOf(t, b, "__Host-session")
+		body := "--b\r\nContent-Disposition: form-data; name=\"form-token\"\r\n\r\n" + token +
+			"\r\n--b\r\nContent-Disposition: form-data; name=\"bundle\"; filename=\"x\"\r\n\r\n" + strings.Repeat("x", 1000) + "\r\n--b--\r\n"
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/bundles", slow{strings.NewReader(body), 150 * time.Millisecond})
+		require.NoError(t, err)
+		req.ContentLength = int64(len(body))
+		req.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+		req.AddCookie(&http.Cookie{Name: "__Host-session", Value: cookie})
+		client := *server.Client()
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		resp, err := client.Do(req)
+		require.NoError(t, err, "HTTP/2: %t", http2)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http2, resp.ProtoMajor == 2)
+		require.Equal(t, http.StatusSeeOther, resp.StatusCode)
+	}
+}

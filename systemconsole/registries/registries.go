@@ -8,6 +8,7 @@ package registries
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -249,5 +250,8 @@ func (s *Service) probe(ctx context.Context, item store.Item[Registry]) (string,
 		return fmt.Sprintf("%d charts", len(charts)), err
 	}
 	repositories, err := s.repositories(ctx, item)
+	if malformed := (*json.SyntaxError)(nil); errors.As(err, &malformed) {
+		err = problem.New(problem.Failed, "check the address", "%s answers, but not as a registry does", item.Value.Endpoint)
+	}
 	return fmt.Sprintf("%d repositories", len(repositories)), err
 }

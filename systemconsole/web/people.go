@@ -66,6 +66,8 @@ type TenantPage struct {
 	Limits tenant.Limits // as they were entered
 	Usage  []Usage       // nothing when it is not known
 	Why    string        // it is not known
+
+	Measured bool // the cluster was asked
 }
 
 // Template names the template.

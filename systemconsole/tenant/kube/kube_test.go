@@ -74,11 +74,13 @@ func countsWhatIsUsed(t *testing.T, p *kube.Provisioner, client dynamic.Interfac
 		require.NoError(t, err)
 	}
 	want := tenant.Usage{Measured: true, CPU: .25, MemoryGiB: .5, StorageGiB: 3, Pods: 1}
+	var u tenant.Usage
+	var err error
 	require.Eventually(t, func() bool {
-		u, err := p.Usage(t.Context(), "acme")
+		u, err = p.Usage(t.Context(), "acme")
 		return err == nil && u == want
-	}, 20*time.Second, 200*time.Millisecond)
-	u, err := p.Usage(t.Context(), "nobody")
+	}, 20*time.Second, 200*time.Millisecond, "%+v %v", &u, &err)
+	u, err = p.Usage(t.Context(), "nobody")
 	require.NoError(t, err)
 	require.Equal(t, tenant.Usage{Measured: true}, u)
 	zero := int64(0) // the pod has no node that would say that it ended
@@ -86,6 +88,9 @@ func countsWhatIsUsed(t *testing.T, p *kube.Provisioner, client dynamic.Interfac
 	require.NoError(t, pods.Delete(t.Context(), "p", metav1.DeleteOptions{GracePeriodSeconds: &zero}))
 	claims := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "persistentvolumeclaims"}).Namespace("tenant-acme")
 	require.NoError(t, claims.Delete(t.Context(), "v", metav1.DeleteOptions{}))
+	// No controller is here that would end the protection of volumes in use.
+	_, err = claims.Patch(t.Context(), "v", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	require.NoError(t, err)
 }
 
 // removesEverything removes tenant acme while a finalizer holds something of
