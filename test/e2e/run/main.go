@@ -69,6 +69,11 @@ func run(ctx context.Context, one bool) error {
 	if err != nil {
 		return err
 	}
+	restore, err := site.RaiseWatches()
+	if err != nil {
+		return err
+	}
+	defer restore() //nolint:errcheck // the higher limit harms nobody
 	var group errgroup.Group
 	group.Go(func() error { return costs.time("compile the tests", func() error { return compile(ctx, dir) }) })
 	group.Go(func() error { return costs.time("engine and node images", func() error { return ready(ctx, lab) }) })
