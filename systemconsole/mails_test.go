@@ -39,8 +39,8 @@ func arrives(t *testing.T, s *mails.Server) mails.Mail {
 	}
 }
 
-// linkIn finds the link of a mail and returns its path.
-func linkIn(t *testing.T, m mails.Mail) string {
+// mailedLink finds the link of a mail and returns its path.
+func mailedLink(t *testing.T, m mails.Mail) string {
 	t.Helper()
 	text := strings.ReplaceAll(strings.ReplaceAll(m.Text, "=\r\n", ""), "=3D", "=")
 	link := regexp.MustCompile(`https://console\.north\.example(/link/[A-Za-z0-9_-]+)`).FindStringSubmatch(text)
@@ -60,7 +60,7 @@ func TestLinksAreMailed(t *testing.T) {
 	require.Equal(t, []string{"ada@north.example"}, m.To)
 	require.True(t, m.Protected)
 	ada := c.browser(t)
-	ada.get(linkIn(t, m)).send(linkIn(t, m), "password", goodPassword, "again", goodPassword)
+	ada.get(mailedLink(t, m)).send(mailedLink(t, m), "password", goodPassword, "again", goodPassword)
 	require.Contains(t, ada.path, "/login")
 
 	// An account without an address, and a tenant's first administrator.
@@ -71,7 +71,7 @@ func TestLinksAreMailed(t *testing.T) {
 	require.NotContains(t, admin.page, "/link/")
 	m = arrives(t, server)
 	require.Equal(t, []string{"cid@acme.example"}, m.To)
-	ada.get(linkIn(t, m)).send(linkIn(t, m), "password", goodPassword, "again", goodPassword)
+	ada.get(mailedLink(t, m)).send(mailedLink(t, m), "password", goodPassword, "again", goodPassword)
 	require.Contains(t, ada.path, "/t/acme/login")
 
 	// The record tells that links went out, and has neither links nor secrets.
@@ -103,7 +103,7 @@ func TestForgottenPassword(t *testing.T) {
 	admin := c.admin(t)
 	server := mailed(t, admin)
 	admin.get("/new-account").send("/accounts", "name", "ada", "email", "ada@north.example", "role", string(auth.Operations))
-	path := linkIn(t, arrives(t, server))
+	path := mailedLink(t, arrives(t, server))
 	nobody.get(path).send(path, "password", goodPassword, "again", goodPassword)
 
 	// The same answer for every name, and the console's own address in the mail
@@ -122,7 +122,7 @@ func TestForgottenPassword(t *testing.T) {
 	require.NotContains(t, m.Text, "evil.example")
 	require.Contains(t, m.Text, "If it was not you, ignore")
 	const next = "Another-Horse-1-x"
-	path = linkIn(t, m)
+	path = mailedLink(t, m)
 	nobody.get(path).send(path, "password", next, "again", next)
 	require.Contains(t, nobody.path, "/login")
 	nobody.get(path)

@@ -18,8 +18,8 @@ import (
 	"github.com/sealift/sealift/bundles/packs"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/step"
-	"github.com/sealift/sealift/installer/steps"
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/upgrade"
 )
 
 // harborage is a pack with all that packs have: a chart with a kind of its own
@@ -118,8 +118,9 @@ func TestAPackIsAnAddon(t *testing.T) {
 	in := l.open()
 	plan, err := in.PlanUpgrade(t.Context())
 	require.NoError(t, err)
-	require.Contains(t, plan.Versions, steps.VersionChange{Name: "chart harborage", From: "1.0.0", To: "1.1.0"})
-	list := in.UpgradeSteps()
+	require.Contains(t, plan.Versions, upgrade.VersionChange{Name: "chart harborage", From: "1.0.0", To: "1.1.0"})
+	list, err := in.UpgradeSteps(t.Context())
+	require.NoError(t, err)
 	at := slices.IndexFunc(list, func(s step.Step) bool { return s.Name() == addonsStep })
 	results, err := step.Run(t.Context(), list[at:at+1], step.Options{})
 	require.NoError(t, err)
@@ -127,7 +128,7 @@ func TestAPackIsAnAddon(t *testing.T) {
 	l.has(m, &corev1.ConfigMap{}, "harborage", "harborage", "version", "1.1.0")
 	plan, err = l.open().PlanUpgrade(t.Context())
 	require.NoError(t, err)
-	require.Contains(t, plan.Versions, steps.VersionChange{Name: "chart harborage", From: "1.1.0", To: "1.1.0"})
+	require.Contains(t, plan.Versions, upgrade.VersionChange{Name: "chart harborage", From: "1.1.0", To: "1.1.0"})
 	require.Empty(t, plan.Objects)
 }
 

@@ -35,7 +35,7 @@ func newService(t *testing.T) *Service {
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	keeper, err := seal.Local(seal.NewSecret())
 	require.NoError(t, err)
-	return New(s, audit.New(s, audit.Options{}), keeper)
+	return New(s, audit.New(s, audit.Options{}), keeper, Options{})
 }
 
 // started is a server with TLS whose authority is private; pem is that one.

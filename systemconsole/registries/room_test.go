@@ -26,7 +26,7 @@ func begin(t *testing.T, u *Uploads, size string) *httptest.ResponseRecorder {
 // makes room.
 func TestRoomForUploads(t *testing.T) {
 	dir := t.TempDir()
-	s := New(nil, nil, nil)
+	s := New(nil, nil, nil, Options{})
 	u, err := NewUploads(t.Context(), s, dir, UploadOptions{Path: "/uploads/", Room: 1000})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, begin(t, u, "600").Code)
