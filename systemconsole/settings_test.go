@@ -258,12 +258,10 @@ func (p *proxy) asked() ([]string, []string) {
 // is set.
 func TestProxyIsUsed(t *testing.T) {
 	registry, ca := named(t, "registry.test", nil)
-	bucket := bucketOf(t)
 	handler, err := stores.S3Handler("backups")
 	require.NoError(t, err)
 	store, storeCA := named(t, "s3.test", handler)
 	proxy := startProxy(t, map[string]string{"registry.test": registry, "s3.test": store})
-	bucket.Endpoint, bucket.CA = "https://s3.test", storeCA
 
 	c := start(t)
 	b := c.admin(t)

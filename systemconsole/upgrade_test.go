@@ -189,7 +189,7 @@ func TestUpgradeInABrowser(t *testing.T) {
 	b.looks("upgrade-plan")
 	b.press(`input[name="value/cluster/controlPlane/size/cpus"][value=live]`, "main")
 	b.press(`input[name="value/console/resources/limits/memory"][value=after]`, "main")
-	b.fill("expect", "enterprice")
+	b.fill("expect", "another")
 	b.press(`form[action*=bundles] .first`, "#expect-error")
 	b.looks("upgrade-unconfirmed")
 	b.fill("expect", "enterprise")

@@ -131,6 +131,7 @@ func secretOf(ctx context.Context, t *testing.T, m *clusterapi.Management, names
 const (
 	describing = "describe the cluster"
 	addonsStep = "install network, cloud provider and storage"
+	keeping    = "keep the site in the cluster"
 )
 
 // A password that was changed is brought to the cluster by running the same
@@ -146,16 +147,16 @@ func TestPasswordsThatChange(t *testing.T) {
 
 	before := versions(t, m)
 	l.vcenterPassword("Rotated-1! 'quoted'")
-	require.Equal(t, []string{describing, addonsStep}, l.install())
+	require.Equal(t, []string{describing, addonsStep, keeping}, l.install())
 	after := versions(t, m)
-	require.Equal(t, []string{"Secret kube-system/vsphere-cloud-secret", "Secret sealift-system/enterprise-vcenter"}, changed(before, after))
+	require.Equal(t, []string{"Secret kube-system/vsphere-cloud-secret", "Secret sealift-system/enterprise-vcenter", "Secret sealift-system/sealift-site"}, changed(before, after))
 	require.Equal(t, "Rotated-1! 'quoted'", secretOf(t.Context(), t, m, clusterapi.Namespace, "enterprise-vcenter", "password"))
 	require.Equal(t, "Rotated-1! 'quoted'", secretOf(t.Context(), t, m, "kube-system", "vsphere-cloud-secret", strings.Split(l.vcenter.URL().Host, ":")[0]+".password"))
 	require.Empty(t, l.install())
 
 	l.registryPassword("Rotated-2!")
-	require.Equal(t, []string{describing}, l.install())
-	require.Equal(t, []string{"Secret sealift-system/enterprise-registry"}, changed(after, versions(t, m)))
+	require.Equal(t, []string{describing, keeping}, l.install())
+	require.Equal(t, []string{"Secret sealift-system/enterprise-registry", "Secret sealift-system/sealift-site"}, changed(after, versions(t, m)))
 	require.Empty(t, l.install())
 }
 

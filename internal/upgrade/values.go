@@ -226,5 +226,5 @@ func clone(values map[string]any) (map[string]any, error) {
 }
 
 // escape and unescape write a key as a part of a JSON pointer.
-func escape(key string) string   { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
+func escape(key string) string    { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
 func unescape(part string) string { return strings.NewReplacer("~1", "/", "~0", "~").Replace(part) }

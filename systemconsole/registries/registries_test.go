@@ -116,13 +116,13 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 func TestValidateForgetsWhatWas(t *testing.T) {
 	s := newService(t)
 	ok := true
-	real := distribution(t, "")
+	behind := distribution(t, "")
 	host, ca := started(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !ok {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
-		real.ServeHTTP(w, r)
+		behind.ServeHTTP(w, r)
 	}))
 	require.Empty(t, s.validated(t, Draft{Name: "site", Type: OCI, Endpoint: host, CA: ca}).Failure)
 	for _, ok = range []bool{false, true} {

@@ -83,8 +83,8 @@ func kms(t *testing.T) seal.TransitOptions {
 	t.Helper()
 	var handler http.Handler = &engine{versions: []*seal.Key{newKey(t)}}
 	token := "right"
-	if real := os.Getenv("SEALIFT_VAULT"); real != "" {
-		address, err := url.Parse(real)
+	if vault := os.Getenv("SEALIFT_VAULT"); vault != "" {
+		address, err := url.Parse(vault)
 		require.NoError(t, err)
 		handler, token = httputil.NewSingleHostReverseProxy(address), os.Getenv("SEALIFT_VAULT_TOKEN")
 	}

@@ -67,7 +67,7 @@ func (f *fixture) active(t *testing.T, organization, email string) string {
 }
 
 // identify returns the user of a session's identity.
-func identify(f *fixture, ctx context.Context, id auth.Identity) (tenant.UserView, error) {
+func identify(ctx context.Context, f *fixture, id auth.Identity) (tenant.UserView, error) {
 	_, v, err := f.Admit(ctx, id)
 	return v.User, err
 }
@@ -100,7 +100,7 @@ func TestFromCreationToLogin(t *testing.T) {
 	id, purpose, err := f.auth.Identify(ctx, l.Secret)
 	require.NoError(t, err)
 	require.Equal(t, auth.TenantUser, purpose)
-	user, err := identify(f, ctx, id)
+	user, err := identify(ctx, f, id)
 	require.NoError(t, err)
 	require.Equal(t, tenant.Person{FirstName: "Ada", LastName: "Lovelace", Email: "ada@example.com"}, user.Person)
 
@@ -139,7 +139,7 @@ func TestTenantsAreApart(t *testing.T) {
 	id, _, err := f.auth.Identify(ctx, l.Secret)
 	require.NoError(t, err)
 	id.Tenant = two
-	_, err = identify(f, ctx, id)
+	_, err = identify(ctx, f, id)
 	require.ErrorIs(t, err, auth.ErrNoSession, "a session of one in the other")
 
 	ada := f.first(t, one)

@@ -133,7 +133,7 @@ func (s *Service) Idle(ctx context.Context) error {
 func (s *Service) Start(ctx context.Context, b upgrade.Bundle, choices upgrade.Choices) error {
 	u := Upgrade{Bundle: b, Choices: choices, By: audit.ActorOf(ctx).Name, State: enterprise.Running, Began: s.opts.Now().UTC()}
 	e := audit.Event{Action: "cluster.upgrade", Object: "Cluster", After: asked{b.Name + " " + b.Version, b.Statement, choices}}
-	return s.begin(ctx, e, func(last *Upgrade) (Upgrade, error) { return u, nil })
+	return s.begin(ctx, e, func(*Upgrade) (Upgrade, error) { return u, nil })
 }
 
 // asked is what the record of changes shows of an upgrade.

@@ -103,7 +103,7 @@ func bundle() upgrade.Bundle {
 func TestUpgrade(t *testing.T) {
 	s := newStore(t)
 	goOn := make(chan struct{})
-	w := newWork(func(ctx context.Context, n int) error {
+	w := newWork(func(context.Context, int) error {
 		<-goOn
 		return nil
 	})
@@ -191,7 +191,7 @@ func (c *cut) Update(ctx context.Context, o store.Object) (string, error) {
 func TestAReplicaThatIsCutOffStops(t *testing.T) {
 	s := newStore(t)
 	var working, most atomic.Int32
-	w := newWork(func(ctx context.Context, n int) error {
+	w := newWork(func(ctx context.Context, _ int) error {
 		if now := working.Add(1); now > most.Load() {
 			most.Store(now)
 		}
