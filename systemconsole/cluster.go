@@ -16,7 +16,7 @@ import (
 
 // cluster returns the enterprise cluster; enterprise.ErrNotFound while there
 // is none.
-func (s *Server) cluster(ctx context.Context) (enterprise.Cluster, error) {
+func (s *Server) cluster(ctx context.Context) (*enterprise.Recent, error) {
 	if s.opts.Cluster == nil {
 		return nil, enterprise.ErrNotFound
 	}
@@ -29,7 +29,7 @@ const clusterLife = time.Hour
 
 // findCluster finds the cluster for all requests: to find it takes a dozen
 // requests of its own. One that does not answer is found anew.
-func (s *Server) findCluster(ctx context.Context) (enterprise.Cluster, error) {
+func (s *Server) findCluster(ctx context.Context) (*enterprise.Recent, error) {
 	c, err := s.opts.Cluster(ctx)
 	if err != nil {
 		return nil, err

@@ -86,7 +86,7 @@ type Server struct {
 	metrics *metrics
 	handler http.Handler
 
-	found      *recent.Value[enterprise.Cluster]
+	found      *recent.Value[*enterprise.Recent]
 	settings   *settings.Service
 	registries *registries.Service
 	uploads    *registries.Uploads // nil without a folder for them

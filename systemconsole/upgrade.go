@@ -138,7 +138,11 @@ func (s *Server) idleCluster(ctx context.Context) error {
 	if err := s.upgrades.Idle(ctx); err != nil {
 		return err
 	}
-	o, err := s.overview(ctx)
+	c, err := s.cluster(ctx)
+	if err != nil {
+		return err
+	}
+	o, err := c.Now(ctx)
 	if err != nil {
 		return err
 	}

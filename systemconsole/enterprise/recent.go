@@ -34,6 +34,9 @@ func NewRecent(c Cluster, failed func()) *Recent {
 // and must not be changed.
 func (r *Recent) Overview(ctx context.Context) (*Overview, error) { return r.overview.Get(ctx) }
 
+// Now returns the cluster as it is, for what is decided by it.
+func (r *Recent) Now(ctx context.Context) (*Overview, error) { return r.inner.Overview(ctx) }
+
 // Events returns the last events of a moment ago, shared as Overview is.
 func (r *Recent) Events(ctx context.Context) ([]Event, error) { return r.events.Get(ctx) }
 

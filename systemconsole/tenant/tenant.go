@@ -104,7 +104,7 @@ func New(s store.Store, log *audit.Log, accounts *auth.Service, opts Options) *S
 	}
 	return &Service{opts: opts, log: log, auth: accounts,
 		tenants: store.Collection[Tenant]{Store: s, Kind: Kind, Table: &store.Table[Tenant]{Trim: func(t *Tenant) { t.Key = "" }}},
-		users:   store.Collection[User]{Store: s, Kind: UserKind, Table: &store.Table[User]{Trim: func(u *User) { u.Credential = "" }}}}
+		users:   store.Collection[User]{Store: s, Kind: UserKind, Table: &store.Table[User]{}}}
 }
 
 // Follow keeps in memory what pages list, until ctx is done: no keys, no
