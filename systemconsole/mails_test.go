@@ -166,7 +166,7 @@ func TestLogLevelChangesAtOnce(t *testing.T) {
 	require.NotContains(t, log.text(), "path=/me")
 	admin.get("/administration").send("/administration", "banner", "", "logLevel", "debug")
 	admin.get("/me")
-	require.Contains(t, log.text(), "path=/me")
+	require.Eventually(t, func() bool { return strings.Contains(log.text(), "path=/me") }, 10*time.Second, 10*time.Millisecond, "it is logged after the answer")
 	admin.get("/administration").send("/administration", "banner", "", "logLevel", "error")
 	log.reset()
 	admin.get("/me")

@@ -121,6 +121,10 @@ func (s *Service) Idle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return idle(last)
+}
+
+func idle(last *Upgrade) error {
 	if last != nil && last.State == enterprise.Running {
 		return problem.New(problem.Failed, "wait until it has ended; the page Upgrade shows how far it is", "an upgrade to %s %s: %w", last.Bundle.Name, last.Bundle.Version, enterprise.ErrBusy)
 	}
@@ -156,11 +160,9 @@ func (s *Service) Resume(ctx context.Context) error {
 	})
 }
 
-// begin writes an upgrade that is to be carried out, unless one is.
+// begin writes an upgrade that is to be carried out, unless one is: what it
+// read is what it replaces.
 func (s *Service) begin(ctx context.Context, e audit.Event, next func(last *Upgrade) (Upgrade, error)) error {
-	if err := s.Idle(ctx); err != nil {
-		return err
-	}
 	item, err := s.upgrades.Get(ctx, Name)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
@@ -168,6 +170,9 @@ func (s *Service) begin(ctx context.Context, e audit.Event, next func(last *Upgr
 	var last *Upgrade
 	if err == nil {
 		last = &item.Value
+	}
+	if err := idle(last); err != nil {
+		return err
 	}
 	u, err := next(last)
 	if err != nil {
