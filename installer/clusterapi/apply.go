@@ -282,7 +282,7 @@ func (m *Management) start(ctx context.Context, providers []*Provider, opts Appl
 	}
 	for _, p := range providers {
 		for _, d := range p.deployments() {
-			if err := m.until(ctx, d, available); err != nil {
+			if err := m.started(ctx, client.ObjectKeyFromObject(d)); err != nil {
 				return err
 			}
 		}
@@ -290,13 +290,8 @@ func (m *Management) start(ctx context.Context, providers []*Provider, opts Appl
 	return nil
 }
 
-// available tells whether a Deployment runs what its present generation says.
-func available(d *unstructured.Unstructured) bool {
-	observed, _, _ := unstructured.NestedInt64(d.Object, "status", "observedGeneration")
-	want, found, _ := unstructured.NestedInt64(d.Object, "spec", "replicas")
-	if !found {
-		want = 1
-	}
-	updated, _, _ := unstructured.NestedInt64(d.Object, "status", "updatedReplicas")
-	return observed >= d.GetGeneration() && updated >= want && conditionTrue(d, "Available")
+func (m *Management) started(ctx context.Context, deployment client.ObjectKey) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, applyWait, fmt.Errorf("it was not ready within %s", applyWait))
+	defer cancel()
+	return m.WaitWorkload(ctx, deployment, func(string, ...any) {})
 }

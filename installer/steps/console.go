@@ -30,6 +30,14 @@ const (
 	consolePort   = 30443
 )
 
+// consoleWait is how long the replicas may take to be ready.
+const consoleWait = 5 * time.Minute
+
+// consoleKey names the Deployment of the console's chart.
+func consoleKey() client.ObjectKey {
+	return client.ObjectKey{Namespace: clusterapi.Namespace, Name: consoleName}
+}
+
 // certificateLife is how long the certificate of the console is good.
 const certificateLife = 365 * 24 * time.Hour
 
@@ -49,7 +57,12 @@ func (s *console) Check(ctx context.Context) (step.Status, error) {
 	if there == nil || err != nil {
 		return step.Status{Detail: "it is not installed"}, err
 	}
-	return step.Status{Done: r.is(there), Detail: "chart " + there.Chart.Metadata.Version + " is " + string(there.Info.Status)}, nil
+	detail := "chart " + there.Chart.Metadata.Version + " is " + string(there.Info.Status)
+	if !r.is(there) {
+		return step.Status{Detail: detail}, nil
+	}
+	replicas, err := own.Workload(ctx, consoleKey())
+	return step.Status{Done: err == nil && replicas.Done(), Detail: detail + ", " + replicas.String()}, client.IgnoreNotFound(err)
 }
 
 // Apply implements step.Step.
@@ -58,7 +71,7 @@ func (s *console) Apply(ctx context.Context, say step.Say) error {
 	if err != nil {
 		return err
 	}
-	r, _, _, err := s.wanted(ctx)
+	r, there, _, err := s.wanted(ctx)
 	if err != nil {
 		return err
 	}
@@ -66,7 +79,16 @@ func (s *console) Apply(ctx context.Context, say step.Say) error {
 		return err
 	}
 	say("chart %s %s", r.chart.Name(), r.chart.Metadata.Version)
-	return s.applyChart(ctx, own, r)
+	if !r.is(there) {
+		err = s.applyChart(ctx, own, r)
+	}
+	if err != nil {
+		return err
+	}
+	// Helm would be content with one replica less than there shall be: with none of one.
+	ctx, cancel := context.WithTimeoutCause(ctx, consoleWait, fmt.Errorf("it was not ready within %s", consoleWait))
+	defer cancel()
+	return own.WaitWorkload(ctx, consoleKey(), say)
 }
 
 // Plan implements step.Planner.
@@ -95,7 +117,7 @@ func (s *console) chart(ctx context.Context) (r chartRelease, err error) {
 	if err != nil {
 		return r, err
 	}
-	r = chartRelease{name: consoleName, namespace: clusterapi.Namespace, wait: true}
+	r = chartRelease{name: consoleName, namespace: clusterapi.Namespace}
 	if r.chart, err = loadChart(s.Release.Spec.Console.Chart, data); err != nil {
 		return r, err
 	}

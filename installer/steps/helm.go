@@ -25,10 +25,9 @@ type chartRelease struct {
 	name, namespace string
 	chart           *chart.Chart
 	values          map[string]any // as JSON has them
-	wait            bool           // for what it installs to be ready
 }
 
-// chartTimeout is how long a chart may take.
+// chartTimeout is how long the hooks of a chart may take.
 const chartTimeout = 5 * time.Minute
 
 func loadChart(name string, archive []byte) (*chart.Chart, error) {
@@ -123,7 +122,7 @@ func (in *Installation) upgradeChart(ctx context.Context, r chartRelease) error 
 		return in.upgradeChart(ctx, r)
 	}
 	upgrade := action.NewUpgrade(config)
-	upgrade.Namespace, upgrade.Wait, upgrade.Timeout, upgrade.ResetValues, upgrade.SkipSchemaValidation = r.namespace, r.wait, chartTimeout, true, true
+	upgrade.Namespace, upgrade.Timeout, upgrade.ResetValues, upgrade.SkipSchemaValidation = r.namespace, chartTimeout, true, true
 	if _, err := upgrade.RunWithContext(ctx, r.name, r.chart, r.values); err != nil {
 		return fmt.Errorf("upgrading chart %s: %w", r.name, err)
 	}
@@ -135,7 +134,7 @@ func installChart(ctx context.Context, config *action.Configuration, r chartRele
 	install.ReleaseName, install.Namespace, install.CreateNamespace = r.name, r.namespace, true
 	// An earlier run may have got as far as making objects: they are taken over.
 	// A schema may refer to others that are not here; the bundle's maker checked it.
-	install.TakeOwnership, install.SkipCRDs, install.SkipSchemaValidation, install.Wait, install.Timeout = true, true, true, r.wait, chartTimeout
+	install.TakeOwnership, install.SkipCRDs, install.SkipSchemaValidation, install.Timeout = true, true, true, chartTimeout
 	if _, err := install.RunWithContext(ctx, r.chart, r.values); err != nil {
 		return fmt.Errorf("installing chart %s: %w", r.name, err)
 	}

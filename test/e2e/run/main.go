@@ -36,9 +36,9 @@ type suite struct {
 // lanes are the suites by the name of their lane.
 func lanes() map[string][]suite {
 	return map[string][]suite{
-		"local": {{dir: "test/e2e", run: "^TestInstall$"}, {dir: "test/lab/clusterapi"}},
+		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
 		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
-		"nodes": {{dir: "test/e2e", skip: "^TestInstall"}, {dir: "test/lab/site"}},
+		"nodes": {{dir: "test/e2e", skip: "^TestInstall"}, {dir: "test/lab/site"}, {dir: "test/lab/clusterapi"}},
 	}
 }
 
