@@ -141,7 +141,8 @@ func documents(s *archive.Statement) []archive.Blob {
 	return out
 }
 
-// Pushed lists the bundles whose heads a registry has, by tag.
+// Pushed lists the bundles whose heads a registry has, by tag. What else is
+// tagged there, as registries that sign do, is left out.
 func Pushed(ctx context.Context, client *registry.Client, host string, m *Mapping) ([]PushedBundle, error) {
 	repo, err := heads(client, host, m)
 	if err != nil {
@@ -158,6 +159,9 @@ func Pushed(ctx context.Context, client *registry.Client, host string, m *Mappin
 	var out []PushedBundle
 	for _, tag := range tags {
 		h, err := readHeadManifest(ctx, repo, tag)
+		if errors.Is(err, errOther) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -20,11 +20,18 @@ import (
 	"github.com/sealift/sealift/mirror/registry"
 )
 
+// errOther means: a tag beside those of heads, such as that of a signature.
+var errOther = errors.New("it is no head of a bundle")
+
 func parseHeadManifest(tag string, d content.Descriptor, data []byte) (*headManifest, error) {
 	var m ocispec.Manifest
 	err := json.Unmarshal(data, &m)
-	if err == nil && (m.ArtifactType != typeHead || len(m.Layers) != 2) {
-		err = fmt.Errorf("%s is no head of a bundle", d.Digest)
+	switch {
+	case err != nil:
+	case m.ArtifactType != typeHead:
+		err = fmt.Errorf("%s: %w", d.Digest, errOther)
+	case len(m.Layers) != 2:
+		err = fmt.Errorf("%s has %d layers, not 2", d.Digest, len(m.Layers))
 	}
 	h := &headManifest{}
 	if err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/archive/archivetest"
+	"github.com/sealift/sealift/bundles/artifact"
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
@@ -58,6 +59,19 @@ func (s *site) open(t *testing.T, tag string, v archive.Verifier) (*archive.Read
 	return mirror.OpenPushed(t.Context(), s.client, s.host, s.mapping, tag, v)
 }
 
+// signature tags an artifact beside the heads, as a registry that signs does.
+func (s *site) signature(t *testing.T) {
+	t.Helper()
+	repo, err := s.client.Repository(s.host + "/site/bundles")
+	require.NoError(t, err)
+	a, err := artifact.New("application/vnd.example.signature", []artifact.Layer{artifact.Bytes("text/plain", "signature", []byte("signed"))}, artifact.Options{})
+	require.NoError(t, err)
+	for d, data := range a.Blobs {
+		require.NoError(t, repo.Push(t.Context(), content.Descriptor{MediaType: "text/plain", Digest: d, Size: int64(len(data))}, bytes.NewReader(data)))
+	}
+	require.NoError(t, repo.PushManifest(t.Context(), a.Descriptor, a.Manifest, "sha256-0000.sig"))
+}
+
 // A bundle that was pushed is read again from the registry, blob by blob.
 func TestOpenPushed(t *testing.T) {
 	for name, start := range registries.All() {
@@ -70,6 +84,7 @@ func TestOpenPushed(t *testing.T) {
 			require.ErrorIs(t, err, mirror.ErrNoHead)
 			s.fill(t, r)
 			s.fill(t, r)
+			s.signature(t)
 			pushed, err := mirror.Pushed(t.Context(), s.client, s.host, s.mapping)
 			require.NoError(t, err)
 			require.Equal(t, []mirror.PushedBundle{{Tag: "test-1.0.0", Name: "test", Version: "1.0.0", Statement: r.StatementDigest()}}, pushed)

@@ -29,6 +29,9 @@ type Deployment struct {
 	Namespace string
 	Charts    []DeployedChart
 	Manifests []charts.Rendered // in the order of pack.json, with their actions done
+	// Resources are what pack.json asks of machines, and Values what it refers to.
+	Resources []packs.Resource
+	Values    map[string]any
 }
 
 // DeployedChart is a chart and its part of the values.
@@ -74,7 +77,7 @@ func deploy(ctx context.Context, pack *packs.Pack, text []byte, opts charts.Rend
 	if err != nil {
 		return nil, err
 	}
-	d := &Deployment{Name: pack.Meta.Name, Version: pack.Meta.Version}
+	d := &Deployment{Name: pack.Meta.Name, Version: pack.Meta.Version, Resources: pack.Meta.Constraints.Resources, Values: values}
 	if own, ok := values["pack"].(map[string]any); ok {
 		d.Namespace, _ = own["namespace"].(string)
 	}

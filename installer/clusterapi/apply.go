@@ -67,10 +67,7 @@ func (m *Management) ApplyProviders(ctx context.Context, providers []*Provider, 
 			}
 		}
 	}
-	if err := m.ApplyObjects(ctx, kinds); err != nil {
-		return err
-	}
-	if err := m.waitEstablished(ctx, kinds); err != nil {
+	if err := m.ApplyKinds(ctx, kinds); err != nil {
 		return err
 	}
 	if err := m.ApplyObjects(ctx, rest); err != nil {
@@ -89,7 +86,7 @@ func (m *Management) secure(ctx context.Context, providers []*Provider, opts App
 	for _, p := range providers {
 		for _, o := range p.Objects {
 			if o.GetKind() == "Namespace" {
-				if err := m.apply(ctx, o.DeepCopy()); err != nil {
+				if err := m.apply(ctx, o); err != nil {
 					return nil, err
 				}
 			}
@@ -167,7 +164,7 @@ func (m *Management) ApplyObjects(ctx context.Context, objects []*unstructured.U
 	defer cancel()
 	for _, o := range objects {
 		for {
-			err := m.apply(ctx, o.DeepCopy())
+			err := m.apply(ctx, o)
 			if err == nil {
 				break
 			}
@@ -182,9 +179,23 @@ func (m *Management) ApplyObjects(ctx context.Context, objects []*unstructured.U
 	return nil
 }
 
-// apply makes an object be as given; fields that others set stay.
+// ApplyKinds applies definitions of kinds, and returns when the API server
+// serves them.
+func (m *Management) ApplyKinds(ctx context.Context, kinds []*unstructured.Unstructured) error {
+	if err := m.ApplyObjects(ctx, kinds); err != nil {
+		return err
+	}
+	return m.waitEstablished(ctx, kinds)
+}
+
+// apply makes an object be as given; fields that others set stay. What cannot
+// be changed to it is made anew, where that loses nothing.
 func (m *Management) apply(ctx context.Context, o *unstructured.Unstructured) error {
-	if err := m.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), owner, client.ForceOwnership); err != nil {
+	err := m.Apply(ctx, client.ApplyConfigurationFromUnstructured(o.DeepCopy()), owner, client.ForceOwnership)
+	if err != nil && m.unchangeable(ctx, o, err) {
+		err = m.replace(ctx, o)
+	}
+	if err != nil {
 		return fmt.Errorf("applying %s: %w", identify(o), err)
 	}
 	return nil

@@ -23,16 +23,19 @@ const diffContext = 2
 func (m *Management) Diff(ctx context.Context, objects []*unstructured.Unstructured) ([]ObjectChange, error) {
 	var out []ObjectChange
 	for _, o := range objects {
-		now, then, err := m.compare(ctx, o)
+		c, err := m.compare(ctx, o)
 		switch {
 		case err != nil:
 			return nil, err
-		case now == nil:
+		case c.now == nil:
 			out = append(out, ObjectChange{Object: identify(o), New: true})
-		case !reflect.DeepEqual(now.Object, then.Object):
-			text, err := diff(now, then)
+		case !c.same():
+			text, err := diff(c.now, c.then)
 			if err != nil {
 				return nil, fmt.Errorf("comparing %s: %w", identify(o), err)
+			}
+			if c.anew {
+				text = "# it cannot be changed: it is deleted and made anew\n" + text
 			}
 			out = append(out, ObjectChange{Object: identify(o), Diff: text})
 		}

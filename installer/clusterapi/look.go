@@ -101,53 +101,64 @@ func (m *Management) Differences(ctx context.Context, objects []*unstructured.Un
 
 // same tells whether an apply would leave an object as it is.
 func (m *Management) same(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
-	now, then, err := m.compare(ctx, o)
-	if now == nil || err != nil {
-		return false, err
-	}
-	return reflect.DeepEqual(now.Object, then.Object), nil
+	c, err := m.compare(ctx, o)
+	return err == nil && c.same(), err
+}
+
+// comparison is an object as it is and as it would be after an apply.
+type comparison struct {
+	now, then *unstructured.Unstructured // now is nil when it is not there
+	anew      bool                       // it cannot be changed, and would be made anew
+}
+
+func (c comparison) same() bool {
+	return c.now != nil && !c.anew && reflect.DeepEqual(c.now.Object, c.then.Object)
 }
 
 // looks is how often an object is looked at that a controller changes between
 // two questions.
 const looks = 10
 
-// compare returns an object as it is and as it would be after an apply, without
-// what the API server counts; now is nil when it is not there.
-func (m *Management) compare(ctx context.Context, o *unstructured.Unstructured) (now, then *unstructured.Unstructured, err error) {
+// compare compares an object without what the API server counts.
+func (m *Management) compare(ctx context.Context, o *unstructured.Unstructured) (c comparison, err error) {
 	for range looks {
-		now, then, err = m.compareOnce(ctx, o)
-		if err != nil || now == nil {
-			return now, then, err
+		c, err = m.compareOnce(ctx, o)
+		if err != nil || c.now == nil || c.anew {
+			return c, err
 		}
-		still := now.GetResourceVersion() == then.GetResourceVersion()
-		for _, u := range []*unstructured.Unstructured{now, then} {
+		still := c.now.GetResourceVersion() == c.then.GetResourceVersion()
+		for _, u := range []*unstructured.Unstructured{c.now, c.then} {
 			u.SetManagedFields(nil)
 			u.SetResourceVersion("")
 			u.SetGeneration(0)
 		}
-		if still || reflect.DeepEqual(now.Object, then.Object) {
+		if still || c.same() {
 			break
 		}
 	}
-	return now, then, nil
+	return c, nil
 }
 
-func (m *Management) compareOnce(ctx context.Context, o *unstructured.Unstructured) (now, then *unstructured.Unstructured, err error) {
-	now = &unstructured.Unstructured{}
+func (m *Management) compareOnce(ctx context.Context, o *unstructured.Unstructured) (comparison, error) {
+	now := &unstructured.Unstructured{}
 	now.SetGroupVersionKind(o.GroupVersionKind())
-	err = m.Get(ctx, client.ObjectKeyFromObject(o), now)
+	err := m.Get(ctx, client.ObjectKeyFromObject(o), now)
 	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-		return nil, o, nil
+		return comparison{then: o}, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading %s: %w", identify(o), err)
+		return comparison{}, fmt.Errorf("reading %s: %w", identify(o), err)
 	}
-	then = o.DeepCopy()
-	if err := m.Apply(ctx, client.ApplyConfigurationFromUnstructured(then), owner, client.ForceOwnership, client.DryRunAll); err != nil {
-		return nil, nil, fmt.Errorf("comparing %s: %w", identify(o), err)
+	then := o.DeepCopy()
+	err = m.Apply(ctx, client.ApplyConfigurationFromUnstructured(then), owner, client.ForceOwnership, client.DryRunAll)
+	if err != nil && m.unchangeable(ctx, o, err) {
+		now.Object, _ = fieldsOf(now.Object, o.Object).(map[string]any) // a mapping stays one
+		return comparison{now: now, then: o.DeepCopy(), anew: true}, nil
 	}
-	return now, then, nil
+	if err != nil {
+		return comparison{}, fmt.Errorf("comparing %s: %w", identify(o), err)
+	}
+	return comparison{now: now, then: then}, nil
 }
 
 // ErrNotInTime means: what was waited for did not happen in time.

@@ -28,6 +28,7 @@ func (e *examination) capacityChecks() []check {
 		{name: "capacity-memory", needs: []string{"inventory-cluster"}, run: e.memory},
 		{name: "capacity-pool", needs: []string{"inventory-resource-pool"}, run: e.pool},
 		{name: "capacity-datastore", needs: []string{"inventory-datastore"}, run: e.space},
+		{name: "capacity-packs", run: e.packs},
 	}
 }
 

@@ -10,10 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/installer/preflight"
+	"github.com/sealift/sealift/test/sites"
 )
 
 func TestEngine(t *testing.T) {
-	l := newLabWith(t, siteVCenter(), nil)
+	l := newLabWith(t, sites.Options{})
 	l.edit("spec:\n", "spec:\n  bootstrap: kind\n")
 	ip, err := exec.LookPath("ip") // that the other checks need
 	require.NoError(t, err)
@@ -34,7 +35,7 @@ func TestDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("a file system is mounted by root only")
 	}
-	l := newLabWith(t, siteVCenter(), nil)
+	l := newLabWith(t, sites.Options{})
 	small := filepath.Join(t.TempDir(), "small")
 	require.NoError(t, os.Mkdir(small, 0o755))
 	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small).CombinedOutput()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/test/lab/vcenter"
+	"github.com/sealift/sealift/test/sites"
 )
 
 // withHosts is the site's inventory with hosts that have addresses of this
@@ -25,9 +26,7 @@ func withHosts(addresses ...string) vcenter.Options {
 			}
 		}
 	}
-	o := siteVCenter()
-	o.Inventory = &inventory
-	return o
+	return vcenter.Options{Inventory: &inventory}
 }
 
 // esx takes connections on port 443 of an address, as a host does.
@@ -44,7 +43,7 @@ func TestHostsThatTakeTheTemplate(t *testing.T) {
 	for i := range 3 {
 		hosts = append(hosts, fmt.Sprintf("127.77.44.%d", i+1))
 	}
-	l := newLabWith(t, withHosts(hosts...), nil)
+	l := newLabWith(t, sites.Options{VCenter: withHosts(hosts...)})
 	all := l.require("hosts-upload", preflight.Failed, "127.77.44.2:443: connect: connection refused")
 	require.Contains(t, all["hosts-upload"].Remedy, "TCP 443")
 	esx(t, hosts[0])

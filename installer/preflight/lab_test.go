@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,61 +13,27 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/installer/preflight/addresses/addressestest"
 	"github.com/sealift/sealift/installer/site"
-	"github.com/sealift/sealift/test/lab/vcenter"
-	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
 	"github.com/sealift/sealift/test/registries"
+	"github.com/sealift/sealift/test/sites"
 )
 
-// lab is a site of this machine: a vCenter, a registry with a certificate and a
-// user, a name server and a time server.
+// lab is a site of this machine with a name server and a time server.
 type lab struct {
-	t         *testing.T
-	dir       string
-	vcenter   *vcenter.VCenter
-	authority *registries.Authority
-	requests  *registries.Requests
-	registry  *httptest.Server
-	names     *nameServer
-	clock     *timeServer
-	env       map[string]string
-	text      string // site.yaml
-	network   *addressestest.Network
-	options   preflight.Options
+	*sites.Lab
+	t        *testing.T
+	requests *registries.Requests
+	names    *nameServer
+	clock    *timeServer
+	env      map[string]string
+	text     string // site.yaml
+	network  *addressestest.Network
+	options  preflight.Options
 }
-
-const siteText = `apiVersion: sealift.dev/v1
-kind: Site
-metadata: {name: north}
-spec:
-  registry: {endpoint: "REGISTRY", prefix: sealift, caFile: registry-ca.crt, credentials: {fromEnv: R}}
-  vcenter:
-    server: "VCENTER"
-    caFile: vcenter-ca.crt
-    credentials: {fromEnv: V}
-    datacenter: north
-    cluster: cluster-a
-    datastore: vmfs-ssd
-    network: nodes
-    folder: sealift
-    templateFolder: templates
-    resourcePool: cluster-a/Resources/sealift
-  network:
-    addresses: {dhcp: true}
-    controlPlaneEndpoint: ENDPOINT
-    nameservers: [NAMESERVER]
-    searchDomains: [north.example]
-    ntp: ["TIME"]
-  cluster:
-    template: node-1.34
-    controlPlane: {replicas: 1, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}
-  console: {hostname: console.north.example}
-`
 
 // TestMain keeps this machine's own credentials out.
 func TestMain(m *testing.M) {
@@ -81,36 +46,28 @@ func TestMain(m *testing.M) {
 // newLab lets the test run beside others: most of a run is waiting.
 func newLab(t *testing.T) *lab {
 	t.Parallel()
-	return newLabWith(t, siteVCenter(), nil)
+	return newLabWith(t, sites.Options{})
 }
 
-func siteVCenter() vcenter.Options { return vcenter.Options{Runtime: vcentertest.NewRecorder()} }
-
-// newLabWith takes another vCenter, and a layer before the registry.
-func newLabWith(t *testing.T, v vcenter.Options, wrap func(http.Handler) http.Handler) *lab {
-	l := &lab{t: t, dir: t.TempDir(), vcenter: vcentertest.Start(t, v), authority: registries.NewAuthority(t), requests: registries.NewRequests(),
-		names: newNameServer(t), clock: newTimeServer(t), network: addressestest.Start(t), text: siteText}
-	l.registry = registries.Distribution(t, registries.Options{Htpasswd: htpasswd(t, "robot", "pass"), TLS: l.authority.Server(time.Now().Add(90*24*time.Hour), false),
-		Wrap: func(h http.Handler) http.Handler {
-			if wrap != nil {
-				h = wrap(h)
-			}
-			return l.requests.Wrap(h)
-		}})
-	installer := vcenter.Installer()
-	l.env = map[string]string{"R_USERNAME": "robot", "R_PASSWORD": "pass", "V_USERNAME": installer.Name, "V_PASSWORD": installer.Password}
-	l.write("vcenter-ca.crt", l.vcenter.Authority())
-	ca, err := os.ReadFile(l.authority.File)
-	require.NoError(t, err)
-	l.write("registry-ca.crt", ca)
-	l.edit("REGISTRY", registries.Host(l.registry), "VCENTER", l.vcenter.URL().Host, "NAMESERVER", l.names.address, "TIME", l.clock.address,
-		"ENDPOINT", l.network.Address(10).String())
+// newLabWith takes another vCenter, or a layer before the registry.
+func newLabWith(t *testing.T, opts sites.Options) *lab {
+	l := &lab{t: t, requests: registries.NewRequests(), names: newNameServer(t), clock: newTimeServer(t), network: addressestest.Start(t)}
+	wrap := opts.Wrap
+	opts.Wrap = func(h http.Handler) http.Handler {
+		if wrap != nil {
+			h = wrap(h)
+		}
+		return l.requests.Wrap(h)
+	}
+	l.Lab = sites.Start(t, opts)
+	l.env = l.Environment()
+	s := l.Site
+	s.Registry.CAFile, s.VCenter.CAFile = filepath.Base(s.Registry.CAFile), filepath.Base(s.VCenter.CAFile)
+	s.Network = sites.Network{Endpoint: l.network.Address(10).String(), Nameservers: []string{l.names.address}, SearchDomains: []string{"north.example"}, NTP: []string{l.clock.address}}
+	s.Template, s.Hostname = "node-1.34", "console.north.example"
+	l.text = s.Text(t)
 	l.names.add("console.north.example", "192.0.2.1")
 	return l
-}
-
-func (l *lab) write(name string, data []byte) {
-	require.NoError(l.t, os.WriteFile(filepath.Join(l.dir, name), data, 0o600))
 }
 
 // edit replaces texts of site.yaml.
@@ -125,13 +82,13 @@ func (l *lab) edit(pairs ...string) {
 // run makes all checks and returns the results by name.
 func (l *lab) run() map[string]preflight.Result {
 	l.t.Helper()
-	s, err := site.Parse([]byte(l.text), l.dir)
+	s, err := site.Parse([]byte(l.text), l.Dir)
 	require.NoError(l.t, err)
 	l.options.Login = site.LoginOptions{Getenv: func(name string) string { return l.env[name] }}
-	before := len(l.vcenter.Sessions())
+	before := len(l.VCenter.Sessions())
 	report, err := preflight.Run(l.t.Context(), s, l.options)
 	require.NoError(l.t, err)
-	require.Len(l.t, l.vcenter.Sessions(), before, "a session was left")
+	require.Len(l.t, l.VCenter.Sessions(), before, "a session was left")
 	out := map[string]preflight.Result{}
 	for _, c := range report.Checks {
 		out[c.Name] = c
@@ -159,14 +116,6 @@ func requireState(t *testing.T, r preflight.Result, state preflight.State, evide
 	t.Helper()
 	require.Equal(t, state, r.State, "%s: %s", r.Name, r.Evidence)
 	require.Contains(t, r.Evidence, evidence)
-}
-
-func htpasswd(t *testing.T, user, password string) string {
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "htpasswd")
-	require.NoError(t, os.WriteFile(file, []byte(user+":"+string(hash)+"\n"), 0o600))
-	return file
 }
 
 // nameServer is a DNS server on port 53 of an address of this machine.

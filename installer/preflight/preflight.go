@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
@@ -75,6 +76,8 @@ type Release struct {
 	Template          string // name of the template that is made of its OVA; "" is not known
 	// Missing are the parts of the release that the bundle does not carry.
 	Missing []error
+	// Requests reads what its packs ask of machines; nil without a release.
+	Requests func(context.Context) ([]release.Request, error)
 }
 
 // Options is how a site is looked at. The zero value checks everything but the
@@ -136,7 +139,7 @@ func (e *examination) checks() []check {
 	var out []check
 	for _, group := range [][]check{
 		e.hostChecks(), e.vcenterChecks(), e.inventoryChecks(), e.privilegeChecks(), e.tagChecks(), e.capacityChecks(), e.templateChecks(), e.uploadChecks(),
-		e.addressChecks(), e.dnsChecks(), e.timeChecks(), e.registryChecks(), e.contentChecks(),
+		e.addressChecks(), e.dnsChecks(), e.timeChecks(), e.registryChecks(), e.consoleChecks(), e.contentChecks(),
 	} {
 		out = append(out, group...)
 	}

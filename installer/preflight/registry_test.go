@@ -14,10 +14,11 @@ import (
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/registry"
 	"github.com/sealift/sealift/test/registries"
+	"github.com/sealift/sealift/test/sites"
 )
 
 func (l *lab) client() *registry.Client {
-	c, err := registry.NewClient(registry.Options{CAFile: l.authority.File, Host: registries.Host(l.registry), Username: "robot", Password: "pass"})
+	c, err := registry.NewClient(registry.Options{CAFile: l.Authority.File, Host: l.Site.Registry.Address, Username: l.RegistryLogin.Username, Password: l.RegistryLogin.Password.Reveal()})
 	require.NoError(l.t, err)
 	return c
 }
@@ -29,20 +30,20 @@ func TestRegistryKeepsNothing(t *testing.T) {
 	require.Equal(t, 1, registries.Count(lines, "DELETE /v2/sealift/sealift-preflight/blobs/uploads/"))
 	require.Zero(t, registries.Count(lines, "PUT "))
 	require.Zero(t, registries.Count(lines, "PATCH "))
-	names, err := l.client().Repositories(t.Context(), registries.Host(l.registry), 10)
+	names, err := l.client().Repositories(t.Context(), l.Site.Registry.Address, 10)
 	require.NoError(t, err)
 	require.Empty(t, names)
 }
 
 func TestRegistryThatDoesNotCancel(t *testing.T) {
 	t.Parallel()
-	l := newLabWith(t, siteVCenter(), registries.Faults(registries.Fault{Method: http.MethodDelete, Do: registries.Status(http.StatusMethodNotAllowed)}))
+	l := newLabWith(t, sites.Options{Wrap: registries.Faults(registries.Fault{Method: http.MethodDelete, Do: registries.Status(http.StatusMethodNotAllowed)})})
 	l.require("registry-push", preflight.OK, "the registry clears it away by itself")
 }
 
 func TestRegistryIsNotThere(t *testing.T) {
 	l := newLab(t)
-	l.edit(registries.Host(l.registry), "127.0.0.1:1")
+	l.edit(l.Site.Registry.Address, "127.0.0.1:1")
 	all := l.require("registry-reachable", preflight.Failed, "connection refused")
 	requireState(t, all["content-reachable"], preflight.Skipped, "because of registry-pull")
 	requireState(t, all["registry-push"], preflight.Skipped, "because of registry-project")
@@ -54,12 +55,12 @@ func TestRegistryIsNotTrusted(t *testing.T) {
 	all := l.require("registry-tls", preflight.Failed, "unknown authority")
 	require.Equal(t, "give the certificate of the registry's authority: spec.registry.caFile", all["registry-tls"].Remedy)
 
-	expired := registries.Start(t, http.NotFoundHandler(), registries.Options{TLS: l.authority.Server(time.Now().Add(-time.Hour), false)})
-	l.edit(registries.Host(l.registry), registries.Host(expired), ", credentials: {fromEnv: R}", ", caFile: registry-ca.crt, credentials: {fromEnv: R}")
+	expired := registries.Start(t, http.NotFoundHandler(), registries.Options{TLS: l.Authority.Server(time.Now().Add(-time.Hour), false)})
+	l.edit(l.Site.Registry.Address, registries.Host(expired), ", credentials: {fromEnv: R}", ", caFile: registry-ca.crt, credentials: {fromEnv: R}")
 	all = l.require("registry-tls", preflight.Failed, "expired")
 	require.Contains(t, all["registry-tls"].Remedy, "clock")
 
-	other := registries.Start(t, http.NotFoundHandler(), registries.Options{TLS: l.authority.Server(time.Now().Add(time.Hour), false)})
+	other := registries.Start(t, http.NotFoundHandler(), registries.Options{TLS: l.Authority.Server(time.Now().Add(time.Hour), false)})
 	l.edit(registries.Host(expired), registries.Host(other))
 	l.require("registry-tls", preflight.Failed, "404 Not Found")
 }
@@ -79,7 +80,7 @@ func TestRegistryCredentials(t *testing.T) {
 
 func TestRegistryLetsOnlyPull(t *testing.T) {
 	t.Parallel()
-	l := newLabWith(t, siteVCenter(), registries.Faults(registries.Fault{Method: http.MethodPost, Do: registries.Status(http.StatusForbidden)}))
+	l := newLabWith(t, sites.Options{Wrap: registries.Faults(registries.Fault{Method: http.MethodPost, Do: registries.Status(http.StatusForbidden)})})
 	all := l.require("registry-push", preflight.Failed, "forbidden")
 	requireState(t, all["registry-pull"], preflight.OK, "may be pulled from")
 }
@@ -87,7 +88,7 @@ func TestRegistryLetsOnlyPull(t *testing.T) {
 func TestRegistryWithoutTLS(t *testing.T) {
 	l := newLab(t)
 	plain := registries.Distribution(t, registries.Options{})
-	l.edit(registries.Host(l.registry), registries.Host(plain), "caFile: registry-ca.crt, credentials: {fromEnv: R}", "plainHTTP: true")
+	l.edit(l.Site.Registry.Address, registries.Host(plain), "caFile: registry-ca.crt, credentials: {fromEnv: R}", "plainHTTP: true")
 	all := l.require("registry-tls", preflight.Warning, "answers without TLS")
 	requireState(t, all["registry-push"], preflight.OK, "begun and canceled")
 	l.edit(", plainHTTP: true", "")
@@ -104,7 +105,7 @@ func TestTokenRealm(t *testing.T) {
 	l := newLab(t)
 	plain := registries.Start(t, http.NotFoundHandler(), registries.Options{Wrap: challenge("https://127.0.0.1:1/service/token")})
 	before := l.text
-	l.edit(registries.Host(l.registry), registries.Host(plain), "caFile: registry-ca.crt, credentials: {fromEnv: R}", "plainHTTP: true")
+	l.edit(l.Site.Registry.Address, registries.Host(plain), "caFile: registry-ca.crt, credentials: {fromEnv: R}", "plainHTTP: true")
 	all := l.require("registry-token", preflight.Failed, "without TLS but sends clients to https://127.0.0.1:1 for a token")
 	require.Contains(t, all["registry-token"].Remedy, "external_url in harbor.yml")
 	for realm, want := range map[string]string{
@@ -112,16 +113,16 @@ func TestTokenRealm(t *testing.T) {
 		"https://tokens.north.example/token": "another host for a token: https://tokens.north.example",
 		"https://127.0.0.1:1/token":          "connection refused",
 	} {
-		secure := registries.Start(t, http.NotFoundHandler(), registries.Options{Wrap: challenge(realm), TLS: l.authority.Server(time.Now().Add(time.Hour), false)})
+		secure := registries.Start(t, http.NotFoundHandler(), registries.Options{Wrap: challenge(realm), TLS: l.Authority.Server(time.Now().Add(time.Hour), false)})
 		l.text = before
-		l.edit(registries.Host(l.registry), registries.Host(secure))
+		l.edit(l.Site.Registry.Address, registries.Host(secure))
 		l.require("registry-token", preflight.Failed, want)
 	}
 }
 
 // harbor is one whose user is the lab's.
 func harbor(restriction, project string, admin bool) *registries.Harbor {
-	return &registries.Harbor{User: "robot", Password: "pass", Restriction: restriction, Projects: []string{project}, Admin: admin}
+	return &registries.Harbor{User: "robot", Password: "Registry-1!", Restriction: restriction, Projects: []string{project}, Admin: admin}
 }
 
 func TestHarborProject(t *testing.T) {
@@ -139,7 +140,7 @@ func TestHarborProject(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLabWith(t, siteVCenter(), c.harbor.Wrap)
+			l := newLabWith(t, sites.Options{Wrap: c.harbor.Wrap})
 			all := l.require("registry-project", c.state, c.evidence)
 			require.Contains(t, all["registry-project"].Remedy, c.remedy)
 			require.Equal(t, c.push, all["registry-push"].State, all["registry-push"].Evidence)
@@ -149,13 +150,13 @@ func TestHarborProject(t *testing.T) {
 	t.Parallel()
 	down := harbor("everyone", "sealift", false)
 	down.Down = true
-	newLabWith(t, siteVCenter(), down.Wrap).require("registry-project", preflight.Failed, "the database is down")
+	newLabWith(t, sites.Options{Wrap: down.Wrap}).require("registry-project", preflight.Failed, "the database is down")
 }
 
 // With a bundle, nothing of it is looked for in a project that is still to be made.
 func TestContentOfAHarborWithoutTheProject(t *testing.T) {
 	t.Parallel()
-	l := newLabWith(t, siteVCenter(), harbor("everyone", "other", false).Wrap)
+	l := newLabWith(t, sites.Options{Wrap: harbor("everyone", "other", false).Wrap})
 	l.options.Bundle = archivetest.Open(t, archivetest.Sample(t).Write())
 	all := l.require("content-reachable", preflight.OK, "still to be made")
 	requireState(t, all["registry-pull"], preflight.OK, "made by the installation")
@@ -172,7 +173,7 @@ func TestContent(t *testing.T) {
 
 	m, err := mirror.ParseMapping("sealift", nil)
 	require.NoError(t, err)
-	_, err = mirror.Push(t.Context(), []*archive.Reader{base}, l.client(), registries.Host(l.registry), m, mirror.PushOptions{})
+	_, err = mirror.Push(t.Context(), []*archive.Reader{base}, l.client(), l.Site.Registry.Address, m, mirror.PushOptions{})
 	require.NoError(t, err)
 	l.require("content-reachable", preflight.OK, ", 0 will be pushed from the bundle")
 
@@ -181,8 +182,8 @@ func TestContent(t *testing.T) {
 	b.Over(base)
 	l.options.Bundle = archivetest.Open(t, b.Write())
 	l.require("content-reachable", preflight.OK, "will be pushed from the bundle")
-	empty := registries.Distribution(t, registries.Options{TLS: l.authority.Server(time.Now().Add(time.Hour), false)})
-	l.edit(registries.Host(l.registry), registries.Host(empty))
+	empty := registries.Distribution(t, registries.Options{TLS: l.Authority.Server(time.Now().Add(time.Hour), false)})
+	l.edit(l.Site.Registry.Address, registries.Host(empty))
 	l.require("content-reachable", preflight.Failed, mirror.ErrBaseMissing.Error())
 }
 

@@ -1,6 +1,8 @@
 package preflight_test
 
 import (
+	"context"
+	"net/http"
 	"net/url"
 	"slices"
 	"testing"
@@ -13,13 +15,18 @@ import (
 	"github.com/vmware/govmomi/vapi/tags"
 	"github.com/vmware/govmomi/vim25/types"
 
+	"github.com/sealift/sealift/bundles/archive/archivetest"
 	"github.com/sealift/sealift/installer/preflight"
+	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/vcenter"
+	"github.com/sealift/sealift/test/registries"
+	"github.com/sealift/sealift/test/sites"
 )
 
 func TestVCenterIsNotThere(t *testing.T) {
 	l := newLab(t)
-	l.edit(l.vcenter.URL().Host, "127.0.0.1:1")
+	l.edit(l.VCenter.URL().Host, "127.0.0.1:1")
 	all := l.require("vcenter-reachable", preflight.Failed, "connection refused")
 	requireState(t, all["vcenter-tls"], preflight.Skipped, "because of vcenter-reachable")
 	requireState(t, all["inventory-datastore"], preflight.Skipped, "because of inventory-datacenter")
@@ -31,10 +38,16 @@ func TestVCenterIsNotTrusted(t *testing.T) {
 	l := newLab(t)
 	l.edit("caFile: vcenter-ca.crt", "")
 	l.require("vcenter-tls", preflight.Failed, "unknown authority")
-	l.edit("datacenter: north", "datacenter: north\n    thumbprint: "+"00"+l.vcenter.Thumbprint()[2:])
+	l.edit("datacenter: north", "datacenter: north\n    thumbprint: "+"00"+l.VCenter.Thumbprint()[2:])
 	l.require("vcenter-tls", preflight.Failed, "another thumbprint")
-	l.edit("00"+l.vcenter.Thumbprint()[2:], l.vcenter.Thumbprint())
+	l.edit("00"+l.VCenter.Thumbprint()[2:], l.VCenter.Thumbprint())
 	l.require("vcenter-login", preflight.OK, "logged in as sealift@vsphere.local")
+
+	expired := registries.Start(t, http.NotFoundHandler(), registries.Options{TLS: l.Authority.Server(time.Now().Add(-time.Hour), false)})
+	l.edit(l.VCenter.URL().Host, registries.Host(expired), "thumbprint: "+l.VCenter.Thumbprint(), "caFile: registry-ca.crt")
+	all := l.require("vcenter-tls", preflight.Failed, "not valid at this time")
+	require.Contains(t, all["vcenter-tls"].Remedy, "clock")
+	requireState(t, all["vcenter-login"], preflight.Skipped, "because of vcenter-tls")
 }
 
 func TestWrongPasswordIsTriedOnce(t *testing.T) {
@@ -73,7 +86,7 @@ func TestPrivilegesThatAreMissing(t *testing.T) {
 	for i, role := range inventory.Roles {
 		inventory.Roles[i].Privileges = slices.DeleteFunc(role.Privileges, func(p string) bool { return p == "Network.Assign" || p == "VirtualMachine.Provisioning.Clone" })
 	}
-	l := newLabWith(t, vcenter.Options{Inventory: &inventory}, nil)
+	l := newLabWith(t, sites.Options{VCenter: vcenter.Options{Inventory: &inventory}})
 	all := l.require("privileges-datacenter", preflight.Failed, "on /north sealift@vsphere.local lacks Network.Assign")
 	requireState(t, all["privileges-folder"], preflight.Failed, "on /north/vm/sealift sealift@vsphere.local lacks Network.Assign, VirtualMachine.Provisioning.Clone")
 	requireState(t, all["privileges-hosts"], preflight.Failed, "on /north/host/cluster-a/esx-3.north.example")
@@ -88,14 +101,14 @@ func TestTagsThatAreMissing(t *testing.T) {
 	t.Parallel()
 	inventory := vcenter.Site()
 	inventory.Tags = []vcenter.Tag{{Category: "k8s-region", Name: "Nord Süd", Path: "/north"}}
-	l := newLabWith(t, vcenter.Options{Inventory: &inventory}, nil)
+	l := newLabWith(t, sites.Options{VCenter: vcenter.Options{Inventory: &inventory}})
 	all := l.require("tags-zone", preflight.Failed, "/north/host/cluster-a has no tag of category k8s-zone")
 	requireState(t, all["tags-region"], preflight.Failed, `tag "Nord Süd" of /north cannot be a node's label`)
 }
 
 func TestCapacity(t *testing.T) {
 	l := newLab(t)
-	require.NoError(t, l.vcenter.FillDatastore(t.Context(), "vmfs-ssd", 30<<30))
+	require.NoError(t, l.VCenter.FillDatastore(t.Context(), "vmfs-ssd", 30<<30))
 	l.edit("memoryGiB: 2", "memoryGiB: 3", "cpus: 2", "cpus: 4")
 	all := l.require("capacity-datastore", preflight.Failed, "30 GiB of 2.0 TiB free, 46 GiB needed")
 	requireState(t, all["capacity-memory"], preflight.Failed, "2 of 2 machines (6.0 GiB together, one of them for upgrades) find no host")
@@ -105,9 +118,34 @@ func TestCapacity(t *testing.T) {
 	l.require("capacity-memory", preflight.Failed, "1 of 4 machines")
 }
 
+// What packs ask for has to fit on the machines that run them.
+func TestCapacityForPacks(t *testing.T) {
+	l := newLab(t)
+	l.require("capacity-packs", preflight.Skipped, "no bundle was given")
+	l.options.Bundle = archivetest.Open(t, archivetest.Sample(t).Write())
+	l.require("capacity-packs", preflight.Skipped, "the bundle has no release")
+	var requests []release.Request
+	var unread error
+	l.options.Release.Requests = func(context.Context) ([]release.Request, error) { return requests, unread }
+	l.require("capacity-packs", preflight.OK, "no pack of the release says what it needs")
+	requests = []release.Request{{Addon: "storage", Resource: release.Memory, Each: 1 << 29, Replicas: 3}, {Addon: "agents", Resource: release.CPU, Each: 250}}
+	l.require("capacity-packs", preflight.OK, "packs ask for 0.2 CPUs, the control plane's machines have 2.0 CPUs; packs ask for 1.5 GiB of memory, the control plane's machines have 2.0 GiB of memory")
+	requests[0].Replicas = 5
+	l.require("capacity-packs", preflight.Failed, "packs ask for 2.5 GiB of memory, the control plane's machines have 2.0 GiB of memory")
+
+	l.edit("diskGiB: 20}}\n", "diskGiB: 20}}\n    workers: [{name: default, replicas: 2, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}]\n")
+	l.require("capacity-packs", preflight.OK, "packs ask for 0.5 CPUs, the workers have 4.0 CPUs; packs ask for 2.5 GiB of memory, the workers have 4.0 GiB of memory")
+	requests = []release.Request{{Addon: "storage", Resource: release.Disk, Each: 30 << 30, Replicas: 1}}
+	l.require("capacity-packs", preflight.Failed, "addon storage asks for 30 GiB of disk at once, one of the workers has at most 20 GiB of disk")
+	requests = []release.Request{{Addon: "watch", Resource: release.CPU, Each: 3000, ControlPlane: true}}
+	l.require("capacity-packs", preflight.Failed, "one of the control plane's machines has at most 2.0 CPUs")
+	unread = problem.New(problem.Preflight, "write the value itself", "a macro has no value here")
+	l.require("capacity-packs", preflight.Failed, "a macro has no value here")
+}
+
 func TestHostInMaintenance(t *testing.T) {
 	l := newLab(t)
-	admin, err := l.vcenter.Client(t.Context(), l.vcenter.Admin())
+	admin, err := l.VCenter.Client(t.Context(), l.VCenter.Admin())
 	require.NoError(t, err)
 	defer func() { _ = admin.Logout(t.Context()) }()
 	hosts, err := find.NewFinder(admin.Client).HostSystemList(t.Context(), "/north/host/cluster-a/*")
@@ -122,7 +160,7 @@ func TestHostInMaintenance(t *testing.T) {
 
 func TestTemplate(t *testing.T) {
 	l := newLab(t)
-	admin, err := l.vcenter.Client(t.Context(), l.vcenter.Admin())
+	admin, err := l.VCenter.Client(t.Context(), l.VCenter.Admin())
 	require.NoError(t, err)
 	defer func() { _ = admin.Logout(t.Context()) }()
 	finder := find.NewFinder(admin.Client)
@@ -142,7 +180,7 @@ func TestTemplate(t *testing.T) {
 	l.require("template", preflight.Warning, "does not say which version of Kubernetes it has")
 
 	rc := rest.NewClient(admin.Client)
-	require.NoError(t, rc.Login(t.Context(), url.UserPassword(l.vcenter.Admin().Name, l.vcenter.Admin().Password)))
+	require.NoError(t, rc.Login(t.Context(), url.UserPassword(l.VCenter.Admin().Name, l.VCenter.Admin().Password)))
 	m := tags.NewManager(rc)
 	category, err := m.CreateCategory(t.Context(), &tags.Category{Name: "k8s-version", Cardinality: "SINGLE", AssociableTypes: []string{"VirtualMachine"}})
 	require.NoError(t, err)
@@ -158,7 +196,7 @@ func TestTemplate(t *testing.T) {
 func TestVCenterThatDoesNotAnswer(t *testing.T) {
 	l := newLab(t)
 	l.options.Timeout = 500 * time.Millisecond
-	l.vcenter.Inject(vcenter.Fault{Method: "CreateContainerView", Delay: 3 * time.Second, AtCall: true})
+	l.VCenter.Inject(vcenter.Fault{Method: "CreateContainerView", Delay: 3 * time.Second, AtCall: true})
 	began := time.Now()
 	l.require("inventory", preflight.Failed, "no answer within 500ms")
 	require.Less(t, time.Since(began), 3*time.Second)
@@ -166,7 +204,7 @@ func TestVCenterThatDoesNotAnswer(t *testing.T) {
 
 func TestMachineHasAnAddressOfTheRange(t *testing.T) {
 	l := newLab(t)
-	admin, err := l.vcenter.Client(t.Context(), l.vcenter.Admin())
+	admin, err := l.VCenter.Client(t.Context(), l.VCenter.Admin())
 	require.NoError(t, err)
 	defer func() { _ = admin.Logout(t.Context()) }()
 	finder := find.NewFinder(admin.Client)

@@ -11,6 +11,7 @@ import (
 	"github.com/sealift/sealift/bundles/closure"
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // addon is what one addon puts into the cluster: objects, and charts that Helm
@@ -32,7 +33,7 @@ func (a addon) size() string {
 }
 
 // readPack reads an addon that is a pack. Charts are installed under their own
-// names: two of one name would be one.
+// names.
 func (s *addons) readPack(ctx context.Context, from release.Addon) (addon, error) {
 	d, err := s.Release.AddonPack(ctx, from)
 	if err != nil {
@@ -49,6 +50,7 @@ func (s *addons) readPack(ctx context.Context, from release.Addon) (addon, error
 		}
 		a.objects = append(a.objects, objects...)
 	}
+	stay(a.objects)
 	for _, c := range d.Charts {
 		r := chartRelease{name: c.Chart.Name(), namespace: a.namespace, values: c.Values}
 		if r.chart, err = loadChart(r.name, c.Chart.Archive); err != nil {
@@ -60,6 +62,33 @@ func (s *addons) readPack(ctx context.Context, from release.Addon) (addon, error
 		a.objects = slices.Insert(a.objects, 0, own)
 	}
 	return a, nil
+}
+
+// stay lets Jobs stay after their end: one that clears itself away would be
+// missing, and run again, each time somebody looks.
+func stay(objects []*unstructured.Unstructured) {
+	for _, o := range objects {
+		if o.GroupVersionKind().GroupKind().String() == "Job.batch" {
+			unstructured.RemoveNestedField(o.Object, "spec", "ttlSecondsAfterFinished")
+		}
+	}
+}
+
+// distinct fails when two charts would be installed under one name: each run
+// would bring the one back that the other replaced.
+func distinct(all []addon) error {
+	from := map[string]string{}
+	for _, a := range all {
+		for _, r := range a.charts {
+			name := r.namespace + "/" + r.name
+			if other, ok := from[name]; ok {
+				return problem.New(problem.Preflight, "give one of them another pack.namespace in its values, then make the bundle again",
+					"addons %s and %s both install chart %s", other, a.name, name)
+			}
+			from[name] = a.name
+		}
+	}
+	return nil
 }
 
 // namespaceOf returns the namespace that a pack needs and does not bring; nil
@@ -76,37 +105,68 @@ func namespaceOf(a addon, d *closure.Deployment) *unstructured.Unstructured {
 
 // placed returns the objects, each in its namespace.
 func (a addon) placed(own *clusterapi.Management) ([]*unstructured.Unstructured, error) {
-	if a.namespace == "" {
-		return a.objects, nil
-	}
-	wide := clusterWide(a.objects)
-	for _, o := range a.objects {
-		if o.GetNamespace() != "" || wide[o.GroupVersionKind().GroupKind().String()] {
-			continue
-		}
-		in, err := own.IsObjectNamespaced(o)
-		if err != nil && !meta.IsNoMatchError(err) {
-			return nil, fmt.Errorf("asking for the scope of %s %s: %w", o.GetKind(), o.GetName(), err)
-		}
-		if in || err != nil { // a kind that comes with a chart is most often of a namespace
-			o.SetNamespace(a.namespace)
-		}
-	}
-	return a.objects, nil
+	now, later, err := a.inTurn(own)
+	return append(now, later...), err
 }
 
-// clusterWide are the kinds, as KIND.GROUP, that definitions among objects make
-// for the whole cluster.
-func clusterWide(objects []*unstructured.Unstructured) map[string]bool {
-	out := map[string]bool{}
+// inTurn places the objects, and divides them into those that can be applied at
+// once and those whose kinds come with the charts.
+func (a addon) inTurn(own *clusterapi.Management) (now, later []*unstructured.Unstructured, err error) {
+	if a.namespace == "" {
+		return a.objects, nil, nil
+	}
+	defined := scopes(a.objects)
+	for _, o := range a.objects {
+		scope, err := scopeOf(own, o, defined)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case scope == "" && len(a.charts) > 0:
+			later = append(later, o)
+			continue
+		case scope != wide && o.GetNamespace() == "": // of an unknown kind, it most often is of a namespace
+			o.SetNamespace(a.namespace)
+		}
+		now = append(now, o)
+	}
+	return now, later, nil
+}
+
+// Scopes of kinds, as definitions name them.
+const (
+	wide       = "Cluster"
+	namespaced = "Namespaced"
+)
+
+// scopeOf is the scope of an object's kind; "" when nobody knows the kind yet.
+func scopeOf(own *clusterapi.Management, o *unstructured.Unstructured, defined map[string]string) (string, error) {
+	if scope, ok := defined[o.GroupVersionKind().GroupKind().String()]; ok {
+		return scope, nil
+	}
+	in, err := own.IsObjectNamespaced(o)
+	switch {
+	case meta.IsNoMatchError(err):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("asking for the scope of %s %s: %w", o.GetKind(), o.GetName(), err)
+	case in:
+		return namespaced, nil
+	default:
+		return wide, nil
+	}
+}
+
+// scopes are those of the kinds, as KIND.GROUP, that definitions among objects make.
+func scopes(objects []*unstructured.Unstructured) map[string]string {
+	out := map[string]string{}
 	for _, o := range objects {
-		scope, _, _ := unstructured.NestedString(o.Object, "spec", "scope")
-		if o.GetKind() != "CustomResourceDefinition" || scope != "Cluster" {
+		if o.GetKind() != "CustomResourceDefinition" {
 			continue
 		}
+		scope, _, _ := unstructured.NestedString(o.Object, "spec", "scope")
 		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
 		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
-		out[kind+"."+group] = true
+		out[kind+"."+group] = scope
 	}
 	return out
 }
@@ -127,11 +187,11 @@ func (a addon) differences(ctx context.Context, in *Installation, own *clusterap
 
 // apply makes the cluster have the addon.
 func (a addon) apply(ctx context.Context, in *Installation, own *clusterapi.Management) error {
-	objects, err := a.placed(own)
+	now, _, err := a.inTurn(own)
 	if err != nil {
 		return err
 	}
-	if err := own.ApplyObjects(ctx, objects); err != nil {
+	if err := own.ApplyObjects(ctx, now); err != nil {
 		return err
 	}
 	for _, r := range a.charts {
@@ -146,5 +206,15 @@ func (a addon) apply(ctx context.Context, in *Installation, own *clusterapi.Mana
 			return err
 		}
 	}
-	return nil
+	return a.applyRest(ctx, own, now)
+}
+
+// applyRest applies what had to wait for the charts.
+func (a addon) applyRest(ctx context.Context, own *clusterapi.Management, done []*unstructured.Unstructured) error {
+	rest := addon{namespace: a.namespace, objects: slices.DeleteFunc(slices.Clone(a.objects), func(o *unstructured.Unstructured) bool { return slices.Contains(done, o) })}
+	objects, err := rest.placed(own) // the scopes of all kinds are known now
+	if err != nil {
+		return err
+	}
+	return own.ApplyObjects(ctx, objects)
 }

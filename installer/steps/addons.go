@@ -104,7 +104,7 @@ func (s *addons) all(ctx context.Context) ([]addon, error) {
 		}
 		out = append(out, a)
 	}
-	return out, nil
+	return out, distinct(out)
 }
 
 // read returns what an addon of the release is made of.
@@ -117,6 +117,7 @@ func (s *addons) read(ctx context.Context, from release.Addon) (addon, error) {
 		return addon{}, err
 	}
 	objects, err := clusterapi.ParseManifests(data)
+	stay(objects)
 	return addon{name: from.Name, objects: objects}, err
 }
 

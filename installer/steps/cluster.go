@@ -36,15 +36,21 @@ func (s *describeCluster) Check(ctx context.Context) (step.Status, error) {
 		return step.Status{}, err
 	}
 	switch {
-	case len(changes) > 1:
-		return step.Status{Detail: fmt.Sprintf("%s and %d more", changes[0], len(changes)-1)}, nil
-	case len(changes) == 1:
-		return step.Status{Detail: changes[0]}, nil
+	case len(changes) > 0:
+		return step.Status{Detail: summary(changes)}, nil
 	case m == s.own:
 		return step.Status{Done: true, Detail: managesItself().Detail + ", with the site's logins"}, nil
 	}
 	c := s.Site.Spec.Cluster
 	return step.Status{Done: true, Detail: fmt.Sprintf("Cluster %s: %d control planes, %d pools of workers", c.Name, c.ControlPlane.Replicas, len(c.Workers))}, nil
+}
+
+// summary names the first of what is to be changed.
+func summary(changes []string) string {
+	if len(changes) == 1 {
+		return changes[0]
+	}
+	return fmt.Sprintf("%s and %d more", changes[0], len(changes)-1)
 }
 
 // objects are those that the site has a say in, and where they are applied; nil

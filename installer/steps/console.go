@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/internal/authority"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/upgrade"
 )
 
@@ -61,6 +63,9 @@ func (s *console) Check(ctx context.Context) (step.Status, error) {
 	if !r.is(there) {
 		return step.Status{Detail: detail}, nil
 	}
+	if pair, err := s.certificateFor(ctx, own); err != nil || pair != nil {
+		return step.Status{Detail: "its certificate is to be renewed"}, err
+	}
 	replicas, err := own.Workload(ctx, consoleKey())
 	return step.Status{Done: err == nil && replicas.Done(), Detail: detail + ", " + replicas.String()}, client.IgnoreNotFound(err)
 }
@@ -78,12 +83,12 @@ func (s *console) Apply(ctx context.Context, say step.Say) error {
 	if err := s.ensureCertificate(ctx, own); err != nil {
 		return err
 	}
-	say("chart %s %s", r.chart.Name(), r.chart.Metadata.Version)
-	if !r.is(there) {
-		err = s.applyChart(ctx, own, r)
-	}
-	if err != nil {
-		return err
+	// Somebody may have removed what the chart made.
+	if _, err := own.Workload(ctx, consoleKey()); !r.is(there) || apierrors.IsNotFound(err) {
+		say("chart %s %s", r.chart.Name(), r.chart.Metadata.Version)
+		if err := s.applyChart(ctx, own, r); err != nil {
+			return err
+		}
 	}
 	// Helm would be content with one replica less than there shall be: with none of one.
 	ctx, cancel := context.WithTimeoutCause(ctx, consoleWait, fmt.Errorf("it was not ready within %s", consoleWait))
@@ -149,37 +154,61 @@ func (s *console) siteValues(of *site.Site) map[string]any {
 	}
 }
 
-// ensureCertificate writes the certificate of the site, or one of an authority
-// made for it, unless there is one.
+// ensureCertificate writes the certificate that the console shall have.
 func (s *console) ensureCertificate(ctx context.Context, own *clusterapi.Management) error {
-	tls := s.Site.Spec.Console.TLS
-	if tls.CertFile == "" {
-		err := own.Get(ctx, client.ObjectKey{Namespace: clusterapi.Namespace, Name: consoleSecret}, &corev1.Secret{})
-		if err == nil || !apierrors.IsNotFound(err) {
-			return err
-		}
-	}
-	pair, err := s.certificate()
-	if err != nil {
+	pair, err := s.certificateFor(ctx, own)
+	if pair == nil || err != nil {
 		return err
 	}
 	return own.ApplyObjects(ctx, []*unstructured.Unstructured{secret(clusterapi.Namespace, consoleSecret, string(corev1.SecretTypeTLS),
 		map[string][]byte{corev1.TLSCertKey: pair.Certificate, corev1.TLSPrivateKeyKey: pair.Key})})
 }
 
+// certificateFor returns the certificate that the console shall have instead of
+// the one that is there; nil where that stays. The site's takes the place of an
+// older one, and a new one that of a certificate that was made here and is near
+// its end: what administrators gave the console since stays.
+func (s *console) certificateFor(ctx context.Context, own *clusterapi.Management) (*authority.Pair, error) {
+	there := &corev1.Secret{}
+	err := own.Get(ctx, client.ObjectKey{Namespace: clusterapi.Namespace, Name: consoleSecret}, there)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, fmt.Errorf("reading the console's certificate: %w", err)
+	}
+	has, _ := authority.Certificate(there.Data[corev1.TLSCertKey]) // nil when there is none that can be read
+	madeHere := has != nil && has.Issuer.CommonName == s.authorityName()
+	if has != nil && s.Site.Spec.Console.TLS.CertFile == "" && (!madeHere || !authority.Expiring(has, time.Now())) {
+		return nil, nil //nolint:nilnil // it stays
+	}
+	pair, err := s.certificate()
+	if err != nil {
+		return nil, err
+	}
+	wants, err := tls.X509KeyPair(pair.Certificate, pair.Key)
+	if err != nil {
+		return nil, problem.New(problem.Usage, "give certificate and key of one pair, PEM, in spec.console.tls", "the console's certificate: %w", err)
+	}
+	if has != nil && !madeHere && !wants.Leaf.NotBefore.After(has.NotBefore) {
+		return nil, nil //nolint:nilnil // it stays
+	}
+	return &pair, nil
+}
+
+// authorityName is the name of the authority that is made for the console.
+func (s *console) authorityName() string { return "sealift console " + s.Site.Metadata.Name }
+
 // certificate reads the site's, or makes one.
 func (s *console) certificate() (pair authority.Pair, err error) {
-	tls, hostname := s.Site.Spec.Console.TLS, s.Site.Spec.Console.Hostname
-	if tls.CertFile != "" {
-		if pair.Certificate, err = content.ReadFile(s.Site.Path(tls.CertFile), maxAuthority); err != nil {
+	files, hostname := s.Site.Spec.Console.TLS, s.Site.Spec.Console.Hostname
+	if files.CertFile != "" {
+		if pair.Certificate, err = content.ReadFile(s.Site.Path(files.CertFile), maxAuthority); err != nil {
 			return pair, fmt.Errorf("reading the console's certificate: %w", err)
 		}
-		if pair.Key, err = content.ReadFile(s.Site.Path(tls.KeyFile), maxAuthority); err != nil {
+		if pair.Key, err = content.ReadFile(s.Site.Path(files.KeyFile), maxAuthority); err != nil {
 			return pair, fmt.Errorf("reading the key of the console's certificate: %w", err)
 		}
 		return pair, nil
 	}
-	ca, err := authority.New("sealift console "+s.Site.Metadata.Name, certificateLife)
+	ca, err := authority.New(s.authorityName(), certificateLife)
 	if err != nil {
 		return pair, err
 	}

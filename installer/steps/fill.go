@@ -51,14 +51,12 @@ func (s *fill) Apply(ctx context.Context, say step.Say) error {
 		}
 	}
 	say("sending to %s", s.Site.Spec.Registry.Endpoint)
-	err = s.untilBack(ctx, "the registry", say, func(ctx context.Context) error {
-		_, err := s.push(ctx, mirror.PushOptions{Progress: s.Progress}) // goes on with what is missing
-		return err
+	return s.untilBack(ctx, "the registry", say, func(ctx context.Context) error {
+		if _, err := s.push(ctx, mirror.PushOptions{Progress: s.Progress}); err != nil { // it goes on with what is missing
+			return err
+		}
+		return mirror.KeepHead(ctx, s.Bundle, s.Registry, s.Site.Spec.Registry.Endpoint, s.mapping)
 	})
-	if err != nil {
-		return err
-	}
-	return mirror.KeepHead(ctx, s.Bundle, s.Registry, s.Site.Spec.Registry.Endpoint, s.mapping)
 }
 
 // missingProjects returns the projects that a Harbor does not have yet; none of

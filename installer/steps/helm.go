@@ -97,7 +97,7 @@ func (in *Installation) applyChart(ctx context.Context, own *clusterapi.Manageme
 		}
 		kinds = append(kinds, objects...)
 	}
-	if err := own.ApplyObjects(ctx, kinds); err != nil {
+	if err := own.ApplyKinds(ctx, kinds); err != nil {
 		return err
 	}
 	return in.upgradeChart(ctx, r)

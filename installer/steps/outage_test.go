@@ -103,6 +103,31 @@ func TestARegistryIsGoneForAMinute(t *testing.T) {
 	require.Greater(t, time.Since(*g.began.Load()), g.away)
 }
 
+// It may be gone as well when all is sent but the bundle's own head.
+func TestARegistryIsGoneAtTheEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for retries")
+	}
+	t.Parallel()
+	var began atomic.Pointer[time.Time]
+	l := newLab(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			now := time.Now()
+			if r.Method != http.MethodGet && r.Method != http.MethodHead && strings.Contains(r.URL.Path, "/bundles/") {
+				began.CompareAndSwap(nil, &now)
+			}
+			if at := began.Load(); at != nil && now.Sub(*at) < 25*time.Second {
+				http.Error(w, "no upstream", http.StatusServiceUnavailable)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}, nil)
+	said, err := apply(t, l.open(), filling)
+	require.NoError(t, err)
+	require.Contains(t, said.String(), "the registry is away since ")
+}
+
 // One that does not come back ends the step, and the next run goes on.
 func TestARegistryThatDoesNotComeBack(t *testing.T) {
 	if testing.Short() {
@@ -145,23 +170,23 @@ func TestARegistryWithoutRoom(t *testing.T) {
 func TestAVCenterRestartsDuringTheImport(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, nil, nil)
-	l.vcenter.Inject(vcenter.Fault{Method: "HttpNfcLeaseComplete", Times: 1, Delay: 2 * time.Second})
+	l.VCenter.Inject(vcenter.Fault{Method: "HttpNfcLeaseComplete", Times: 1, Delay: 2 * time.Second})
 	in := l.open()
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		for len(l.vcenter.Sessions()) == 0 {
+		for len(l.VCenter.Sessions()) == 0 {
 			time.Sleep(10 * time.Millisecond)
 		}
 		time.Sleep(time.Second)
-		l.vcenter.Restart(t.Context(), 6*time.Second)
+		l.VCenter.Restart(t.Context(), 6*time.Second)
 	}()
 	said, err := apply(t, in, importing)
 	<-over
 	require.NoError(t, err)
 	require.Contains(t, said.String(), "the vCenter is away since ")
 	require.Contains(t, said.String(), "the vCenter was restarted; beginning again")
-	require.LessOrEqual(t, len(l.vcenter.Sessions()), 1)
+	require.LessOrEqual(t, len(l.VCenter.Sessions()), 1)
 }
 
 // A vCenter that was restarted and now refuses the password is asked once.
@@ -170,8 +195,8 @@ func TestAPasswordIsTriedOnceAfterARestart(t *testing.T) {
 	l := newLab(t, nil, nil)
 	in := l.open()
 	s := named(t, in, importing)
-	l.vcenter.SetPassword(l.login.vcenter.Username, "changed meanwhile")
-	l.vcenter.ExpireSessions(t.Context())
+	l.VCenter.SetPassword(l.VCenterLogin.Username, "changed meanwhile")
+	l.VCenter.ExpireSessions(t.Context())
 	w := &words{}
 	err := s.Apply(t.Context(), w.say)
 	require.ErrorIs(t, err, vsphere.ErrLogin)
@@ -184,7 +209,7 @@ func TestAPasswordIsTriedOnceAfterARestart(t *testing.T) {
 func TestADatastoreBecomesFullHalfWay(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, nil, nil)
-	l.vcenter.Inject(vcenter.Fault{Method: "HttpNfcLeaseComplete", Times: 1, AtCall: true, Err: &types.NoDiskSpace{Datastore: "vmfs-ssd"}})
+	l.VCenter.Inject(vcenter.Fault{Method: "HttpNfcLeaseComplete", Times: 1, AtCall: true, Err: &types.NoDiskSpace{Datastore: "vmfs-ssd"}})
 	in := l.open()
 	results, err := step.Run(t.Context(), in.Steps()[:2], step.Options{})
 	require.ErrorContains(t, err, "import the node template: importing template /north/vm/templates/node-1.34: ")

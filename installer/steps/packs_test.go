@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,12 +24,12 @@ import (
 )
 
 // harborage is a pack with all that packs have: a chart with a kind of its own
-// and with a password that is another one at each rendering, and manifests, one
-// of them a template, without namespaces.
+// and with a password that is another one at each rendering, and manifests
+// without namespaces: a template, a Job, and an object of the chart's kind.
 func harborage() map[string]string {
 	return map[string]string{
 		"pack.json": `{"name": "harborage", "displayName": "Harborage", "version": "VERSION", "layer": "csi", "cloudTypes": ["vsphere"],
-			"charts": ["charts/harborage"], "kubeManifests": ["manifests/kinds.yaml", "manifests/berths.yaml"], "annotations": {"source": "community"}}`,
+			"charts": ["charts/harborage"], "kubeManifests": ["manifests/kinds.yaml", "manifests/berths.yaml", "manifests/moor.yaml"], "annotations": {"source": "community"}}`,
 		"values.yaml":                      "pack:\n  namespace: harborage\ncharts:\n  harborage: {berths: 3}\nmanifests:\n  berths: {length: 12}\n",
 		"charts/harborage/Chart.yaml":      "apiVersion: v2\nname: harborage\nversion: VERSION\n",
 		"charts/harborage/values.yaml":     "berths: 1\n",
@@ -36,7 +37,10 @@ func harborage() map[string]string {
 		"charts/harborage/templates/all.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: harborage}\ndata: {berths: \"{{ .Values.berths }}\", version: {{ .Chart.Version }}}\n" +
 			"---\napiVersion: v1\nkind: Secret\nmetadata: {name: harborage}\nstringData: {password: {{ randAlphaNum 20 }}}\n" +
 			"---\napiVersion: harborage.example/v1\nkind: Pier\nmetadata: {name: north}\n",
-		"manifests/kinds.yaml":  berthKind,
+		"manifests/kinds.yaml": berthKind,
+		"manifests/moor.yaml": "apiVersion: harborage.example/v1\nkind: Pier\nmetadata: {name: south}\n" +
+			"---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: moor}\nspec:\n  ttlSecondsAfterFinished: 60\n  template:\n    spec:\n      restartPolicy: Never\n" +
+			"      containers: [{name: moor, image: \"registry.example/moor:VERSION\"}]\n",
 		"manifests/berths.yaml": "apiVersion: harborage.example/v1\nkind: Berth\nmetadata: {name: long}\nspec: {length: {{ .Values.length }}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: berths}\ndata: {length: \"{{ .Values.length }}\"}\n",
 	}
 }
@@ -78,8 +82,8 @@ func (b *bundle) pack(files map[string]string, version string) {
 		require.NoError(b.t, f.Close())
 		b.Blob(l.Descriptor.MediaType, data)
 	}
-	b.place(archive.RootPack, "sealift.local/"+pack.Repository()+":"+pack.Tag(), a.Artifact)
-	b.release = strings.Replace(b.release, "  addons:\n", "  addons:\n    - {name: storage, type: csi, pack: "+pack.Meta.Name+"}\n", 1)
+	b.Made(archive.RootPack, "sealift.local/"+pack.Repository()+":"+pack.Tag(), a.Artifact)
+	b.Release = strings.Replace(b.Release, "  addons:\n", "  addons:\n    - {name: storage, type: csi, pack: "+pack.Meta.Name+"}\n", 1)
 }
 
 // has fails unless an object of the cluster has a text in its data.
@@ -108,6 +112,10 @@ func TestAPackIsAnAddon(t *testing.T) {
 	l.has(m, &corev1.ConfigMap{}, "harborage", "berths", "length", "12")
 	l.has(m, berth("Berth"), "", "long", "", "")
 	l.has(m, berth("Pier"), "harborage", "north", "", "")
+	l.has(m, berth("Pier"), "harborage", "south", "", "")
+	job := &batchv1.Job{}
+	l.has(m, job, "harborage", "moor", "", "")
+	require.Nil(t, job.Spec.TTLSecondsAfterFinished, "that it is there says that it ran")
 	password := secretOf(t.Context(), t, m, "harborage", "harborage", "password")
 	require.Len(t, password, 20)
 	require.Empty(t, l.install(), "the second run changes nothing, though the chart would render to another password")
@@ -119,17 +127,63 @@ func TestAPackIsAnAddon(t *testing.T) {
 	plan, err := in.PlanUpgrade(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, plan.Versions, upgrade.VersionChange{Name: "chart harborage", From: "1.0.0", To: "1.1.0"})
+	at := slices.IndexFunc(plan.Objects, func(o upgrade.ObjectChange) bool { return o.Object == "Job harborage/moor" })
+	require.GreaterOrEqual(t, at, 0)
+	require.Contains(t, plan.Objects[at].Diff, "it is deleted and made anew")
 	list, err := in.UpgradeSteps(t.Context())
 	require.NoError(t, err)
-	at := slices.IndexFunc(list, func(s step.Step) bool { return s.Name() == addonsStep })
+	at = slices.IndexFunc(list, func(s step.Step) bool { return s.Name() == addonsStep })
 	results, err := step.Run(t.Context(), list[at:at+1], step.Options{})
 	require.NoError(t, err)
 	require.Equal(t, step.Applied, results[0].Outcome)
 	l.has(m, &corev1.ConfigMap{}, "harborage", "harborage", "version", "1.1.0")
+	l.has(m, job, "harborage", "moor", "", "")
+	require.Equal(t, "registry.example/moor:1.1.0", job.Spec.Template.Spec.Containers[0].Image)
 	plan, err = l.open().PlanUpgrade(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, plan.Versions, upgrade.VersionChange{Name: "chart harborage", From: "1.1.0", To: "1.1.0"})
 	require.Empty(t, plan.Objects)
+}
+
+// Two packs with a chart of one name in one namespace would take turns.
+func TestChartsOfOneName(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	other := harborage()
+	other["pack.json"] = strings.Replace(other["pack.json"], `"name": "harborage"`, `"name": "anchorage"`, 1)
+	l := newLab(t, nil, func(b *bundle) {
+		b.pack(harborage(), "1.0.0")
+		b.Release = strings.Replace(b.Release, "name: storage", "name: first", 1)
+		b.pack(other, "1.0.0")
+	})
+	l.installed()
+	_, err := named(t, l.open(), addonsStep).Check(t.Context())
+	require.ErrorContains(t, err, "both install chart harborage/harborage")
+	require.NotEmpty(t, problem.Remedies(err))
+}
+
+// What a pack asks of machines is counted with the values that travel with it.
+func TestWhatPacksAskFor(t *testing.T) {
+	files := harborage()
+	files["pack.json"] = strings.Replace(files["pack.json"], `"annotations"`, `"constraints": {"resources": [
+		{"type": "cpu", "minLimit": 500}, {"type": "diskSize", "minLimit": 2}, {"type": "memory", "minLimit": 100, "components": [
+		{"scheduleType": "all", "resourceRequestParamRef": "charts.harborage.memory", "replicaCountParamRef": "charts.harborage.berths"},
+		{"scheduleType": "master", "resourceRequestParamRef": "charts.harborage.watch"},
+		{"scheduleType": "all", "resourceRequestParamRef": ""},
+		{"scheduleType": "worker", "resourceRequestParamRef": "charts.harborage.memory", "replicaCountParamRef": "charts.harborage.none"}]}]}, "annotations"`, 1)
+	files["values.yaml"] = strings.Replace(files["values.yaml"], "berths: 3", "berths: 3, memory: 64Mi, watch: 128Mi, none: 0", 1)
+	b := newBundle(t)
+	b.pack(files, "1.0.0")
+	_, content := b.open()
+	requests, err := content.Requests(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []release.Request{
+		{Addon: "storage", Resource: release.CPU, Each: 500, Replicas: 1},
+		{Addon: "storage", Resource: release.Disk, Each: 2_000_000_000, Replicas: 1},
+		{Addon: "storage", Resource: release.Memory, Each: 64 << 20, Replicas: 3},
+		{Addon: "storage", Resource: release.Memory, Each: 128 << 20, ControlPlane: true},
+	}, requests)
 }
 
 // A macro that only another platform fills in is named, with where it stands.

@@ -20,6 +20,7 @@ import (
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/test/lab/controlplane"
 )
@@ -61,8 +62,8 @@ func (l *lab) describe() clusterapi.Description {
 	require.NoError(l.t, err)
 	mapping, err := mirror.ParseMapping(s.Spec.Registry.Prefix, nil)
 	require.NoError(l.t, err)
-	return clusterapi.Description{Site: s, Release: &l.release.Release, Mapping: mapping, Images: l.release.Images(), Registry: l.login.registry,
-		VCenter: l.login.vcenter, Thumbprint: l.vcenter.Thumbprint()}
+	return clusterapi.Description{Site: s, Release: &l.release.Release, Mapping: mapping, Images: l.release.Images(), Registry: l.RegistryLogin,
+		VCenter: l.VCenterLogin, Thumbprint: l.VCenter.Thumbprint()}
 }
 
 // settle lets every machine be a node that is ready.
@@ -146,15 +147,15 @@ func TestPasswordsThatChange(t *testing.T) {
 	require.Empty(t, l.install(), "the second run changes nothing")
 
 	before := versions(t, m)
-	l.vcenterPassword("Rotated-1! 'quoted'")
+	l.SetVCenterPassword("Rotated-1! 'quoted'")
 	require.Equal(t, []string{describing, addonsStep, keeping}, l.install())
 	after := versions(t, m)
 	require.Equal(t, []string{"Secret kube-system/vsphere-cloud-secret", "Secret sealift-system/enterprise-vcenter", "Secret sealift-system/sealift-site"}, changed(before, after))
 	require.Equal(t, "Rotated-1! 'quoted'", secretOf(t.Context(), t, m, clusterapi.Namespace, "enterprise-vcenter", "password"))
-	require.Equal(t, "Rotated-1! 'quoted'", secretOf(t.Context(), t, m, "kube-system", "vsphere-cloud-secret", strings.Split(l.vcenter.URL().Host, ":")[0]+".password"))
+	require.Equal(t, "Rotated-1! 'quoted'", secretOf(t.Context(), t, m, "kube-system", "vsphere-cloud-secret", strings.Split(l.VCenter.URL().Host, ":")[0]+".password"))
 	require.Empty(t, l.install())
 
-	l.registryPassword("Rotated-2!")
+	l.SetRegistryPassword("Rotated-2!")
 	require.Equal(t, []string{describing, keeping}, l.install())
 	require.Equal(t, []string{"Secret sealift-system/enterprise-registry", "Secret sealift-system/sealift-site"}, changed(after, versions(t, m)))
 	require.Empty(t, l.install())
@@ -171,7 +172,7 @@ func TestALoginLeavesTheClusterAlone(t *testing.T) {
 	require.NoError(t, m.Get(t.Context(), client.ObjectKey{Namespace: clusterapi.Namespace, Name: "enterprise-default"}, pool))
 	pool.Spec.Replicas = new(int32(4))
 	require.NoError(t, m.Update(t.Context(), pool))
-	l.vcenterPassword("Rotated-1!")
+	l.SetVCenterPassword("Rotated-1!")
 	s := named(t, l.open(), describing)
 	status, err := s.Check(t.Context())
 	require.NoError(t, err)
@@ -181,6 +182,33 @@ func TestALoginLeavesTheClusterAlone(t *testing.T) {
 	require.EqualValues(t, 4, *pool.Spec.Replicas)
 	replaceMachines(t, m)
 	require.NotContains(t, l.install(), describing)
+}
+
+// A cluster that somebody paused, and an interrupted uninstallation does, is not
+// made a second time from a new bootstrap control plane.
+func TestAPausedClusterIsNotMadeAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	l := newLab(t, nil, nil)
+	m := l.installed()
+	l.install()
+	pause := func(paused bool) {
+		c := &clusterv1.Cluster{}
+		require.NoError(t, m.Get(t.Context(), client.ObjectKey{Namespace: clusterapi.Namespace, Name: "enterprise"}, c))
+		c.Spec.Paused = &paused
+		require.NoError(t, m.Update(t.Context(), c))
+	}
+	pause(true)
+	in := l.open()
+	_, err := step.Run(t.Context(), in.Steps(), step.Options{})
+	require.ErrorContains(t, err, "cluster enterprise is paused")
+	require.Contains(t, strings.Join(problem.Remedies(err), "; "), "take spec.paused out of Cluster enterprise")
+	require.NoDirExists(t, filepath.Join(l.dir, "bootstrap"))
+	_, err = in.PlanUpgrade(t.Context())
+	require.ErrorContains(t, err, "cluster enterprise is paused")
+	pause(false)
+	require.Empty(t, l.install())
 }
 
 // replaceMachines does what docs/operate.md says of machines whose login to the

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // lookTimeout is how long a cluster may take to answer a look at it.
@@ -39,10 +40,26 @@ func (in *Installation) pivoted(ctx context.Context) (bool, error) {
 	}
 	// A move leaves it paused until everything is there.
 	c, err := in.lookUp(ctx, own)
-	if err != nil {
+	switch {
+	case err != nil:
 		return false, in.unlessBefore(ctx, err)
+	case c != nil && paused(c):
+		return false, in.unlessMoving(ctx)
 	}
-	return c != nil && !paused(c), nil
+	return c != nil, nil
+}
+
+// unlessMoving fails for a cluster that is paused, unless it is on its way from
+// the bootstrap control plane. It was paused by somebody, as an uninstallation
+// does first: to begin anew would make its machines a second time.
+func (in *Installation) unlessMoving(ctx context.Context) error {
+	there, err := in.boot.Exists(ctx)
+	if err != nil || there {
+		return err
+	}
+	name := in.Site.Spec.Cluster.Name
+	return problem.New(problem.Preflight, "find out who paused it, and why: an uninstallation that was interrupted goes on with sealift uninstall; else take spec.paused out of Cluster "+name,
+		"cluster %s is paused", name)
 }
 
 func (in *Installation) lookUp(ctx context.Context, at *clusterapi.Management) (*clusterv1.Cluster, error) {

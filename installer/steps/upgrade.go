@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,13 +18,20 @@ import (
 
 // UpgradeSteps returns what brings an installed cluster to the release, in
 // order. Nothing is removed but machines, by Cluster API, each after its
-// successor is ready; templates, images and objects of before stay.
+// successor is ready; templates, images and objects of before stay. It refuses
+// what PlanUpgrade refuses: who begins may have read a plan of yesterday.
 func (in *Installation) UpgradeSteps(ctx context.Context) ([]step.Step, error) {
 	if err := in.Upgradable(ctx); err != nil {
 		return nil, err
 	}
 	n, err := in.next(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := in.planVersions(ctx, &upgrade.Plan{}, n.present); err != nil {
+		return nil, err
+	}
+	if err := in.planTemplate(ctx); err != nil {
 		return nil, err
 	}
 	list := []step.Step{&fill{in}, &importTemplate{in}, &ownProviders{in}, &rollControlPlane{in}}
@@ -176,7 +182,7 @@ func (s *rollControlPlane) Check(ctx context.Context) (step.Status, error) {
 		return step.Status{}, err
 	}
 	if len(changes) > 0 {
-		return step.Status{Detail: fmt.Sprintf("%s and %d more are to be changed", changes[0], len(changes)-1)}, nil
+		return step.Status{Detail: summary(changes)}, nil
 	}
 	r, err := s.own.ControlPlaneRollout(ctx, s.Site.Spec.Cluster.Name)
 	return step.Status{Done: r.Done(), Detail: r.String()}, err

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,28 +20,8 @@ import (
 	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/test/lab/vcenter"
 	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
+	"github.com/sealift/sealift/test/sites"
 )
-
-const siteYAML = `
-apiVersion: sealift.dev/v1
-kind: Site
-metadata: {name: north}
-spec:
-  registry: {endpoint: "registry.north.example:5000", prefix: sealift}
-  vcenter:
-    server: SERVER
-    thumbprint: "THUMBPRINT"
-    credentials: prompt
-    datacenter: north
-    cluster: cluster-a
-    datastore: vmfs-ssd
-    network: nodes
-    folder: sealift
-    templateFolder: templates
-    resourcePool: cluster-a/Resources/sealift
-  network: {addresses: {dhcp: true}, controlPlaneEndpoint: 10.20.0.10}
-  cluster: {controlPlane: {replicas: 1}}
-`
 
 // lab is a vCenter with machines, and a site whose cluster some of them are.
 type lab struct {
@@ -56,7 +35,8 @@ type lab struct {
 func start(t *testing.T) *lab {
 	t.Helper()
 	v := vcentertest.Start(t, vcenter.Options{Runtime: vcentertest.NewRecorder()})
-	s, err := site.Parse([]byte(strings.NewReplacer("SERVER", v.URL().Host, "THUMBPRINT", v.Thumbprint()).Replace(siteYAML)), t.TempDir())
+	text := sites.Site{Registry: sites.Server{Address: "registry.north.example:5000"}, VCenter: sites.Server{Address: v.URL().Host, Thumbprint: v.Thumbprint()}}.Text(t)
+	s, err := site.Parse([]byte(text), t.TempDir())
 	require.NoError(t, err)
 	c, err := vsphere.Connect(t.Context(), v.URL().Host, vsphere.User{Name: v.Admin().Name, Password: v.Admin().Password}, vsphere.Options{Thumbprint: v.Thumbprint()})
 	require.NoError(t, err)

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,10 +34,12 @@ const tokenSeconds = 24 * 60 * 60
 // InCluster upgrades the cluster that this process runs in, from bundles in the
 // site's registry. config is of an account that may read the record of the
 // installation and may ask for a token of the service account named account,
-// whose rights an upgrade needs; they are had for as long as it lasts.
+// whose rights an upgrade needs; they are had for as long as it lasts. It is
+// called once, when the process starts.
 func InCluster(config *rest.Config, account string) *Upgrader {
+	sweep()
 	return New(Options{Enter: func(ctx context.Context) (*Surroundings, func() error, error) {
-		dir, err := os.MkdirTemp("", "sealift-upgrade-")
+		dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", folders, os.Getpid()))
 		if err != nil {
 			return nil, nil, fmt.Errorf("making a folder for the upgrade: %w", err)
 		}
@@ -45,6 +50,23 @@ func InCluster(config *rest.Config, account string) *Upgrader {
 		}
 		return s, leave, nil
 	}})
+}
+
+// folders begins the names of the folders that logins are unpacked into; the id
+// of the process follows.
+const folders = "sealift-upgrade-"
+
+// sweep removes the folders of processes that were killed. One with the id of
+// this process is of the one before, in a container that was started again.
+func sweep() {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), folders+"*")) // the pattern is good
+	for _, dir := range left {
+		id, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), folders), "-")
+		pid, err := strconv.Atoi(id)
+		if err == nil && (pid == os.Getpid() || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)) {
+			_ = os.RemoveAll(dir) // the next start tries again
+		}
+	}
 }
 
 // enter unpacks the record of the installation into a folder.

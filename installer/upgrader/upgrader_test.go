@@ -1,29 +1,23 @@
 package upgrader_test
 
 import (
-	"bytes"
 	"context"
-	"io/fs"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
-	"github.com/sealift/sealift/bundles/archive/archivetest"
-	"github.com/sealift/sealift/bundles/artifact"
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/release"
@@ -32,139 +26,51 @@ import (
 	"github.com/sealift/sealift/installer/upgrader"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/upgrade"
-	"github.com/sealift/sealift/manifests"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/registry"
 	"github.com/sealift/sealift/test/lab/controlplane"
-	"github.com/sealift/sealift/test/lab/vcenter"
-	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
-	"github.com/sealift/sealift/test/registries"
+	"github.com/sealift/sealift/test/sites"
 )
 
-const siteText = `apiVersion: sealift.dev/v1
-kind: Site
-metadata: {name: north}
-spec:
-  registry: {endpoint: "REGISTRY", prefix: sealift, caFile: REGISTRY-CA, credentials: {fromEnv: R}}
-  vcenter:
-    server: "VCENTER"
-    caFile: VCENTER-CA
-    credentials: {fromEnv: V}
-    datacenter: north
-    cluster: cluster-a
-    datastore: vmfs-ssd
-    network: nodes
-    folder: sealift
-    templateFolder: templates
-    resourcePool: cluster-a/Resources/sealift
-  network: {addresses: {dhcp: true}, controlPlaneEndpoint: 192.0.2.10}
-  cluster:
-    controlPlane: {replicas: 3, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}
-    workers: [{name: default, replicas: 2, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}]
-`
-
-// lab is a site of this machine: a vCenter, a registry, an API server, and keys.
+// lab is a site of this machine with an API server, and what signs its bundles.
 type lab struct {
-	config   *rest.Config
-	objects  *controlplane.Cluster
-	site     *site.Site
-	vcenter  site.Login
-	registry site.Login
-	client   *registry.Client
-	mapping  *mirror.Mapping
-	signer   *sign.Signer
-	public   string
+	*sites.Lab
+	config  *rest.Config
+	objects *controlplane.Cluster
+	site    *site.Site
+	client  *registry.Client
+	mapping *mirror.Mapping
+	key     *sites.Key
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{config: controlplane.Start(t)}
+	l := &lab{Lab: sites.Start(t, sites.Options{}), config: controlplane.Start(t), key: sites.NewKey(t)}
 	var err error
 	l.objects, err = controlplane.Populate(t.Context(), l.config)
 	require.NoError(t, err)
-	v := vcentertest.Start(t, vcenter.Options{Runtime: vcentertest.NewRecorder()})
-	authority, dir := registries.NewAuthority(t), t.TempDir()
-	server := registries.Distribution(t, registries.Options{TLS: authority.Server(time.Now().Add(90*24*time.Hour), false)})
-	ca := filepath.Join(dir, "vcenter-ca.crt")
-	require.NoError(t, os.WriteFile(ca, v.Authority(), 0o600))
-	t.Setenv("DOCKER_CONFIG", dir)
-	text := strings.NewReplacer("REGISTRY-CA", authority.File, "REGISTRY", registries.Host(server), "VCENTER-CA", ca, "VCENTER", v.URL().Host).Replace(siteText)
-	l.site, err = site.Parse([]byte(text), dir)
+	t.Setenv("DOCKER_CONFIG", l.Dir)
+	l.Site.ControlPlanes, l.Site.Workers = 3, 2
+	l.site, err = site.Parse([]byte(l.Site.Text(t)), l.Dir)
 	require.NoError(t, err)
-	installer := vcenter.Installer()
-	l.vcenter = site.Login{Username: installer.Name, Password: site.NewSecret(installer.Password)}
-	l.registry = site.Login{Username: "robot", Password: site.NewSecret("pass")}
-	l.client, err = registry.NewClient(registry.Options{CAFile: authority.File})
+	l.client, err = registry.NewClient(registry.Options{CAFile: l.Authority.File, Host: l.Site.Registry.Address, Username: l.RegistryLogin.Username, Password: l.RegistryLogin.Password.Reveal()})
 	require.NoError(t, err)
 	l.mapping, err = mirror.ParseMapping("sealift", nil)
 	require.NoError(t, err)
-	prefix := filepath.Join(dir, "cosign")
-	require.NoError(t, sign.WriteKeyPair(prefix, nil))
-	l.signer, err = sign.NewSigner(t.Context(), prefix+".key", sign.Options{})
-	require.NoError(t, err)
-	l.public = prefix + ".pub"
 	return l
 }
 
 // bundle makes a signed bundle of the release that ships, under another version
-// and with small contents, and pushes it.
+// and with small contents.
 func (l *lab) bundle(t *testing.T, version, kubernetes string) *archive.Reader {
 	t.Helper()
-	text, err := fs.ReadFile(manifests.Enterprise(), release.FileName)
-	require.NoError(t, err)
-	text = bytes.ReplaceAll(text, []byte("v1.34.4"), []byte(kubernetes))
-	text = bytes.Replace(text, []byte("version: 1.0.0"), []byte("version: "+version), 1)
-	text, _, _ = bytes.Cut(text, []byte("\n  console:"))
-	r, err := release.Parse(text)
-	require.NoError(t, err)
-	b := archivetest.New(t)
-	b.Contents.Name, b.Contents.Version = "enterprise", version
-	addFile(t, b, archive.RootFile, "files", release.FileName, string(text))
-	addFile(t, b, archive.RootFile, "files", r.Spec.Template.File, "no machine image")
-	for _, p := range r.Spec.Providers {
-		addFile(t, b, archive.RootManifests, "manifests", p.Manifests, configMap(p.Manifests))
-	}
-	for _, a := range r.Spec.Addons {
-		addFile(t, b, archive.RootManifests, "manifests", a.Manifests, configMap(a.Manifests))
-	}
-	i := r.Spec.Images
-	for _, ref := range []string{i.Etcd, i.APIServer, i.ControllerManager, i.Scheduler, i.Proxy, i.CoreDNS, i.Pause, i.KubeVIP} {
-		b.Root(ref, b.Image("amd64", ref))
-	}
-	layout, file := b.Layout(), filepath.Join(t.TempDir(), "enterprise.tar")
-	w, err := archive.Create(file, layout, archive.CreateOptions{})
-	require.NoError(t, err)
-	b.Fill(w)
-	signature, err := l.signer.Sign(t.Context(), layout.StatementBytes())
-	require.NoError(t, err)
-	require.NoError(t, w.Finish(signature))
-	v, err := sign.NewVerifier(t.Context(), l.public)
+	file := l.key.Write(sites.NewBundle(t, sites.BundleOptions{Version: version, Kubernetes: kubernetes}).Complete())
+	v, err := sign.NewVerifier(t.Context(), l.key.Public)
 	require.NoError(t, err)
 	bundle, err := bundles.Open(t.Context(), file, bundles.OpenOptions{Verifier: v})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, bundle.Close()) })
 	return bundle
-}
-
-func configMap(name string) string {
-	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: default}\n"
-}
-
-func addFile(t *testing.T, b *archivetest.Builder, kind, folder, name, text string) {
-	t.Helper()
-	a, err := artifact.New(artifact.TypeFile, []artifact.Layer{artifact.Bytes("application/yaml", name, []byte(text))}, artifact.Options{})
-	require.NoError(t, err)
-	for d, data := range a.Blobs {
-		mediaType := "application/yaml"
-		if d == ocispec.DescriptorEmptyJSON.Digest {
-			mediaType = ocispec.MediaTypeEmptyJSON
-		}
-		b.Blob(mediaType, data)
-	}
-	b.Contents.Documents[a.Descriptor.Digest] = a.Manifest
-	b.Contents.Blobs = append(b.Contents.Blobs, a.Descriptor)
-	b.Root("sealift.local/"+folder+"/"+name+":1.0.0", a.Descriptor)
-	b.Contents.Roots[len(b.Contents.Roots)-1].Kind = kind
 }
 
 func (l *lab) push(t *testing.T, b *archive.Reader) {
@@ -179,9 +85,9 @@ func (l *lab) push(t *testing.T, b *archive.Reader) {
 // the record of it there.
 func (l *lab) install(t *testing.T, b *archive.Reader) {
 	t.Helper()
-	files, err := l.site.Files(l.vcenter, l.registry)
+	files, err := l.site.Files(l.VCenterLogin, l.RegistryLogin)
 	require.NoError(t, err)
-	files[steps.RecordKey], err = os.ReadFile(l.public)
+	files[steps.RecordKey], err = os.ReadFile(l.key.Public)
 	require.NoError(t, err)
 	files[steps.RecordRelease] = []byte(`{"release": "enterprise 1.0.0", "bundle": {"statement": "` + string(b.StatementDigest()) + `"}, "key": "sha256:00", "verified": "2026-11-02T09:30:00Z", "components": []}`)
 	require.NoError(t, l.objects.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: steps.RecordSecret, Namespace: clusterapi.Namespace}, Data: files}))
@@ -193,16 +99,11 @@ func (l *lab) install(t *testing.T, b *archive.Reader) {
 
 	content, err := release.Open(t.Context(), b)
 	require.NoError(t, err)
-	d := clusterapi.Description{Site: l.site, Release: &content.Release, Mapping: l.mapping, Images: content.Images(), Registry: l.registry, VCenter: l.vcenter, Thumbprint: "AA:BB"}
+	d := clusterapi.Description{Site: l.site, Release: &content.Release, Mapping: l.mapping, Images: content.Images(), Registry: l.RegistryLogin, VCenter: l.VCenterLogin, Thumbprint: "AA:BB"}
 	objects, err := d.Objects()
 	require.NoError(t, err)
-	c := api.NewConfig()
-	c.Clusters["lab"] = &api.Cluster{Server: l.config.Host, InsecureSkipTLSVerify: true}
-	c.AuthInfos["lab"] = &api.AuthInfo{Token: l.config.BearerToken}
-	c.Contexts["lab"] = &api.Context{Cluster: "lab", AuthInfo: "lab"}
-	c.CurrentContext = "lab"
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*c, kubeconfig))
+	controlplane.WriteKubeconfig(t, kubeconfig, l.config)
 	m, err := clusterapi.Connect(t.Context(), kubeconfig)
 	require.NoError(t, err)
 	require.NoError(t, m.ApplyObjects(t.Context(), objects))
@@ -222,6 +123,25 @@ func (n *notes) Step(i int, state upgrade.State, text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.state[i], n.text[i] = state, text
+}
+
+// What a killed process left has logins in it.
+func TestLoginsOfAKilledProcessAreRemoved(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	folder := func(pid int) string {
+		dir := filepath.Join(os.TempDir(), fmt.Sprintf("sealift-upgrade-%d-1", pid))
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "vcenter-login.yaml"), []byte("password: x"), 0o600))
+		return dir
+	}
+	before, alive := folder(os.Getpid()), folder(os.Getppid())
+	gone := exec.Command("true")
+	require.NoError(t, gone.Run())
+	dead := folder(gone.Process.Pid)
+	upgrader.InCluster(nil, "")
+	require.NoDirExists(t, before)
+	require.NoDirExists(t, dead)
+	require.DirExists(t, alive)
 }
 
 // The console in the cluster lists the bundles of the registry, plans an upgrade
@@ -259,7 +179,7 @@ func TestUpgradeInTheCluster(t *testing.T) {
 	for _, o := range plan.Objects {
 		kind, _, _ := strings.Cut(o.Object, " ")
 		changes[kind] += o.Diff
-		require.NotContains(t, o.Diff, l.vcenter.Password.Reveal())
+		require.NotContains(t, o.Diff, l.VCenterLogin.Password.Reveal())
 	}
 	require.Contains(t, changes["KubeadmControlPlane"], "+  version: v1.35.0")
 	require.Contains(t, changes["MachineDeployment"], "v1.35.0")
@@ -276,6 +196,12 @@ func TestUpgradeInTheCluster(t *testing.T) {
 	for _, f := range left {
 		require.NotContains(t, f.Name(), "sealift-upgrade-", "the logins are not left behind")
 	}
+	older = l.bundle(t, "0.9.0", "v1.33.0")
+	l.push(t, older)
+	run = &notes{}
+	err = u.Run(t.Context(), "enterprise-0.9.0", nil, run)
+	require.ErrorContains(t, err, "Kubernetes does not go back", "nobody has to have read a plan")
+	require.Empty(t, run.names)
 	_, err = u.Plan(context.WithoutCancel(t.Context()), "nothing")
 	require.ErrorIs(t, err, mirror.ErrNoHead)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/test/lab/images"
+	"github.com/sealift/sealift/test/lab/upstream"
 	"github.com/sealift/sealift/test/stores"
 )
 
@@ -55,7 +56,7 @@ func (s *darkSite) bundle(t *testing.T) {
 	s.run(t, "sealift", "key", "generate")
 	s.runWith(t, []string{"HTTPS_PROXY=" + s.proxy}, "sealift", "bundle", "create", "-f", "bundle.yaml", "-o", "plane.tar", "--key", "cosign.key", "--registry-ca", s.authority.File, "--quiet")
 	s.run(t, "sealift", "bundle", "verify", "plane.tar", "--key", "cosign.pub", "--quiet")
-	require.Contains(t, s.run(t, "sealift", "bundle", "inspect", "plane.tar"), suiteImage, "the chart's image was found")
+	require.Contains(t, s.run(t, "sealift", "bundle", "inspect", "plane.tar"), upstream.SealiftImage, "the chart's image was found")
 }
 
 // live brings a cluster up that pulls from mirror, and uses it.
@@ -79,7 +80,7 @@ func (s *darkSite) live(t *testing.T, name, mirror string) {
 func (s *darkSite) indexedJob(t *testing.T, kubectl func(...string) string) {
 	s.fillStorage(t)
 	const service = "registry.default.svc.cluster.local:5000"
-	job := s.run(t, "sealift", "mirror", "job", "s3://bundles/big.tar", service+"/mirror", "--key", "cosign.pub", "--image", suiteImage, "--shards", "4",
+	job := s.run(t, "sealift", "mirror", "job", "s3://bundles/big.tar", service+"/mirror", "--key", "cosign.pub", "--image", upstream.SealiftImage, "--shards", "4",
 		"--storage-secret", "s3", "--storage-endpoint", os.Getenv("AWS_ENDPOINT_URL"), "--plain-http", service)
 	s.write(t, "job.yaml", job)
 	kubectl("create", "secret", "generic", "s3", "--from-literal=AWS_ACCESS_KEY_ID="+os.Getenv("AWS_ACCESS_KEY_ID"), "--from-literal=AWS_SECRET_ACCESS_KEY="+os.Getenv("AWS_SECRET_ACCESS_KEY"))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/test/lab/images"
+	"github.com/sealift/sealift/test/lab/upstream"
 )
 
 // TestDockerLoads reads the bundle with Docker, as if it came from docker save,
@@ -21,7 +22,7 @@ func TestDockerLoads(t *testing.T) {
 	names, err := images.Names(s.lab.Images())
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		s.engine.Run(context.Background(), append([]string{"image", "rm", "--force", suiteImage}, names...)...)
+		s.engine.Run(context.Background(), append([]string{"image", "rm", "--force", upstream.SealiftImage}, names...)...)
 	}) //nolint:errcheck // they may be missing
 	out, err := s.engine.Run(t.Context(), "load", "--input", filepath.Join(s.dir, "plane.tar"))
 	require.NoError(t, err, out)

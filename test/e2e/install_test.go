@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -11,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"text/template"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +20,7 @@ import (
 	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/vcenter"
+	"github.com/sealift/sealift/test/sites"
 )
 
 // vSphere is the vCenter of the dark site, whose machines are containers on
@@ -60,38 +61,6 @@ type enterprise struct {
 	variables    []string // of the jump host's environment beside this machine's
 }
 
-// siteText is site.yaml of the lab.
-const siteText = `apiVersion: sealift.dev/v1
-kind: Site
-metadata: {name: north}
-spec:
-  bootstrap: {{.Bootstrap}}
-  registry:
-    endpoint: {{.Registry}}
-    prefix: sealift
-    caFile: ca.crt
-    credentials: {fromEnv: SEALIFT_REGISTRY}
-  vcenter:
-    server: {{.VCenter}}
-    caFile: vcenter-ca.crt
-    credentials: {fromEnv: SEALIFT_VCENTER}
-    datacenter: north
-    cluster: cluster-a
-    datastore: vmfs-ssd
-    network: nodes
-    folder: sealift
-    templateFolder: templates
-    resourcePool: cluster-a/Resources/sealift
-  network:
-    addresses: {range: {{.First}}-{{.Last}}, prefix: {{.Bits}}, gateway: {{.Gateway}}}
-    controlPlaneEndpoint: {{.VIP}}
-    nameservers: [{{.NameServer}}]
-    ntp: [{{.Time}}]
-  cluster:
-    controlPlane: {replicas: {{.ControlPlanes}}, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}
-    workers: [{name: default, replicas: 1, size: {cpus: 2, memoryGiB: 2, diskGiB: 20}}]
-`
-
 // newEnterprise readies a site, with the bundle and the files of the jump host.
 func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterprise {
 	e := &enterprise{darkSite: openSite(t)}
@@ -103,12 +72,14 @@ func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterpris
 	e.jump, err = e.network.Host(t.Context(), pool[21])
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, e.jump.Close(context.Background())) })
-	var text strings.Builder
-	require.NoError(t, template.Must(template.New("").Parse(siteText)).Execute(&text, map[string]any{
-		"Bootstrap": bootstrap, "Registry": e.registry(t), "VCenter": vcenterName, "Time": timeName, "Gateway": e.address, "First": pool[1], "Last": pool[20],
-		"Bits": e.network.Prefix.Bits(), "VIP": pool[0], "NameServer": e.network.NameServer, "ControlPlanes": controlPlanes,
-	}))
-	e.write(t, "site.yaml", text.String())
+	text := sites.Site{
+		Bootstrap: bootstrap, ControlPlanes: controlPlanes, Workers: 1,
+		Registry: sites.Server{Address: e.registry(t), CAFile: "ca.crt", Login: "SEALIFT_REGISTRY"},
+		VCenter:  sites.Server{Address: vcenterName, CAFile: "vcenter-ca.crt", Login: "SEALIFT_VCENTER"},
+		Network: sites.Network{Endpoint: pool[0].String(), Nameservers: []string{e.network.NameServer.String()}, NTP: []string{timeName},
+			Addresses: fmt.Sprintf("{range: %s-%s, prefix: %d, gateway: %s}", pool[1], pool[20], e.network.Prefix.Bits(), e.address)},
+	}.Text(t)
+	e.write(t, "site.yaml", text)
 	ca, err := os.ReadFile(e.authority.File)
 	require.NoError(t, err)
 	e.write(t, "ca.crt", string(ca))

@@ -49,8 +49,10 @@ func (e *enterprise) sealift(t *testing.T, args ...string) []byte {
 	memory := watchMemory(t.Context(), cmd.Process.Pid)
 	start := time.Now()
 	err := cmd.Wait()
-	t.Logf("%s, %d MiB of its own memory\n%s", time.Since(start).Round(time.Second/10), <-memory>>20, lines.String())
+	most := <-memory
+	t.Logf("%s, %d MiB of its own memory\n%s", time.Since(start).Round(time.Second/10), most>>20, lines.String())
 	require.NoError(t, err, out.String())
+	require.Less(t, most, mostMemory)
 	return out.Bytes()
 }
 
@@ -68,6 +70,9 @@ func (e *enterprise) install(t *testing.T) installation {
 	t.Logf("all in %s", time.Since(start).Round(time.Second))
 	return done
 }
+
+// mostMemory is what sealift may have of its own on a jump host, in bytes.
+const mostMemory = 200 << 20
 
 // watchMemory returns the most memory, in bytes, that a process had of its own
 // until it ended: without the pages of its program file, which the system takes

@@ -7,10 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -23,21 +20,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sealift/sealift/mirror/serve"
-	"github.com/sealift/sealift/test/images"
 	"github.com/sealift/sealift/test/lab/cluster"
 	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/engine"
 	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/site"
+	"github.com/sealift/sealift/test/lab/upstream"
 	"github.com/sealift/sealift/test/registries"
 )
-
-// suiteImage is the image of sealift that its own chart asks for.
-const suiteImage = "docker.io/sealift/sealift:0.1.0"
-
-// consoleImage is the image of the system console that its chart asks for.
-const consoleImage = "docker.io/sealift/systemconsole:0.1.0"
 
 // Names of the site's hosts, all of which are this machine.
 const (
@@ -102,67 +92,15 @@ func built(t *testing.T, path string) string {
 func (s *darkSite) upstream(t *testing.T) string {
 	data := t.TempDir()
 	require.NoError(t, s.lab.LinkUpstream(data))
-	lab := registry(t, data)
-	own := registry(t, t.TempDir())
-	ownServer := httptest.NewServer(own)
-	t.Cleanup(ownServer.Close)
-	s.published = ownServer.Listener.Addr().String()
-	for image, program := range map[string]string{suiteImage: s.programs["sealift"], consoleImage: built(t, "bin/systemconsole")} {
-		_, err := images.PushProgram(strings.Replace(image, "docker.io", s.published, 1), map[string]string{"linux/amd64": program})
-		require.NoError(t, err)
-	}
-
-	hosts := []string{"registry.k8s.io", "docker.io", "registry-1.docker.io", "ghcr.io", "lab.sealift.test"}
-	certFile, keyFile := s.authority.Issue("upstream", time.Now().Add(time.Hour), hosts...)
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	cert, err := tls.LoadX509KeyPair(s.authority.Issue("upstream", time.Now().Add(time.Hour), upstream.Hosts()...))
 	require.NoError(t, err)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if rest, ok := strings.CutPrefix(r.URL.Path, "/v2/"); ok && rest != "" && !strings.HasPrefix(rest, "sealift/") && !strings.HasPrefix(rest, "kindest/") {
-			r.URL.Path = "/v2/" + strings.Replace(r.Host, "registry-1.docker.io", "docker.io", 1) + "/" + rest
-			lab.ServeHTTP(w, r)
-			return
-		}
-		own.ServeHTTP(w, r)
-	}))
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	proxy := httptest.NewServer(tunnel(server.Listener.Addr().String()))
-	t.Cleanup(proxy.Close)
-	return proxy.URL
-}
-
-func registry(t *testing.T, data string) http.Handler {
-	h, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: data})
+	up, err := upstream.Start(t.Context(), cert, data, t.TempDir())
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = closeRegistry() })
-	return h
-}
-
-// tunnel is a proxy that leads every CONNECT to one address.
-func tunnel(to string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodConnect {
-			http.Error(w, "only CONNECT", http.StatusMethodNotAllowed)
-			return
-		}
-		there, err := net.Dial("tcp", to)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		w.WriteHeader(http.StatusOK)
-		here, buffered, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		go func() {
-			_, _ = io.Copy(there, buffered)
-			_ = there.Close()
-		}()
-		_, _ = io.Copy(here, there)
-		_ = here.Close()
-	})
+	t.Cleanup(up.Close)
+	s.published = up.Own
+	require.NoError(t, up.AddProgram(upstream.SealiftImage, s.programs["sealift"]))
+	require.NoError(t, up.AddProgram(upstream.ConsoleImage, built(t, "bin/systemconsole")))
+	return up.Proxy
 }
 
 // run runs a program in the site's folder and returns what it prints to standard output.

@@ -117,17 +117,23 @@ func (b *Builder) Artifact(artifactType, layer string, subject *content.Descript
 func (b *Builder) File(kind, name, text string) *archive.Root {
 	a, err := artifact.New(artifact.TypeFile, []artifact.Layer{artifact.Bytes("application/yaml", name, []byte(text))}, artifact.Options{})
 	require.NoError(b.t, err)
-	for d, data := range a.Blobs {
-		mediaType := "application/yaml"
-		if d == ocispec.DescriptorEmptyJSON.Digest {
-			mediaType = ocispec.MediaTypeEmptyJSON
+	folder := map[string]string{archive.RootFile: "files", archive.RootManifests: "manifests"}[kind]
+	return b.Made(kind, "sealift.local/"+folder+"/"+name+":1.0.0", a)
+}
+
+// Made asks for an artifact under a full reference, and returns its root. Layers
+// that are not held in memory are added with Blob.
+func (b *Builder) Made(kind, reference string, a *artifact.Artifact) *archive.Root {
+	var m ocispec.Manifest
+	require.NoError(b.t, json.Unmarshal(a.Manifest, &m))
+	for _, part := range append(m.Layers, m.Config) {
+		if data, ok := a.Blobs[part.Digest]; ok {
+			b.Blob(part.MediaType, data)
 		}
-		b.Blob(mediaType, data)
 	}
 	b.Contents.Documents[a.Descriptor.Digest] = a.Manifest
 	b.Contents.Blobs = append(b.Contents.Blobs, a.Descriptor)
-	folder := map[string]string{archive.RootFile: "files", archive.RootManifests: "manifests"}[kind]
-	b.Root("sealift.local/"+folder+"/"+name+":1.0.0", a.Descriptor)
+	b.Root(reference, a.Descriptor)
 	root := &b.Contents.Roots[len(b.Contents.Roots)-1]
 	root.Kind = kind
 	return root

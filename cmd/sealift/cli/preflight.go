@@ -101,7 +101,7 @@ func releaseOf(ctx context.Context, bundle *archive.Reader) (preflight.Release, 
 }
 
 func toCheck(content *release.Content) preflight.Release {
-	return preflight.Release{KubernetesVersion: content.Spec.KubernetesVersion, Template: content.Spec.Template.Name, Missing: content.Missing()}
+	return preflight.Release{KubernetesVersion: content.Spec.KubernetesVersion, Template: content.Spec.Template.Name, Missing: content.Missing(), Requests: content.Requests}
 }
 
 func preflightTable(w io.Writer, r *preflight.Report) {

@@ -1,15 +1,11 @@
 package darknet
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/engine"
+	"github.com/sealift/sealift/test/lab/engine/enginetest"
 )
 
 // needEngine returns the engine that runs, and skips where there is none, or
@@ -154,22 +151,7 @@ type guest struct {
 }
 
 func newGuest(t *testing.T, e *engine.Engine, n *Network) *guest {
-	program := filepath.Join(t.TempDir(), "guest")
-	build := exec.Command("go", "build", "-o", program, "./testdata/guest")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	data, err := os.ReadFile(program)
-	require.NoError(t, err)
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	require.NoError(t, w.WriteHeader(&tar.Header{Name: "guest", Mode: 0o755, Size: int64(len(data))}))
-	_, err = w.Write(data)
-	require.NoError(t, err)
-	require.NoError(t, w.Close())
-	_, err = e.RunWith(t.Context(), &buf, "import", "--change", `ENTRYPOINT ["/guest"]`, "-", n.Name)
-	require.NoError(t, err)
-	t.Cleanup(func() { _, _ = e.Run(context.Background(), "image", "rm", n.Name) })
+	enginetest.Image(t, e, n.Name, "./testdata/guest")
 	return &guest{t: t, e: e, network: n}
 }
 

@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -19,9 +20,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/test/lab/cache"
 	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/site"
+	"github.com/sealift/sealift/test/lab/upstream"
 )
 
 // Options is how the bundle is made. The zero value compiles sealift, and
@@ -61,7 +64,7 @@ func Create(ctx context.Context, lab *site.Lab, opts Options) (*Bundle, error) {
 // folders of the lab's results have the keys of these in their names.
 func newStep(lab *site.Lab, opts Options) (*cache.Step, error) {
 	var code []string
-	for _, dir := range []string{"bundles", "cmd/systemconsole", "installer/release", "manifests", "mirror/registry", "systemconsole", "test/lab/release"} {
+	for _, dir := range []string{"bundles", "cmd/systemconsole", "installer/release", "manifests", "mirror/registry", "systemconsole", "test/lab/release", "test/lab/upstream"} {
 		code = append(code, filepath.Join(lab.Root(), dir))
 	}
 	sources, err := cache.Digest(code...)
@@ -95,19 +98,20 @@ func (m *maker) make(ctx context.Context, dir string) (err error) {
 	if err := m.compile(ctx, work); err != nil {
 		return err
 	}
-	up, err := startUpstream(ctx, m.lab.Upstream(), filepath.Join(work, "registry"))
+	ca := filepath.Join(work, "ca.crt")
+	cert, err := certificate(ca)
+	if err != nil {
+		return fmt.Errorf("the upstream's certificate: %w", err)
+	}
+	up, err := upstream.Start(ctx, cert, m.lab.Upstream(), filepath.Join(work, "registry"))
 	if err != nil {
 		return err
 	}
-	defer up.close()
-	if err := up.addConsole(m.opts.Console); err != nil {
+	defer up.Close()
+	if err := up.AddProgram(upstream.ConsoleImage, m.opts.Console); err != nil {
 		return fmt.Errorf("the image of the console: %w", err)
 	}
-	ca := filepath.Join(work, "ca.crt")
-	if err := os.WriteFile(ca, up.authority, 0o600); err != nil {
-		return err
-	}
-	m.env = []string{"COSIGN_PASSWORD=lab", "DOCKER_CONFIG=" + work, "HOME=" + work, "HTTPS_PROXY=" + up.proxy, "NO_PROXY=", "no_proxy="}
+	m.env = []string{"COSIGN_PASSWORD=lab", "DOCKER_CONFIG=" + work, "HOME=" + work, "HTTPS_PROXY=" + up.Proxy, "NO_PROXY=", "no_proxy="}
 	sources := filepath.Join(work, "enterprise")
 	if err := m.write(ctx, sources); err != nil {
 		return err
@@ -117,6 +121,23 @@ func (m *maker) make(ctx context.Context, dir string) (err error) {
 	}
 	return m.run(ctx, dir, m.opts.Sealift, "bundle", "create", "-f", filepath.Join(sources, "bundle.yaml"), "-o", "enterprise.tar",
 		"--key", "cosign.key", "--registry-ca", ca)
+}
+
+// certificate makes the certificate of the upstream, and writes that of its
+// authority to a file.
+func certificate(file string) (tls.Certificate, error) {
+	own, err := authority.New("lab", time.Hour)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := own.Issue(authority.Leaf{Name: "upstream", Validity: time.Hour, DNSNames: upstream.Hosts()})
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if err := os.WriteFile(file, own.Pair().Certificate, 0o600); err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(pair.Certificate, pair.Key)
 }
 
 // compile compiles the programs that were not given into a folder.

@@ -2,14 +2,11 @@ package release_test
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -19,10 +16,10 @@ import (
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/cmd/sealift/cli"
 	content "github.com/sealift/sealift/installer/release"
-	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/lab/release"
 	"github.com/sealift/sealift/test/lab/site"
 	"github.com/sealift/sealift/test/registries"
+	"github.com/sealift/sealift/test/sites"
 )
 
 // openBuilt returns the lab, and skips the test where it is not built.
@@ -76,15 +73,6 @@ func TestTheBundleIsComplete(t *testing.T) {
 	require.Equal(t, b, again, "it is kept")
 }
 
-const siteText = `apiVersion: sealift.dev/v1
-kind: Site
-metadata: {name: north}
-spec:
-  registry: {endpoint: "REGISTRY", prefix: sealift, caFile: ca.crt, credentials: {fromEnv: R}}
-  vcenter: {server: "127.0.0.1:1", credentials: {fromEnv: V}, datacenter: north, cluster: cluster-a, datastore: vmfs-ssd, network: nodes, folder: sealift}
-  network: {addresses: {dhcp: true}, controlPlaneEndpoint: 192.0.2.10}
-`
-
 // The checks of preflight that need only the bundle and a registry pass where
 // there is no more than these.
 func TestPreflightKnowsTheBundleAsComplete(t *testing.T) {
@@ -94,20 +82,13 @@ func TestPreflightKnowsTheBundleAsComplete(t *testing.T) {
 	b, err := release.Create(t.Context(), openBuilt(t), release.Options{})
 	require.NoError(t, err)
 	dir, authority := t.TempDir(), registries.NewAuthority(t)
-	handler, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: filepath.Join(dir, "data")})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = closeRegistry() })
-	server := httptest.NewUnstartedServer(handler)
-	cert, err := tls.LoadX509KeyPair(authority.Issue("registry", time.Now().Add(time.Hour), "127.0.0.1"))
-	require.NoError(t, err)
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
-	server.StartTLS()
-	t.Cleanup(server.Close)
+	server := registries.Distribution(t, registries.Options{TLS: authority.Server(time.Now().Add(time.Hour), false)})
 	ca, err := os.ReadFile(authority.File)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.crt"), ca, 0o600))
 	file := filepath.Join(dir, "site.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(siteText, "REGISTRY", server.Listener.Addr().String(), 1)), 0o600))
+	text := sites.Site{Registry: sites.Server{Address: registries.Host(server), CAFile: "ca.crt", Login: "R"}, VCenter: sites.Server{Address: "127.0.0.1:1", Login: "V"}}.Text(t)
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	for _, v := range []string{"R_USERNAME", "R_PASSWORD", "V_USERNAME", "V_PASSWORD"} {
 		t.Setenv(v, "x")
 	}

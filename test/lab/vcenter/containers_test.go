@@ -2,13 +2,11 @@ package vcenter_test
 
 import (
 	"archive/tar"
-	"bytes"
 	"context"
 	"io"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,16 +18,15 @@ import (
 
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/engine"
+	"github.com/sealift/sealift/test/lab/engine/enginetest"
 	"github.com/sealift/sealift/test/lab/vcenter"
 	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
 )
 
 // docker runs the docker command.
-func docker(t *testing.T, in io.Reader, args ...string) string {
+func docker(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command("docker", args...)
-	cmd.Stdin = in
-	out, err := cmd.CombinedOutput()
+	out, err := exec.Command("docker", args...).CombinedOutput()
 	require.NoError(t, err, "docker %s: %s", strings.Join(args, " "), out)
 	return strings.TrimSpace(string(out))
 }
@@ -47,42 +44,21 @@ func containerSite(t *testing.T) (*site, *vcenter.Containers) {
 		t.Skip("no engine for machines: ", err)
 	}
 	name := "sealift-test-" + strconv.Itoa(os.Getpid())
-	docker(t, guestImage(t), "import", "--change", `ENTRYPOINT ["/guest"]`, "-", name)
-	docker(t, nil, "network", "create", "--internal", name+"-nodes")
-	docker(t, nil, "network", "create", "--internal", name+"-management")
+	enginetest.Image(t, e, name, "./testdata/guest", "bin/ip")
+	docker(t, "network", "create", "--internal", name+"-nodes")
+	docker(t, "network", "create", "--internal", name+"-management")
 	c := &vcenter.Containers{Engine: e, Name: name, Image: name, Network: name + "-nodes", Networks: map[string]string{"management": name + "-management"}}
 	t.Cleanup(func() {
 		require.NoError(t, c.Clean(context.Background()))
-		docker(t, nil, "network", "rm", name+"-nodes", name+"-management")
-		docker(t, nil, "image", "rm", name)
+		docker(t, "network", "rm", name+"-nodes", name+"-management")
 	})
 	v := vcentertest.Start(t, vcenter.Options{Runtime: c})
 	return (&site{VCenter: v, t: t, ctx: t.Context()}).as(v.Admin()), c
 }
 
-// guestImage returns a root file system with the guest of testdata.
-func guestImage(t *testing.T) io.Reader {
-	program := filepath.Join(t.TempDir(), "guest")
-	build := exec.Command("go", "build", "-o", program, "./testdata/guest")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	data, err := os.ReadFile(program)
-	require.NoError(t, err)
-	var buf bytes.Buffer
-	w := tar.NewWriter(&buf)
-	require.NoError(t, w.WriteHeader(&tar.Header{Name: "guest", Mode: 0o755, Size: int64(len(data))}))
-	_, err = w.Write(data)
-	require.NoError(t, err)
-	require.NoError(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "bin/", Mode: 0o755}))
-	require.NoError(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: "bin/ip", Linkname: "/guest"}))
-	require.NoError(t, w.Close())
-	return &buf
-}
-
 // file returns the content of a file of a container.
 func file(t *testing.T, container, path string) string {
-	r := tar.NewReader(strings.NewReader(docker(t, nil, "cp", container+":"+path, "-")))
+	r := tar.NewReader(strings.NewReader(docker(t, "cp", container+":"+path, "-")))
 	_, err := r.Next()
 	require.NoError(t, err)
 	data, err := io.ReadAll(r)
@@ -107,7 +83,7 @@ func TestMachinesAreContainers(t *testing.T) {
 	require.NotNil(t, net.ParseIP(ips[mac][0]))
 	require.Equal(t, ips[mac][0], s.properties(vm).Guest.IpAddress)
 	require.Equal(t, "#cloud-config\nruncmd: ['echo \"$(id)\" `x`']\n", file(t, container, "/guestinfo/guestinfo.userdata"), "no shell saw it")
-	require.Equal(t, "cp-0", docker(t, nil, "inspect", "--format", "{{.Config.Hostname}}", container))
+	require.Equal(t, "cp-0", docker(t, "inspect", "--format", "{{.Config.Hostname}}", container))
 
 	require.Equal(t, s.properties(vm).Config.Uuid+"\n", file(t, container, "/guestinfo/product_uuid"))
 }
@@ -116,17 +92,17 @@ func TestPowerActsOnTheContainer(t *testing.T) {
 	s, c := containerSite(t)
 	vm := s.booted("cp-0")
 	container := c.Name + "-" + vm.Reference().Value
-	state := func() string { return docker(t, nil, "inspect", "--format", "{{.State.Status}}", container) }
-	started := docker(t, nil, "inspect", "--format", "{{.State.StartedAt}}", container)
+	state := func() string { return docker(t, "inspect", "--format", "{{.State.Status}}", container) }
+	started := docker(t, "inspect", "--format", "{{.State.StartedAt}}", container)
 	require.NoError(t, s.wait(vm.Reset(s.ctx)))
 	eventually(t, func() bool {
-		return docker(t, nil, "inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", container) > started+" true" && state() == "running"
+		return docker(t, "inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", container) > started+" true" && state() == "running"
 	})
 	eventually(t, func() bool { return s.properties(vm).Guest.ToolsRunningStatus == "guestToolsRunning" })
 
 	require.NoError(t, vm.ShutdownGuest(s.ctx))
 	eventually(t, func() bool { return s.powerOff(vm) && state() == "exited" })
-	require.Equal(t, "0", docker(t, nil, "inspect", "--format", "{{.State.ExitCode}}", container), "it was asked, not killed")
+	require.Equal(t, "0", docker(t, "inspect", "--format", "{{.State.ExitCode}}", container), "it was asked, not killed")
 
 	require.NoError(t, s.wait(vm.Reconfigure(s.ctx, types.VirtualMachineConfigSpec{ExtraConfig: []types.BaseOptionValue{
 		&types.OptionValue{Key: "guestinfo.userdata", Value: "new"},
@@ -139,7 +115,7 @@ func TestPowerActsOnTheContainer(t *testing.T) {
 	eventually(t, func() bool { return state() == "exited" })
 	require.NoError(t, s.wait(vm.PowerOn(s.ctx)))
 	eventually(t, func() bool { return s.properties(vm).Guest.IpAddress != "" })
-	docker(t, nil, "kill", container)
+	docker(t, "kill", container)
 	eventually(t, func() bool { return s.powerOff(vm) })
 
 	require.NoError(t, s.wait(vm.Destroy(s.ctx)))
@@ -151,7 +127,7 @@ func (s *site) powerOff(vm *object.VirtualMachine) bool {
 }
 
 func left(t *testing.T, c *vcenter.Containers) string {
-	return docker(t, nil, "ps", "--all", "--quiet", "--filter", "name="+c.Name+"-")
+	return docker(t, "ps", "--all", "--quiet", "--filter", "name="+c.Name+"-")
 }
 
 func TestMachinesBootSideBySideOnTheirNetworks(t *testing.T) {
