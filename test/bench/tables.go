@@ -47,7 +47,7 @@ func (b *bench) corpusTables() error {
 		return err
 	}
 	b.print("Content: %d images of real Debian packages, %d blobs, %s.\n", len(corpus.List()), len(blobs), humanize.IBytes(uint64(total)))
-	for _, table := range []func([]blob, int64) error{b.createTable, b.pushTable, b.verifyTable, b.serveTable} {
+	for _, table := range []func([]blob, int64) error{b.createTable, b.verifyTable, b.pushTable, b.serveTable} {
 		if err := table(blobs, total); err != nil {
 			return err
 		}
@@ -58,6 +58,10 @@ func (b *bench) corpusTables() error {
 func (b *bench) create(dir, out string, u *usage) error {
 	return b.command(dir, u, "sealift", "bundle", "create", "-f", filepath.Join(b.work, definitionFile), "-o", out,
 		"--key", filepath.Join(b.work, "cosign.key"), "--plain-http", b.upstream.host, "--quiet")
+}
+
+func (b *bench) verify(dir string, u *usage) error {
+	return b.command(dir, u, "sealift", "bundle", "verify", filepath.Join(b.work, bundleFile), "--key", filepath.Join(b.work, "cosign.pub"), "--quiet")
 }
 
 // blob is where a blob of the corpus can be had.
@@ -191,8 +195,10 @@ func (b *bench) bundleSize() int64 {
 	return info.Size()
 }
 
+// pushTable has each tool read a file that was read or written just before: the
+// peers' is made there, ours is verified as before a push.
 func (b *bench) pushTable(_ []blob, total int64) error {
-	contestants := []contestant{{name: ours, do: func(dir string) (u usage, err error) {
+	contestants := []contestant{{name: ours, prepare: func(dir string) error { var u usage; return b.verify(dir, &u) }, do: func(dir string) (u usage, err error) {
 		return u, b.intoEmpty(dir, func(host string) error {
 			return b.command(dir, &u, "sealift", "mirror", "push", filepath.Join(b.work, bundleFile), host, "--key", filepath.Join(b.work, "cosign.pub"), "--plain-http", host, "--quiet")
 		})
@@ -227,7 +233,7 @@ func (b *bench) verifyTable(blobs []blob, total int64) error {
 	contestants := []contestant{
 		{name: hashes, do: func(string) (usage, error) { return b.hashAll(blobs) }},
 		{name: ours, do: func(dir string) (u usage, err error) {
-			return u, b.command(dir, &u, "sealift", "bundle", "verify", filepath.Join(b.work, bundleFile), "--key", filepath.Join(b.work, "cosign.pub"), "--quiet")
+			return u, b.verify(dir, &u)
 		}},
 		{name: "sealift, `bundle inspect`", do: func(dir string) (u usage, err error) {
 			return u, b.command(dir, &u, "sealift", "bundle", "inspect", filepath.Join(b.work, bundleFile))
