@@ -93,10 +93,10 @@ type Server struct {
 	upgrades   *upgrades.Service
 	tending    sync.WaitGroup // of what goes on until the context of New is done
 
-	runs   backup.Runs
-	last   lastRun
-	asked  chan asked // who forgot a password and waits for a mail
-	askers struct {
+	runs    backup.Runs
+	lastRun *recent.Value[backup.Run] // for pages
+	asked   chan asked                // who forgot a password and waits for a mail
+	askers  struct {
 		sync.Mutex
 		of map[string]*rate.Limiter // by IP address
 	}
@@ -123,6 +123,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, Policy: s.policy, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
 	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
 	s.metrics, s.runs = newMetrics(), backup.NewRuns(opts.Store)
+	s.lastRun = recent.New(s.runs.Last, recent.Options{Fresh: runOldest / 2, Bound: runOldest})
 	s.metrics.tellBackups(func() backup.Run { return s.run(ctx) })
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
