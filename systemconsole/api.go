@@ -1,6 +1,7 @@
 package systemconsole
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,4 +110,19 @@ func listOptions(r *http.Request) (store.ListOptions, error) {
 	}
 	opts.Limit = n
 	return opts, nil
+}
+
+// listed reads a page of a listing as a request asks for it, and shows each of
+// its items. A page without items is empty, not null.
+func listed[T, V any](r *http.Request, list func(context.Context, store.ListOptions) ([]T, string, error), show func(T) V) (page []V, next string, err error) {
+	page = []V{}
+	opts, err := listOptions(r)
+	if err != nil {
+		return page, "", err
+	}
+	items, next, err := list(r.Context(), opts)
+	for _, item := range items {
+		page = append(page, show(item))
+	}
+	return page, next, err
 }

@@ -123,28 +123,17 @@ func (s *Server) apiBundles(r *http.Request, _ nothing) (BundleList, error) {
 }
 
 func (s *Server) apiPlan(r *http.Request, _ nothing) (upgrade.Plan, error) {
-	b, err := s.bundle(r)
+	p, err := s.plan(r)
 	if err != nil {
 		return upgrade.Plan{}, err
 	}
-	p, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
-	if err != nil {
-		return upgrade.Plan{}, err
-	}
-	return *p, nil
+	return *p.Plan, nil
 }
 
 func (s *Server) apiStartUpgrade(r *http.Request, in UpgradeRequest) (nothing, error) {
-	b, err := s.bundle(r)
+	p, err := s.plan(r)
 	if err != nil {
 		return nothing{}, err
 	}
-	p, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
-	if err != nil {
-		return nothing{}, err
-	}
-	if err := checkStart(p, in.Choices, "", in.Confirm); err != nil {
-		return nothing{}, err
-	}
-	return nothing{}, s.start(r.Context(), b, in.Choices)
+	return nothing{}, s.start(r.Context(), p, in.Choices, "", in.Confirm)
 }

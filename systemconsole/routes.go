@@ -68,6 +68,8 @@ func (s *Server) routes() []route {
 		s.registryRoutes(),
 		s.administrationRoutes(),
 		s.apiRoutes(),
+		s.tenantCalls(),
+		s.accountCalls(),
 		s.settingsRoutes(),
 		s.operationRoutes(),
 	)
