@@ -24,6 +24,10 @@ type operation struct {
 	in, out any         // zero values of what is sent and answered; nothing{} for nothing
 	query   []parameter // of the address
 	content string      // type of an answer that is not JSON
+	headers []parameter // of a request that has to have them
+	sent    string      // type of what is sent that is not JSON
+	status  int         // of an answer without content; 0 means 204
+	answers []parameter // headers of the answer
 }
 
 // parameter is one of an address.

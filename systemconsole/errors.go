@@ -85,12 +85,15 @@ func statusOf(err error) int {
 	var tooLarge *http.MaxBytesError
 	var bad badRequest
 	var other stepError
+	var refused uploadError
 	_, invalid := form.From(err)
 	switch {
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
 	case errors.As(err, &bad):
 		return http.StatusBadRequest
+	case errors.As(err, &refused):
+		return refused.status
 	case invalid:
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, auth.ErrNoSession), errors.Is(err, auth.ErrLogin):

@@ -79,6 +79,7 @@ func (s *Server) routes() []route {
 		s.apiRoutes(),
 		s.tenantCalls(),
 		s.accountCalls(),
+		s.registryCalls(),
 		s.settingsRoutes(),
 		s.operationRoutes(),
 	)

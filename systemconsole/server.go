@@ -89,7 +89,7 @@ type Server struct {
 	found      *recent.Value[*enterprise.Recent]
 	settings   *settings.Service
 	registries *registries.Service
-	uploads    *registries.Uploads // nil without a folder for them
+	uploads    *receiver // nil without a folder for bundles
 	upgrades   *upgrades.Service
 	tending    sync.WaitGroup // of what goes on until the context of New is done
 
@@ -130,7 +130,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	}
 	s.registries = registries.New(opts.Store, s.audit, opts.Keeper, registries.Options{Proxy: s.settings.Proxy})
 	if opts.Uploads != "" {
-		if s.uploads, err = registries.NewUploads(ctx, s.registries, opts.Uploads, registries.UploadOptions{Path: uploadsPath, Room: opts.UploadRoom}); err != nil {
+		if s.uploads, err = newReceiver(ctx, s.registries, opts); err != nil {
 			return nil, err
 		}
 	}

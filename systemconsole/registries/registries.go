@@ -81,8 +81,14 @@ func (r Registry) Audit() any {
 
 // Draft is a registry as it is entered.
 type Draft struct {
-	Name, Endpoint, Prefix, Username, Password, CA, Key string
-	Type                                                Type
+	Name     string `json:"name"`
+	Type     Type   `json:"type"`
+	Endpoint string `json:"endpoint"`
+	Prefix   string `json:"prefix,omitempty"`
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	CA       string `json:"ca,omitempty"`  // PEM
+	Key      string `json:"key,omitempty"` // PEM of the key that bundles are signed with
 }
 
 // Service is the registries in a store.

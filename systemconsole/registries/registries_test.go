@@ -241,7 +241,7 @@ func TestDrafts(t *testing.T) {
 // What nobody went on with goes, also where there is no limit of room.
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
-	u, err := NewUploads(t.Context(), newService(t), dir, UploadOptions{Path: "/uploads/"})
+	u, err := NewUploads(t.Context(), newService(t), dir, UploadOptions{})
 	require.NoError(t, err)
 	id, err := u.Receive(t.Context(), "a.bundle", 100, strings.NewReader("abc"))
 	require.NoError(t, err)
