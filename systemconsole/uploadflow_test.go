@@ -208,6 +208,7 @@ func TestBadBundlesAreRefused(t *testing.T) {
 			b.pushed(t, strings.SplitN(b.path, "?", 2)[0])
 			require.Contains(t, b.page, ">Failed<")
 			require.Contains(t, b.page, c.says)
+			require.NotContains(t, b.page, dir, "where it lies")
 			require.Contains(t, b.page, "Nothing was pushed, and the file was removed.")
 			require.Empty(t, left(t, dir))
 			b.get("/registries/site")

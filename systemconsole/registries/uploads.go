@@ -219,22 +219,17 @@ func (j *Job) run(ctx context.Context, u *Uploads, file string, item store.Item[
 	}
 	j.change(func(s *JobState) {
 		s.Finished, s.Ended, s.Refused = true, time.Now(), refused
-		if err != nil {
-			s.Failure, s.Remedies = err.Error(), problem.Remedies(err)
+		if err != nil { // where the file lies here tells nobody anything
+			s.Failure, s.Remedies = strings.ReplaceAll(err.Error(), file, j.upload.Name), problem.Remedies(err)
 		}
 	})
 }
 
 // bring verifies every byte and signature before anything is sent.
 func (j *Job) bring(ctx context.Context, s *Service, file string, item store.Item[Registry]) error {
-	key, err := temporary(item.Value.Key)
+	verifier, err := sign.ParseVerifier("the key of registry "+item.Name, []byte(item.Value.Key))
 	if err != nil {
 		return err
-	}
-	defer os.Remove(key) //nolint:errcheck // a public key
-	verifier, err := sign.NewVerifier(ctx, key)
-	if err != nil {
-		return fmt.Errorf("reading the key of registry %s: %w", item.Name, err)
 	}
 	open := bundles.OpenOptions{Verifier: verifier}
 	verified, err := bundles.Verify(ctx, file, open, archive.VerifyOptions{Progress: j})
