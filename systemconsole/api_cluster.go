@@ -62,7 +62,7 @@ func (s *Server) apiEvents(r *http.Request, _ nothing) (EventList, error) {
 
 func (s *Server) apiComponents(r *http.Request, _ nothing) (upgrade.Installed, error) {
 	if !s.upgrades.Possible() {
-		return upgrade.Installed{}, errUnknown
+		return upgrade.Installed{}, errNoUpgrades()
 	}
 	i, err := s.upgrades.Upgrader().Installed(r.Context())
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *Server) apiUpgrade(r *http.Request, _ nothing) (UpgradeState, error) {
 
 func (s *Server) apiResumeUpgrade(r *http.Request, _ nothing) (nothing, error) {
 	if !s.upgrades.Possible() {
-		return nothing{}, errUnknown
+		return nothing{}, errNoUpgrades()
 	}
 	return nothing{}, s.upgrades.Resume(r.Context())
 }

@@ -57,10 +57,15 @@ func (s *Server) componentsPage(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, p)
 }
 
+// errNoUpgrades means: the console was given no way to upgrade the cluster.
+func errNoUpgrades() error {
+	return problem.New(problem.Failed, "run sealift upgrade on the host that has the bundle and reaches the site", "upgrades from this console: %w", enterprise.ErrNotFound)
+}
+
 // bundle finds a bundle by the id in the path.
 func (s *Server) bundle(r *http.Request) (upgrade.Bundle, error) {
 	if !s.upgrades.Possible() {
-		return upgrade.Bundle{}, errUnknown
+		return upgrade.Bundle{}, errNoUpgrades()
 	}
 	all, err := s.upgrades.Upgrader().Bundles(r.Context())
 	if err != nil {
@@ -68,7 +73,8 @@ func (s *Server) bundle(r *http.Request) (upgrade.Bundle, error) {
 	}
 	i := slices.IndexFunc(all, func(b upgrade.Bundle) bool { return b.ID == r.PathValue("id") })
 	if i < 0 {
-		return upgrade.Bundle{}, store.ErrNotFound
+		return upgrade.Bundle{}, problem.New(problem.Failed, "push the bundle into the site's registry again, or choose another on the page Upgrade",
+			"bundle %.60q: %w", r.PathValue("id"), store.ErrNotFound)
 	}
 	return all[i], nil
 }
@@ -130,7 +136,8 @@ func (s *Server) showPlan(w http.ResponseWriter, r *http.Request, status int, pl
 		}
 	}
 	if busy := s.idleCluster(r.Context()); busy != nil {
-		p.Busy = busy.Error()
+		p.Busy = true
+		p.Says = append(p.Says, web.Message{State: web.Warn, Text: "The upgrade cannot start now: " + busy.Error(), Remedies: problem.Remedies(busy)})
 	}
 	return s.web.Render(w, status, p)
 }
@@ -230,7 +237,7 @@ func checkStart(plan *upgrade.Plan, choices upgrade.Choices, state, expect strin
 
 func (s *Server) resumeUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if !s.upgrades.Possible() {
-		return errUnknown
+		return errNoUpgrades()
 	}
 	if err := s.upgrades.Resume(r.Context()); err != nil {
 		return err
