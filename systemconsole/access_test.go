@@ -39,7 +39,7 @@ func rootOnly() []string {
 // openToAll are the routes that need no login.
 func openToAll() []string {
 	return []string{"GET /login", "POST /login", "POST /logout", "POST /theme", "GET /forgot", "POST /forgot", "GET /link/{secret}", "POST /link/{secret}", "GET /assets/{file...}", "/",
-		"GET /healthz", "GET /readyz", "GET /api/v1/openapi.json", "GET /t/{tenant}/login", "POST /t/{tenant}/login"}
+		"GET /healthz", "GET /readyz", "GET /api/v1/openapi.json", "GET /t/{tenant}/login", "POST /t/{tenant}/login", "GET /t/{tenant}/forgot", "POST /t/{tenant}/forgot"}
 }
 
 func newServer(t *testing.T) *Server {
@@ -139,11 +139,11 @@ func TestEveryRouteForEveryRole(t *testing.T) {
 // A session that is for one step of the login opens nothing else.
 func TestEveryRouteForUnfinishedLogins(t *testing.T) {
 	s := newServer(t)
-	for _, purpose := range []auth.Purpose{auth.ChangePassword, auth.SecondFactor, auth.TenantUser} {
+	for _, purpose := range []auth.Purpose{auth.ChangePassword, auth.SecondFactor, auth.TenantUser, auth.TenantPassword} {
 		secret, _, err := s.auth.OpenSession(t.Context(), auth.AccountOwner("admin"), auth.Session{Account: "admin", Purpose: purpose, Tenant: "y"}, auth.Client{})
 		require.NoError(t, err)
 		for _, rt := range s.routes() {
-			if rt.access.public || rt.access.token || rt.access.purpose == purpose && purpose != auth.TenantUser {
+			if rt.access.public || rt.access.token || rt.access.purpose == purpose && !purpose.OfTenant() {
 				continue
 			}
 			for _, cookie := range []string{sessionCookie, tenantCookie} {

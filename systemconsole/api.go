@@ -1,6 +1,7 @@
 package systemconsole
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,10 @@ type operation struct {
 	in, out any         // zero values of what is sent and answered; nothing{} for nothing
 	query   []parameter // of the address
 	content string      // type of an answer that is not JSON
+	headers []parameter // of a request that has to have them
+	sent    string      // type of what is sent that is not JSON
+	status  int         // of an answer without content; 0 means 204
+	answers []parameter // headers of the answer
 }
 
 // parameter is one of an address.
@@ -109,4 +114,19 @@ func listOptions(r *http.Request) (store.ListOptions, error) {
 	}
 	opts.Limit = n
 	return opts, nil
+}
+
+// listed reads a page of a listing as a request asks for it, and shows each of
+// its items. A page without items is empty, not null.
+func listed[T, V any](r *http.Request, list func(context.Context, store.ListOptions) ([]T, string, error), show func(T) V) (page []V, next string, err error) {
+	page = []V{}
+	opts, err := listOptions(r)
+	if err != nil {
+		return page, "", err
+	}
+	items, next, err := list(r.Context(), opts)
+	for _, item := range items {
+		page = append(page, show(item))
+	}
+	return page, next, err
 }

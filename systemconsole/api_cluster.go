@@ -62,7 +62,7 @@ func (s *Server) apiEvents(r *http.Request, _ nothing) (EventList, error) {
 
 func (s *Server) apiComponents(r *http.Request, _ nothing) (upgrade.Installed, error) {
 	if !s.upgrades.Possible() {
-		return upgrade.Installed{}, errUnknown
+		return upgrade.Installed{}, errNoUpgrades()
 	}
 	i, err := s.upgrades.Upgrader().Installed(r.Context())
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *Server) apiUpgrade(r *http.Request, _ nothing) (UpgradeState, error) {
 
 func (s *Server) apiResumeUpgrade(r *http.Request, _ nothing) (nothing, error) {
 	if !s.upgrades.Possible() {
-		return nothing{}, errUnknown
+		return nothing{}, errNoUpgrades()
 	}
 	return nothing{}, s.upgrades.Resume(r.Context())
 }
@@ -123,28 +123,17 @@ func (s *Server) apiBundles(r *http.Request, _ nothing) (BundleList, error) {
 }
 
 func (s *Server) apiPlan(r *http.Request, _ nothing) (upgrade.Plan, error) {
-	b, err := s.bundle(r)
+	p, err := s.plan(r)
 	if err != nil {
 		return upgrade.Plan{}, err
 	}
-	p, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
-	if err != nil {
-		return upgrade.Plan{}, err
-	}
-	return *p, nil
+	return *p.Plan, nil
 }
 
 func (s *Server) apiStartUpgrade(r *http.Request, in UpgradeRequest) (nothing, error) {
-	b, err := s.bundle(r)
+	p, err := s.plan(r)
 	if err != nil {
 		return nothing{}, err
 	}
-	p, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
-	if err != nil {
-		return nothing{}, err
-	}
-	if err := checkStart(p, in.Choices, "", in.Confirm); err != nil {
-		return nothing{}, err
-	}
-	return nothing{}, s.start(r.Context(), b, in.Choices)
+	return nothing{}, s.start(r.Context(), p, in.Choices, "", in.Confirm)
 }

@@ -163,6 +163,7 @@ func TestAPI(t *testing.T) {
 	p.ok("GET", "/healthz", nil, nil)
 	p.ok("GET", "/readyz", nil, nil)
 	p.settingsCalls(authority)
+	p.registryCalls()
 	p.everythingWasCalled(func(path string) bool { return !strings.HasPrefix(path, clusterCalls) })
 }
 

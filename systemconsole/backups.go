@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/sealift/sealift/internal/problem"
@@ -23,8 +22,8 @@ const (
 	backupTick = time.Minute
 	// backupRetry is when one that failed is tried again.
 	backupRetry = 15 * time.Minute
-	// runFresh is how old the outcome of the last backup may be on pages.
-	runFresh = 10 * time.Second
+	// runOldest is how old the outcome of the last backup may be on pages.
+	runOldest = 10 * time.Second
 )
 
 // The names of the places of backups, in addresses.
@@ -38,31 +37,11 @@ func errNoPlace() error {
 	return problem.New(problem.Usage, "name a folder or a bucket in Administration, Backup", "there is no place for backups")
 }
 
-// lastRun is the outcome of the last backup as it was a moment ago.
-type lastRun struct {
-	mu  sync.Mutex
-	run backup.Run
-	at  time.Time
-}
-
-// run returns the outcome of the last backup. A store that does not answer
-// gives the last known.
+// run returns the outcome of the last backup, of a moment ago. A store that
+// does not answer gives the last known.
 func (s *Server) run(ctx context.Context) backup.Run {
-	s.last.mu.Lock()
-	defer s.last.mu.Unlock()
-	if time.Since(s.last.at) > runFresh {
-		if run, err := s.runs.Last(ctx); err == nil {
-			s.last.run, s.last.at = run, time.Now()
-		}
-	}
-	return s.last.run
-}
-
-// forgetRun makes the next page look at the store.
-func (s *Server) forgetRun() {
-	s.last.mu.Lock()
-	defer s.last.mu.Unlock()
-	s.last.at = time.Time{}
+	run, _ := s.lastRun.Get(ctx) // as said above
+	return run
 }
 
 // place is where backups are kept.
@@ -111,7 +90,7 @@ func (s *Server) writeBackup(ctx context.Context, b settings.Backup, may func(ba
 	if err != nil {
 		return backup.File{}, err
 	}
-	defer s.forgetRun()
+	defer s.lastRun.Forget()
 	return s.runs.Do(ctx, s.now, may, func() (backup.File, error) { return backup.To(ctx, s.backupSource(), places, b.Kept()) })
 }
 

@@ -35,6 +35,9 @@ func start(t *testing.T) *console {
 	return startWith(t, systemconsole.Options{})
 }
 
+// noUploads in place of a folder is none.
+const noUploads = "none"
+
 // startWith starts a server with more than a store.
 func startWith(t *testing.T, opts systemconsole.Options) *console {
 	t.Helper()
@@ -47,8 +50,11 @@ func startWith(t *testing.T, opts systemconsole.Options) *console {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	}
-	if opts.Uploads == "" {
+	switch opts.Uploads {
+	case "":
 		opts.Uploads = filepath.Join(t.TempDir(), "uploads")
+	case noUploads:
+		opts.Uploads = ""
 	}
 	c := open(t, opts)
 	c.store, c.keeper = s, opts.Keeper

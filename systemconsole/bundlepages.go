@@ -24,9 +24,6 @@ const (
 // receiveBundle takes a bundle from a plain form. The form is read as it
 // arrives, so its token is checked here: it must be the first part.
 func (s *Server) receiveBundle(w http.ResponseWriter, r *http.Request) error {
-	if s.uploads == nil {
-		return errUnknown
-	}
 	form, err := r.MultipartReader()
 	if err != nil {
 		return badForm(err)
@@ -81,9 +78,6 @@ func (p patient) Read(b []byte) (int, error) {
 }
 
 func (s *Server) removeUpload(w http.ResponseWriter, r *http.Request) error {
-	if s.uploads == nil {
-		return errUnknown
-	}
 	err := s.uploads.Remove(r.Context(), r.PathValue("id"))
 	if problems := problemsOf(err); problems != nil {
 		return s.showUpload(w, r, http.StatusUnprocessableEntity, problems)

@@ -37,7 +37,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	setSession(w, sessionCookie, l)
 	if l.Purpose != auth.Full {
-		return see(w, r, stepError{l.Purpose}.page())
+		return see(w, r, stepError{purpose: l.Purpose}.page())
 	}
 	return see(w, r, next)
 }
@@ -70,7 +70,8 @@ func (s *Server) passwordForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) passwordPage(r *http.Request, problems form.Problems) web.PasswordPage {
-	p := web.PasswordPage{Frame: s.frame(r, "Change your password", "me"), Forced: !auth.IdentityOf(r.Context()).May(auth.Self)}
+	id := auth.IdentityOf(r.Context())
+	p := web.PasswordPage{Frame: s.frame(r, "Change your password", "me"), Path: "/password", Name: id.Account, Forced: !id.May(auth.Self)}
 	p.Problems = problems
 	return p
 }
@@ -115,7 +116,7 @@ func (s *Server) secondFactor(w http.ResponseWriter, r *http.Request) error {
 	}
 	setSession(w, sessionCookie, l)
 	if l.Purpose != auth.Full {
-		return see(w, r, stepError{l.Purpose}.page())
+		return see(w, r, stepError{purpose: l.Purpose}.page())
 	}
 	return see(w, r, "/")
 }

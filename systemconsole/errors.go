@@ -34,8 +34,12 @@ func (e badRequest) Unwrap() error { return e.err }
 
 func badForm(err error) error { return badRequest{err} }
 
-// stepError is a session that is for another step of the login.
-type stepError struct{ purpose auth.Purpose }
+// stepError is a session that is for another step of the login, of an account or
+// of a tenant's user.
+type stepError struct {
+	purpose auth.Purpose
+	tenant  string
+}
 
 func (e stepError) Error() string { return "the login is not complete" }
 
@@ -46,6 +50,10 @@ func (e stepError) page() string {
 		return "/password"
 	case auth.SecondFactor:
 		return "/second-factor"
+	case auth.TenantPassword:
+		return tenantSite(e.tenant) + "password"
+	case auth.TenantUser:
+		return tenantSite(e.tenant)
 	default:
 		return "/"
 	}
@@ -77,12 +85,15 @@ func statusOf(err error) int {
 	var tooLarge *http.MaxBytesError
 	var bad badRequest
 	var other stepError
+	var refused uploadError
 	_, invalid := form.From(err)
 	switch {
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
 	case errors.As(err, &bad):
 		return http.StatusBadRequest
+	case errors.As(err, &refused):
+		return refused.status
 	case invalid:
 		return http.StatusUnprocessableEntity
 	case errors.Is(err, auth.ErrNoSession), errors.Is(err, auth.ErrLogin):

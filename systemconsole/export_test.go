@@ -13,7 +13,7 @@ type Pattern struct {
 func (s *Server) Patterns() []Pattern {
 	var out []Pattern
 	for _, r := range s.routes() {
-		out = append(out, Pattern{Pattern: r.pattern, Public: r.access.public, Token: r.access.token, Member: r.access.purpose == "tenant-user", Needs: string(r.access.needs)})
+		out = append(out, Pattern{Pattern: r.pattern, Public: r.access.public, Token: r.access.token, Member: r.access.purpose.OfTenant(), Needs: string(r.access.needs)})
 	}
 	return out
 }

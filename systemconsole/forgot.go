@@ -29,8 +29,9 @@ const (
 
 // asked is somebody who forgot a password.
 type asked struct {
-	account string
-	actor   audit.Actor
+	tenant string // empty for an account of the console
+	name   string // of the account, or the e-mail address of the tenant's user
+	actor  audit.Actor
 }
 
 // mayAsk counts those who ask by their address.
@@ -50,21 +51,26 @@ func (s *Server) mayAsk(source string) bool {
 
 // forgotForm asks whose password was forgotten.
 func (s *Server) forgotForm(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, web.ForgotPage{Frame: s.frame(r, "Forgot your password?", ""), CanMail: s.current(r.Context()).Mail.Host != ""})
+	return s.showForgot(w, r, false)
+}
+
+func (s *Server) showForgot(w http.ResponseWriter, r *http.Request, asked bool) error {
+	return s.render(w, web.ForgotPage{Frame: s.outside(r, "Forgot your password?"), Tenant: r.PathValue("tenant") != "",
+		CanMail: s.current(r.Context()).Mail.Host != "", Asked: asked})
 }
 
 // forgot takes a name and answers the same, after the same time, whatever it
-// is: the account is looked for afterwards.
+// is: the account, or the tenant and its user, are looked for afterwards.
 func (s *Server) forgot(w http.ResponseWriter, r *http.Request) error {
 	if !s.mayAsk(source(r)) {
 		return errTooMany
 	}
 	select {
-	case s.asked <- asked{account: r.PostForm.Get("name"), actor: audit.ActorOf(r.Context())}:
+	case s.asked <- asked{r.PathValue("tenant"), r.PostForm.Get("name"), audit.ActorOf(r.Context())}:
 	default:
 		s.log.WarnContext(r.Context(), "too many ask for new passwords; one was left out")
 	}
-	return s.render(w, web.ForgotPage{Frame: s.frame(r, "Forgot your password?", ""), CanMail: s.current(r.Context()).Mail.Host != "", Asked: true})
+	return s.showForgot(w, r, true)
 }
 
 // answerAsked mails links to those who asked, one after the other, until ctx
@@ -75,23 +81,33 @@ func (s *Server) answerAsked(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case a := <-s.asked:
-			if err := s.mailForgotten(audit.WithActor(ctx, a.actor), a.account); err != nil && ctx.Err() == nil {
+			if err := s.mailForgotten(audit.WithActor(ctx, a.actor), a); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "mailing a link for a forgotten password failed", "error", err)
 			}
 		}
 	}
 }
 
-func (s *Server) mailForgotten(ctx context.Context, name string) error {
+func (s *Server) mailForgotten(ctx context.Context, a asked) error {
 	m := s.current(ctx).Mail
 	if m.Host == "" {
 		return nil
 	}
-	f, err := s.auth.Forgotten(ctx, name)
-	if err != nil || f.Secret == "" {
+	to, secret, err := s.forgotten(ctx, a)
+	if err != nil || secret == "" {
 		return err
 	}
-	to := accountRecipient(name, f.Email)
 	to.asked = true
-	return s.mailLink(ctx, m, f.Secret, to)
+	return s.mailLink(ctx, m, secret, to)
+}
+
+// forgotten makes a link for who forgot a password; its secret is empty when
+// there is none for them.
+func (s *Server) forgotten(ctx context.Context, a asked) (to recipient, secret string, err error) {
+	if a.tenant != "" {
+		u, secret, err := s.tenants.Forgotten(ctx, a.tenant, a.name)
+		return userRecipient(u), secret, err
+	}
+	f, err := s.auth.Forgotten(ctx, a.name)
+	return accountRecipient(a.name, f.Email), f.Secret, err
 }

@@ -74,10 +74,9 @@ func (s *Server) admit(r *http.Request, a access) (*http.Request, error) {
 		return r, err
 	case a.token:
 		return r, needs(id, a)
-	case a.purpose == auth.ChangePassword && purpose == auth.Full: // whoever is logged in may change it too
-	case a.purpose != purpose:
-		return r, stepError{purpose}
-	case purpose == auth.TenantUser:
+	case !a.opens(purpose):
+		return r, stepError{purpose, id.Tenant}
+	case purpose.OfTenant():
 		if r, id, err = s.admitMember(r, id); err != nil {
 			return r, err
 		}
@@ -100,11 +99,8 @@ func visitOf(r *http.Request) tenant.Visit {
 	return v
 }
 
-// admitMember lets a tenant's user in to their own tenant only.
+// admitMember finds out who of a tenant it is that has a session.
 func (s *Server) admitMember(r *http.Request, id auth.Identity) (*http.Request, auth.Identity, error) {
-	if id.Tenant == "" || id.Tenant != r.PathValue("tenant") {
-		return r, auth.Identity{}, auth.ErrNoSession // another tenant's
-	}
 	id, visit, err := s.tenants.Admit(r.Context(), id)
 	if err != nil {
 		return r, id, err
@@ -132,7 +128,7 @@ func (s *Server) identify(r *http.Request, a access) (auth.Identity, auth.Purpos
 		return id, auth.Full, err
 	}
 	name := sessionCookie
-	if a.purpose == auth.TenantUser {
+	if a.purpose.OfTenant() {
 		name = tenantCookie
 	}
 	c, err := r.Cookie(name)
@@ -140,10 +136,15 @@ func (s *Server) identify(r *http.Request, a access) (auth.Identity, auth.Purpos
 		return auth.Identity{}, "", auth.ErrNoSession
 	}
 	id, purpose, err := s.auth.Identify(r.Context(), c.Value)
-	if err == nil && (purpose == auth.TenantUser) != (name == tenantCookie) {
+	switch {
+	case err != nil:
+		return id, purpose, err
+	case purpose.OfTenant() != (name == tenantCookie):
 		return auth.Identity{}, "", auth.ErrNoSession // one in the other's place
+	case purpose.OfTenant() && (id.Tenant == "" || id.Tenant != r.PathValue("tenant")):
+		return auth.Identity{}, "", auth.ErrNoSession // another tenant's
 	}
-	return id, purpose, err
+	return id, purpose, nil
 }
 
 // readForm reads the form of a request that changes something.

@@ -139,6 +139,56 @@ func TestForgottenPassword(t *testing.T) {
 	require.Equal(t, http.StatusTooManyRequests, last)
 }
 
+// A tenant's user gets a link by the address of the own tenant; nobody learns
+// whether there is one.
+func TestATenantsUserForgotThePassword(t *testing.T) {
+	c := start(t)
+	nobody := c.browser(t)
+	require.Contains(t, nobody.get("/t/acme/forgot").page, "cannot send mail")
+	admin := c.admin(t)
+	server := mailed(t, admin)
+	for _, name := range []string{"acme", "other"} {
+		admin.get("/new-tenant").send("/tenants", "organization", name, "firstName", "Ada", "lastName", "L", "email", "ada@acme.example")
+		admin.send("/tenants/" + name + "/activate")
+		path := mailedLink(t, arrives(t, server))
+		nobody.get(path).send(path, "password", goodPassword, "again", goodPassword)
+		require.Contains(t, nobody.path, "/t/"+name+"/login")
+	}
+	require.Contains(t, nobody.page, `href="/t/other/forgot"`)
+
+	var pages []string
+	for _, one := range [][2]string{{"acme", "ada@acme.example"}, {"acme", "nobody@acme.example"}, {"acme", "<b>"}, {"nowhere", "ada@acme.example"}} {
+		resp := nobody.post("/t/"+one[0]+"/forgot", url.Values{"name": {one[1]}}, "Host", "evil.example", "X-Forwarded-Host", "evil.example")
+		nobody.show(resp, nil)
+		require.Equal(t, http.StatusOK, nobody.status)
+		pages = append(pages, strings.ReplaceAll(nobody.page, one[0], "acme"))
+	}
+	for _, page := range pages {
+		require.Equal(t, pages[0], page)
+	}
+	m := arrives(t, server)
+	require.Equal(t, []string{"ada@acme.example"}, m.To)
+	require.NotContains(t, m.Text, "evil.example")
+	require.Contains(t, m.Text, "If it was not you, ignore")
+	require.Contains(t, m.Text, "your account at acme")
+	const next = "Another-Horse-1-x"
+	path := mailedLink(t, m)
+	nobody.get(path).send(path, "password", next, "again", next)
+	require.Contains(t, nobody.path, "/t/acme/login")
+	require.Equal(t, http.StatusGone, nobody.get(path).status, "single use")
+	nobody.get("/t/acme/login").send("/t/acme/login", "email", "ada@acme.example", "password", next)
+	require.Equal(t, "/t/acme/", nobody.path)
+	require.Empty(t, server.Arrived)
+	nobody.get("/t/other/login").send("/t/other/login", "email", "ada@acme.example", "password", goodPassword)
+	require.Equal(t, "/t/other/", nobody.path, "the other tenant's is as it was")
+
+	last := 0
+	for range 6 {
+		last = nobody.post("/t/acme/forgot", url.Values{"name": {"x"}}).StatusCode
+	}
+	require.Equal(t, http.StatusTooManyRequests, last)
+}
+
 // Where links are mailed to decides who becomes root: it is root's to say.
 func TestOnlyRootSetsTheMailServer(t *testing.T) {
 	c := start(t)

@@ -1,10 +1,12 @@
 package systemconsole
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/sealift/sealift/internal/buildinfo"
@@ -75,12 +77,12 @@ func describe(r route, path string) (object, error) {
 		out["security"] = []object{{"token": []string{}}}
 		out["description"] = "Needs the permission " + string(r.access.needs) + "."
 	}
-	if _, none := r.op.in.(nothing); !none {
-		in, err := jsonSchema(r.op.in)
-		if err != nil {
-			return nil, err
-		}
-		out["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": in}}}
+	body, err := describeBody(r.op)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		out["requestBody"] = body
 	}
 	answer, status, err := describeAnswer(r.op)
 	if err != nil {
@@ -90,9 +92,25 @@ func describe(r route, path string) (object, error) {
 	return out, nil
 }
 
+// describeBody describes what is sent; nil is nothing.
+func describeBody(op *operation) (object, error) {
+	if op.sent != "" {
+		return object{"required": true, "content": object{op.sent: object{"schema": object{"type": "string", "format": "binary"}}}}, nil
+	}
+	if _, none := op.in.(nothing); none {
+		return nil, nil //nolint:nilnil // nothing is sent
+	}
+	in, err := jsonSchema(op.in)
+	return object{"required": true, "content": object{"application/json": object{"schema": in}}}, err
+}
+
 func describeAnswer(op *operation) (answer object, status string, err error) {
 	if _, none := op.out.(nothing); none {
-		return object{"description": "Done"}, "204", nil
+		headers := object{}
+		for _, h := range op.answers {
+			headers[h.name] = object{"description": h.text, "schema": object{"type": h.kind}}
+		}
+		return object{"description": "Done", "headers": headers}, strconv.Itoa(cmp.Or(op.status, http.StatusNoContent)), nil
 	}
 	kind, s := op.content, object{"type": "string"}
 	switch kind {
@@ -125,6 +143,9 @@ func parameters(op *operation, path string) []object {
 	}
 	for _, p := range op.query {
 		out = append(out, object{"name": p.name, "in": "query", "description": p.text, "schema": object{"type": p.kind}})
+	}
+	for _, p := range op.headers {
+		out = append(out, object{"name": p.name, "in": "header", "required": true, "description": p.text, "schema": object{"type": p.kind}})
 	}
 	return out
 }

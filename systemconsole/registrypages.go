@@ -125,23 +125,11 @@ func (s *Server) removeRegistry(w http.ResponseWriter, r *http.Request) error {
 	return seeNotice(w, r, "/registries", noticeRegistryRemoved)
 }
 
-// upload answers the script that sends a bundle in chunks.
-func (s *Server) upload(w http.ResponseWriter, r *http.Request) error {
-	if s.uploads == nil {
-		return errUnknown
-	}
-	s.uploads.Serve(w, r)
-	return nil
-}
-
 func (s *Server) uploadPage(w http.ResponseWriter, r *http.Request) error {
 	return s.showUpload(w, r, http.StatusOK, nil)
 }
 
 func (s *Server) showUpload(w http.ResponseWriter, r *http.Request, status int, problems form.Problems) error {
-	if s.uploads == nil {
-		return errUnknown
-	}
 	u, err := s.uploads.Get(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
@@ -161,9 +149,6 @@ func (s *Server) showUpload(w http.ResponseWriter, r *http.Request, status int, 
 }
 
 func (s *Server) pushUpload(w http.ResponseWriter, r *http.Request) error {
-	if s.uploads == nil {
-		return errUnknown
-	}
 	id := r.PathValue("id")
 	err := s.uploads.Start(r.Context(), id, r.PostFormValue("registry"))
 	if problems, ok := form.From(err); ok {

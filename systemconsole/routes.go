@@ -32,6 +32,12 @@ type access struct {
 	streams bool
 }
 
+// opens tells whether a session is for a route: whoever is logged in may do,
+// too, what a session for a new password is for.
+func (a access) opens(p auth.Purpose) bool {
+	return a.purpose == p || a.purpose == auth.ChangePassword && p == auth.Full || a.purpose == auth.TenantPassword && p == auth.TenantUser
+}
+
 // streamed leaves reading the form to the handler.
 func streamed(a access) access {
 	a.streams = true
@@ -49,6 +55,9 @@ func may(p auth.Permission) access { return access{purpose: auth.Full, needs: p}
 
 // member lets in the users of the tenant in the path, with their own session.
 func member() access { return access{purpose: auth.TenantUser} }
+
+// memberStep lets them in while the password has to be changed, too.
+func memberStep() access { return access{purpose: auth.TenantPassword} }
 
 // administers lets in the administrators of the tenant in the path.
 func administers() access { return access{purpose: auth.TenantUser, needs: tenant.ManageUsers} }
@@ -68,6 +77,9 @@ func (s *Server) routes() []route {
 		s.registryRoutes(),
 		s.administrationRoutes(),
 		s.apiRoutes(),
+		s.tenantCalls(),
+		s.accountCalls(),
+		s.registryCalls(),
 		s.settingsRoutes(),
 		s.operationRoutes(),
 	)

@@ -25,8 +25,8 @@ func (s *Server) clusterRoutes() []route {
 		{pattern: "POST /cluster/pools/{name}/remove", access: write, handler: s.removePool},
 		{pattern: "GET /cluster/upgrade", access: read, handler: s.upgradePage},
 		{pattern: "POST /cluster/upgrade/resume", access: write, handler: s.resumeUpgrade},
-		{pattern: "GET /cluster/upgrade/bundles/{id}", access: read, handler: s.upgradePlanPage},
-		{pattern: "POST /cluster/upgrade/bundles/{id}", access: write, handler: s.startUpgrade},
+		{pattern: "GET /cluster/upgrade/bundles/{id}", access: read, handler: s.withPlan(s.upgradePlanPage)},
+		{pattern: "POST /cluster/upgrade/bundles/{id}", access: write, handler: s.withPlan(s.startUpgrade)},
 		{pattern: "POST /cluster/install/check", access: write, handler: s.installCheck},
 		{pattern: "POST /cluster/install/start", access: write, handler: s.installStart},
 	}, s.clusterCalls())

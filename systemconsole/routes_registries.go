@@ -2,13 +2,6 @@ package systemconsole
 
 import "github.com/sealift/sealift/systemconsole/auth"
 
-const (
-	// uploadsPath is where bundles are sent to, in chunks.
-	uploadsPath = "/uploads/"
-	// chunkBody is the most bytes of one chunk.
-	chunkBody = 64 << 20
-)
-
 // registryRoutes are those of registries and of bundles on their way there.
 func (s *Server) registryRoutes() []route {
 	read, write := may(auth.ReadRegistries), may(auth.WriteRegistries)
@@ -21,12 +14,12 @@ func (s *Server) registryRoutes() []route {
 		{pattern: "POST /registries/{name}/validate", access: write, handler: s.validateRegistry},
 		{pattern: "GET /registries/{name}/remove", access: write, handler: s.removeRegistryPage},
 		{pattern: "POST /registries/{name}/remove", access: write, handler: s.removeRegistry},
-		{pattern: "POST " + uploadsPath + "{$}", access: write, handler: s.upload},
-		{pattern: "HEAD " + uploadsPath + "{id}", access: write, handler: s.upload},
-		{pattern: "PATCH " + uploadsPath + "{id}", access: write, handler: s.upload, maxBody: chunkBody},
-		{pattern: "POST /bundles", access: streamed(write), handler: s.receiveBundle, maxBody: bundleBody},
-		{pattern: "POST /bundles/{id}/remove", access: write, handler: s.removeUpload},
-		{pattern: "GET /bundles/{id}", access: write, handler: s.uploadPage},
-		{pattern: "POST /bundles/{id}", access: write, handler: s.pushUpload},
+		{pattern: "POST " + uploadsPath + "{$}", access: write, handler: s.withUploads(s.upload)},
+		{pattern: "HEAD " + uploadsPath + "{id}", access: write, handler: s.withUploads(s.upload)},
+		{pattern: "PATCH " + uploadsPath + "{id}", access: write, handler: s.withUploads(s.upload), maxBody: chunkBody},
+		{pattern: "POST /bundles", access: streamed(write), handler: s.withUploads(s.receiveBundle), maxBody: bundleBody},
+		{pattern: "POST /bundles/{id}/remove", access: write, handler: s.withUploads(s.removeUpload)},
+		{pattern: "GET /bundles/{id}", access: write, handler: s.withUploads(s.uploadPage)},
+		{pattern: "POST /bundles/{id}", access: write, handler: s.withUploads(s.pushUpload)},
 	}
 }

@@ -6,8 +6,12 @@ func (s *Server) tenantSiteRoutes() []route {
 	return []route{
 		{pattern: "GET /t/{tenant}/login", access: public(), handler: s.tenantLoginForm},
 		{pattern: "POST /t/{tenant}/login", access: public(), handler: s.tenantLogin},
+		{pattern: "GET /t/{tenant}/forgot", access: public(), handler: s.forgotForm},
+		{pattern: "POST /t/{tenant}/forgot", access: public(), handler: s.forgot},
+		{pattern: "GET /t/{tenant}/password", access: memberStep(), handler: s.tenantPasswordForm},
+		{pattern: "POST /t/{tenant}/password", access: memberStep(), handler: s.tenantPasswordStep},
 		{pattern: "GET /t/{tenant}/{$}", access: member(), handler: s.tenantHome},
-		{pattern: "POST /t/{tenant}/logout", access: member(), handler: s.tenantLogout},
+		{pattern: "POST /t/{tenant}/logout", access: memberStep(), handler: s.tenantLogout},
 		{pattern: "GET /t/{tenant}/account", access: member(), handler: s.tenantAccount},
 		{pattern: "POST /t/{tenant}/account/password", access: member(), handler: s.tenantPassword},
 		{pattern: "GET /t/{tenant}/users", access: administers(), handler: s.tenantUsers},

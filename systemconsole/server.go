@@ -89,14 +89,14 @@ type Server struct {
 	found      *recent.Value[*enterprise.Recent]
 	settings   *settings.Service
 	registries *registries.Service
-	uploads    *registries.Uploads // nil without a folder for them
+	uploads    *receiver // nil without a folder for bundles
 	upgrades   *upgrades.Service
 	tending    sync.WaitGroup // of what goes on until the context of New is done
 
-	runs   backup.Runs
-	last   lastRun
-	asked  chan asked // who forgot a password and waits for a mail
-	askers struct {
+	runs    backup.Runs
+	lastRun *recent.Value[backup.Run] // for pages
+	asked   chan asked                // who forgot a password and waits for a mail
+	askers  struct {
 		sync.Mutex
 		of map[string]*rate.Limiter // by IP address
 	}
@@ -123,13 +123,14 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, Policy: s.policy, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
 	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
 	s.metrics, s.runs = newMetrics(), backup.NewRuns(opts.Store)
+	s.lastRun = recent.New(s.runs.Last, recent.Options{Fresh: runOldest / 2, Bound: runOldest})
 	s.metrics.tellBackups(func() backup.Run { return s.run(ctx) })
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
 	}
 	s.registries = registries.New(opts.Store, s.audit, opts.Keeper, registries.Options{Proxy: s.settings.Proxy})
 	if opts.Uploads != "" {
-		if s.uploads, err = registries.NewUploads(ctx, s.registries, opts.Uploads, registries.UploadOptions{Path: uploadsPath, Room: opts.UploadRoom}); err != nil {
+		if s.uploads, err = newReceiver(ctx, s.registries, opts); err != nil {
 			return nil, err
 		}
 	}

@@ -28,12 +28,7 @@ import (
 // bucketOf starts an S3 store with TLS and returns the settings that reach it.
 func bucketOf(t *testing.T, wrap ...stores.Wrap) settings.S3 {
 	t.Helper()
-	handler, err := stores.S3Handler("backups")
-	require.NoError(t, err)
-	for _, w := range wrap {
-		handler = w(handler)
-	}
-	address, ca := stores.TLS(t, handler)
+	address, ca := stores.Bucket(t, "backups", wrap...)
 	return settings.S3{Endpoint: address, Bucket: "backups", Prefix: "console/", AccessKey: "a-key", SecretKey: "Hush-2", CA: read(t, ca)}
 }
 

@@ -23,9 +23,18 @@ func (s *Server) tenantLoginForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) tenantLoginPage(r *http.Request, email string) web.TenantLoginPage {
-	f := s.frame(r, "Log in", "")
-	f.Entries, f.Account, f.Role = nil, "", "" // an administrator is nobody here
-	return web.TenantLoginPage{Frame: f, Tenant: r.PathValue("tenant"), Email: email}
+	return web.TenantLoginPage{Frame: s.outside(r, "Log in"), Email: email}
+}
+
+// outside is the frame of a page on which whoever is logged in to the console is
+// nobody.
+func (s *Server) outside(r *http.Request, title string) web.Frame {
+	f := s.frame(r, title, "")
+	f.Entries, f.Says, f.Account, f.Role = nil, nil, "", ""
+	if name := r.PathValue("tenant"); name != "" {
+		f.Base = strings.TrimSuffix(tenantSite(name), "/")
+	}
+	return f
 }
 
 func tenantSite(name string) string { return "/t/" + url.PathEscape(name) + "/" }
@@ -43,7 +52,7 @@ func (s *Server) tenantLogin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	setSession(w, tenantCookie, l)
-	return see(w, r, tenantSite(name))
+	return see(w, r, stepError{l.Purpose, name}.page())
 }
 
 func (s *Server) tenantHome(w http.ResponseWriter, r *http.Request) error {
@@ -95,8 +104,31 @@ func (s *Server) showTenantAccount(w http.ResponseWriter, r *http.Request, probl
 	return s.web.Render(w, statusFor(problems), p)
 }
 
-// tenantPassword sets a new password of the user who asks.
+// tenantPasswordForm asks for a new password, before anything else when the
+// present one has expired.
+func (s *Server) tenantPasswordForm(w http.ResponseWriter, r *http.Request) error {
+	return s.showTenantPassword(w, r, nil)
+}
+
+func (s *Server) showTenantPassword(w http.ResponseWriter, r *http.Request, problems form.Problems) error {
+	f := s.frame(r, "Change your password", "me")
+	f.Entries = nil
+	p := web.PasswordPage{Frame: f, Path: f.Base + "/password", Name: visitOf(r).User.Person.Email, Forced: true}
+	p.Problems = problems
+	return s.web.Render(w, statusFor(problems), p)
+}
+
+func (s *Server) tenantPasswordStep(w http.ResponseWriter, r *http.Request) error {
+	return s.changeTenantPassword(w, r, s.showTenantPassword, "")
+}
+
 func (s *Server) tenantPassword(w http.ResponseWriter, r *http.Request) error {
+	return s.changeTenantPassword(w, r, s.showTenantAccount, "account")
+}
+
+// changeTenantPassword sets a new password of the user who asks, and goes to a
+// page of the tenant's, or shows the form again.
+func (s *Server) changeTenantPassword(w http.ResponseWriter, r *http.Request, again func(http.ResponseWriter, *http.Request, form.Problems) error, next string) error {
 	password := r.PostForm.Get("password")
 	err := errPasswordsDiffer()
 	var l auth.Login
@@ -104,13 +136,13 @@ func (s *Server) tenantPassword(w http.ResponseWriter, r *http.Request) error {
 		l, err = s.tenants.ChangePassword(r.Context(), auth.IdentityOf(r.Context()), r.PostForm.Get("current"), password, client(r))
 	}
 	if problems := problemsOf(err); problems != nil {
-		return s.showTenantAccount(w, r, problems)
+		return again(w, r, problems)
 	}
 	if err != nil {
 		return err
 	}
 	setSession(w, tenantCookie, l)
-	return seeNotice(w, r, tenantSite(r.PathValue("tenant"))+"account", noticePassword)
+	return seeNotice(w, r, tenantSite(r.PathValue("tenant"))+next, noticePassword)
 }
 
 // linkForm asks for the password that a link lets set. Looking at it does not
@@ -124,9 +156,7 @@ func (s *Server) showLink(w http.ResponseWriter, r *http.Request, err error) err
 	if linkErr != nil {
 		return linkErr
 	}
-	f := s.frame(r, "Set your password", "")
-	f.Entries, f.Account, f.Role = nil, "", ""
-	p := web.LinkPage{Frame: f, Secret: r.PathValue("secret"), Reset: link.Value.Reset}
+	p := web.LinkPage{Frame: s.outside(r, "Set your password"), Secret: r.PathValue("secret"), Reset: link.Value.Reset}
 	p.Problems = problemsOf(err)
 	return s.web.Render(w, statusFor(p.Problems), p)
 }

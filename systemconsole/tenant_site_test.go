@@ -3,9 +3,13 @@ package systemconsole_test
 import (
 	"net/http"
 	"regexp"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/systemconsole"
 )
 
 // The first administrator of a tenant brings in others and sends them off.
@@ -111,4 +115,57 @@ func TestATenantsPagesLeadNowhereElse(t *testing.T) {
 	}
 	ada.send("/t/acme/logout")
 	require.Equal(t, "/t/acme/login", ada.path)
+}
+
+// A password that expired is changed at the next login, before anything else,
+// and what opens that page opens no other.
+func TestATenantsPasswordExpires(t *testing.T) {
+	var ahead atomic.Int64
+	c := startWith(t, systemconsole.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	admin := c.admin(t)
+	admin.get("/administration/security").send("/administration/security", policy("expiryDays", "30")...)
+	ada := c.tenantOf(t, admin, "acme")
+	c.tenantOf(t, admin, "other")
+	ada.get("/t/acme/password")
+	require.Equal(t, "/t/acme/password", ada.path, "whoever is logged in may change it here too")
+	ahead.Store(int64(31 * 24 * time.Hour))
+	login := []string{"email", "ada@acme.example", "password", goodPassword}
+
+	leaves := c.browser(t)
+	leaves.get("/t/acme/login").send("/t/acme/login", login...)
+	require.Equal(t, "/t/acme/password", leaves.path)
+	leaves.send("/t/acme/logout")
+	require.Equal(t, "/t/acme/login", leaves.path)
+	require.Equal(t, "/t/acme/login", leaves.get("/t/acme/password").path)
+
+	b := c.browser(t)
+	b.get("/t/acme/login").send("/t/acme/login", login...)
+	require.Equal(t, "/t/acme/password", b.path)
+	require.Contains(t, b.page, "Choose a new password before you go on.")
+	require.NotContains(t, b.page, "/t/acme/users")
+	for _, path := range []string{"/t/acme/", "/t/acme/account", "/t/acme/users", "/t/acme/new-user"} {
+		require.Equal(t, "/t/acme/password", b.get(path).path, path)
+	}
+	for _, path := range []string{"/t/acme/users", "/t/acme/account/password", "/t/acme/users/" + ada.user + "/disable"} {
+		require.Equal(t, "/t/acme/password", b.send(path, "current", goodPassword, "password", goodPassword+"2", "again", goodPassword+"2").path, path)
+	}
+	require.Equal(t, "/t/other/login", b.get("/t/other/password").path)
+	require.Contains(t, b.get("/tenants").path, "/login")
+
+	b.get("/t/acme/password")
+	for _, fields := range [][]string{
+		{"current", "wrong", "password", goodPassword + "2", "again", goodPassword + "2"},
+		{"current", goodPassword, "password", goodPassword + "2", "again", goodPassword},
+		{"current", goodPassword, "password", goodPassword, "again", goodPassword},
+	} {
+		require.Equal(t, http.StatusUnprocessableEntity, b.send("/t/acme/password", fields...).status, "%q", fields)
+		require.Contains(t, b.page, "before you go on")
+	}
+	b.send("/t/acme/password", "current", goodPassword, "password", goodPassword+"2", "again", goodPassword+"2")
+	require.Equal(t, "/t/acme/?notice=password", b.path, b.page)
+	require.Equal(t, "/t/acme/users", b.get("/t/acme/users").path)
+
+	again := c.browser(t)
+	again.get("/t/acme/login").send("/t/acme/login", "email", "ada@acme.example", "password", goodPassword+"2")
+	require.Equal(t, "/t/acme/", again.path, "the new one is young")
 }

@@ -57,10 +57,15 @@ func (s *Server) componentsPage(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, p)
 }
 
+// errNoUpgrades means: the console was given no way to upgrade the cluster.
+func errNoUpgrades() error {
+	return problem.New(problem.Failed, "run sealift upgrade on the host that has the bundle and reaches the site", "upgrades from this console: %w", enterprise.ErrNotFound)
+}
+
 // bundle finds a bundle by the id in the path.
 func (s *Server) bundle(r *http.Request) (upgrade.Bundle, error) {
 	if !s.upgrades.Possible() {
-		return upgrade.Bundle{}, errUnknown
+		return upgrade.Bundle{}, errNoUpgrades()
 	}
 	all, err := s.upgrades.Upgrader().Bundles(r.Context())
 	if err != nil {
@@ -68,28 +73,49 @@ func (s *Server) bundle(r *http.Request) (upgrade.Bundle, error) {
 	}
 	i := slices.IndexFunc(all, func(b upgrade.Bundle) bool { return b.ID == r.PathValue("id") })
 	if i < 0 {
-		return upgrade.Bundle{}, store.ErrNotFound
+		return upgrade.Bundle{}, problem.New(problem.Failed, "push the bundle into the site's registry again, or choose another on the page Upgrade",
+			"bundle %.60q: %w", r.PathValue("id"), store.ErrNotFound)
 	}
 	return all[i], nil
 }
 
-func (s *Server) upgradePlanPage(w http.ResponseWriter, r *http.Request) error {
+// planned is a bundle and what an upgrade to it would change.
+type planned struct {
+	bundle upgrade.Bundle
+	*upgrade.Plan
+}
+
+// plan plans the upgrade to the bundle in the path. An error comes with the
+// bundle when there is one, and no way to its release.
+func (s *Server) plan(r *http.Request) (planned, error) {
 	b, err := s.bundle(r)
 	if err != nil {
-		return err
+		return planned{}, err
 	}
-	plan, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
-	if err != nil {
-		return s.refusedPlan(w, r, b, err)
+	p, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
+	return planned{b, p}, err
+}
+
+// withPlan answers with a plan, or with why there is no way to the release.
+func (s *Server) withPlan(answer func(http.ResponseWriter, *http.Request, planned) error) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, err := s.plan(r)
+		if err == nil {
+			return answer(w, r, p)
+		}
+		if p.bundle.ID == "" || r.Context().Err() != nil {
+			return err
+		}
+		return s.refusedPlan(w, r, p.bundle, err)
 	}
-	return s.showPlan(w, r, http.StatusOK, b, plan, nil)
+}
+
+func (s *Server) upgradePlanPage(w http.ResponseWriter, r *http.Request, p planned) error {
+	return s.showPlan(w, r, http.StatusOK, p, nil)
 }
 
 // refusedPlan says why there is no way to a bundle's release.
 func (s *Server) refusedPlan(w http.ResponseWriter, r *http.Request, b upgrade.Bundle, err error) error {
-	if r.Context().Err() != nil {
-		return err
-	}
 	p := web.UpgradePlanPage{Frame: s.inUpgrade(r, b), Bundle: b}
 	p.Says = []web.Message{says(err)}
 	return s.web.Render(w, http.StatusUnprocessableEntity, p)
@@ -100,8 +126,9 @@ func (s *Server) inUpgrade(r *http.Request, b upgrade.Bundle) web.Frame {
 }
 
 // showPlan shows a plan with the form that starts it.
-func (s *Server) showPlan(w http.ResponseWriter, r *http.Request, status int, b upgrade.Bundle, plan *upgrade.Plan, problems form.Problems) error {
-	p := web.UpgradePlanPage{Frame: s.inUpgrade(r, b), Bundle: b, Plan: plan, State: stateOf(plan), May: mayChangeCluster(r), Expect: r.PostFormValue("expect")}
+func (s *Server) showPlan(w http.ResponseWriter, r *http.Request, status int, plan planned, problems form.Problems) error {
+	p := web.UpgradePlanPage{Frame: s.inUpgrade(r, plan.bundle), Bundle: plan.bundle, Plan: plan.Plan, State: stateOf(plan.Plan), May: mayChangeCluster(r),
+		Expect: r.PostFormValue("expect")}
 	p.Problems = problems
 	for _, setting := range plan.Values {
 		if setting.Outcome == upgrade.Conflict {
@@ -109,7 +136,8 @@ func (s *Server) showPlan(w http.ResponseWriter, r *http.Request, status int, b 
 		}
 	}
 	if busy := s.idleCluster(r.Context()); busy != nil {
-		p.Busy = busy.Error()
+		p.Busy = true
+		p.Says = append(p.Says, web.Message{State: web.Warn, Text: "The upgrade cannot start now: " + busy.Error(), Remedies: problem.Remedies(busy)})
 	}
 	return s.web.Render(w, status, p)
 }
@@ -156,31 +184,20 @@ func (s *Server) idleCluster(ctx context.Context) error {
 
 // startUpgrade starts what the page shows. The plan is made anew: what has
 // changed since then is shown again instead.
-func (s *Server) startUpgrade(w http.ResponseWriter, r *http.Request) error {
-	b, err := s.bundle(r)
-	if err != nil {
-		return err
-	}
-	plan, err := s.upgrades.Upgrader().Plan(r.Context(), b.ID)
-	if err != nil {
-		return s.refusedPlan(w, r, b, err)
-	}
+func (s *Server) startUpgrade(w http.ResponseWriter, r *http.Request, plan planned) error {
 	choices := upgrade.Choices{}
 	for _, setting := range plan.Values {
 		if side := r.PostFormValue(choiceField(setting.Path)); side != "" && setting.Outcome == upgrade.Conflict {
 			choices[setting.Path] = upgrade.Side(side)
 		}
 	}
-	err = checkStart(plan, choices, r.PostFormValue("state"), r.PostFormValue("expect"))
-	if err == nil {
-		err = s.start(r.Context(), b, choices)
-	}
+	err := s.start(r.Context(), plan, choices, r.PostFormValue("state"), r.PostFormValue("expect"))
 	problems, ok := form.From(err)
 	if !ok {
 		problems, ok = refused(err, "")
 	}
 	if ok {
-		return s.showPlan(w, r, http.StatusUnprocessableEntity, b, plan, problems)
+		return s.showPlan(w, r, http.StatusUnprocessableEntity, plan, problems)
 	}
 	if err != nil {
 		return err
@@ -188,11 +205,16 @@ func (s *Server) startUpgrade(w http.ResponseWriter, r *http.Request) error {
 	return seeNotice(w, r, "/cluster/upgrade", noticeUpgrading)
 }
 
-func (s *Server) start(ctx context.Context, b upgrade.Bundle, choices upgrade.Choices) error {
+// start begins an upgrade that was confirmed with the cluster's name; state is
+// that of the plan which was seen, or empty.
+func (s *Server) start(ctx context.Context, p planned, choices upgrade.Choices, state, expect string) error {
+	if err := checkStart(p.Plan, choices, state, expect); err != nil {
+		return err
+	}
 	if err := s.idleCluster(ctx); err != nil {
 		return err
 	}
-	return s.upgrades.Start(ctx, b, choices)
+	return s.upgrades.Start(ctx, p.bundle, choices)
 }
 
 // checkStart says what keeps a plan from being carried out.
@@ -215,7 +237,7 @@ func checkStart(plan *upgrade.Plan, choices upgrade.Choices, state, expect strin
 
 func (s *Server) resumeUpgrade(w http.ResponseWriter, r *http.Request) error {
 	if !s.upgrades.Possible() {
-		return errUnknown
+		return errNoUpgrades()
 	}
 	if err := s.upgrades.Resume(r.Context()); err != nil {
 		return err

@@ -265,7 +265,8 @@ func TestUpgradeOnThePages(t *testing.T) {
 	require.Equal(t, "/cluster/upgrade?notice=upgrading", b.path)
 	require.Contains(t, b.page, `http-equiv="refresh"`)
 	b.get(plan)
-	require.Contains(t, b.page, "The upgrade cannot start now")
+	require.Contains(t, b.page, "The upgrade cannot start now: ")
+	require.Contains(t, b.page, "wait until it has ended")
 	b.send(plan, append(confirmed, "state", state)...)
 	require.Equal(t, http.StatusUnprocessableEntity, b.status, "one at a time")
 	for path, fields := range map[string][]string{"/cluster/new-pool": {"name", "batch", "machines", "1", "size", "small"}, "/cluster/pools/enterprise-default/scale": {"machines", "5"},
@@ -320,6 +321,7 @@ func TestWithoutAnUpgrader(t *testing.T) {
 	for _, path := range []string{"/cluster/upgrade/bundles/x", "/cluster/upgrade/resume"} {
 		b.get("/me").send(path)
 		require.Equal(t, http.StatusNotFound, b.status, path)
+		require.Contains(t, b.page, "run sealift upgrade on the host", path)
 	}
 }
 
@@ -345,6 +347,8 @@ func TestClusterAPI(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, p.call("GET", clusterCalls+"/bundles/enterprise-0.9.0/plan", nil, &f))
 	require.Contains(t, f.Remedies, "use a bundle that is not older")
 	require.Equal(t, http.StatusNotFound, p.call("GET", clusterCalls+"/bundles/nothing/plan", nil, &f))
+	require.Contains(t, f.Message, `"nothing"`)
+	require.NotEmpty(t, f.Remedies)
 	require.Equal(t, http.StatusUnprocessableEntity, p.call("POST", clusterCalls+"/pools/enterprise-control-plane/scale", systemconsole.Scale{Machines: 2}, &f))
 	require.Equal(t, http.StatusUnprocessableEntity, p.call("POST", clusterCalls+"/pools/enterprise-default/resize", enterprise.Size{CPUs: 8}, &f), "it has this size")
 	require.Equal(t, http.StatusUnprocessableEntity, p.call("POST", clusterCalls+"/upgrade/resume", nil, &f))

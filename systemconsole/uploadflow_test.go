@@ -153,6 +153,14 @@ func TestAnUploadOutlivesTheConsole(t *testing.T) {
 	require.Empty(t, left(t, opts.Uploads))
 }
 
+// vector reads one of the bundles that every reader has to refuse, or their key.
+func vector(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("..", "test", "vectors", name))
+	require.NoError(t, err)
+	return data
+}
+
 // left returns what lies in the folder of uploads.
 func left(t *testing.T, dir string) []string {
 	t.Helper()
@@ -172,6 +180,8 @@ func TestBadBundlesAreRefused(t *testing.T) {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	_, other := signedBundle(t)
+	unsigned, wronglySigned := vector(t, "unsigned.tar"), vector(t, "wrongly-signed.tar")
+	vectorKey := string(vector(t, "vectors.pub"))
 	damaged := bytes.Clone(data)
 	damaged[len(damaged)*2/3] ^= 1
 	for what, c := range map[string]struct {
@@ -179,11 +189,13 @@ func TestBadBundlesAreRefused(t *testing.T) {
 		key  string
 		says string
 	}{
-		"damaged":     {damaged, key, "verif"},
-		"truncated":   {data[:len(data)*3/4], key, "verif"},
-		"another key": {data, other, "sign"},
-		"no bundle":   {[]byte(strings.Repeat("no bundle\n", 1000)), key, "bundle"},
-		"empty":       {nil, key, "bundle"},
+		"damaged":        {damaged, key, "verif"},
+		"truncated":      {data[:len(data)*3/4], key, "verif"},
+		"another key":    {data, other, "signature"},
+		"unsigned":       {unsigned, vectorKey, "signature"},
+		"wrongly signed": {wronglySigned, vectorKey, "signature"},
+		"no bundle":      {[]byte(strings.Repeat("no bundle\n", 1000)), key, "bundle"},
+		"empty":          {nil, key, "bundle"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
@@ -196,6 +208,7 @@ func TestBadBundlesAreRefused(t *testing.T) {
 			b.pushed(t, strings.SplitN(b.path, "?", 2)[0])
 			require.Contains(t, b.page, ">Failed<")
 			require.Contains(t, b.page, c.says)
+			require.NotContains(t, b.page, dir, "where it lies")
 			require.Contains(t, b.page, "Nothing was pushed, and the file was removed.")
 			require.Empty(t, left(t, dir))
 			b.get("/registries/site")

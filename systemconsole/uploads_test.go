@@ -17,6 +17,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive/archivetest"
 	"github.com/sealift/sealift/bundles/sign"
 	endpoint "github.com/sealift/sealift/mirror/serve"
+	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/registries"
 	upstream "github.com/sealift/sealift/test/registries"
 )
@@ -63,7 +64,8 @@ func registryHandler(t *testing.T) http.Handler {
 func TestUploadInABrowser(t *testing.T) {
 	bundle, key := signedBundle(t)
 	registry, ca := siteRegistry(t)
-	b := start(t).chromium(t)
+	dir := t.TempDir()
+	b := startWith(t, systemconsole.Options{Uploads: dir}).chromium(t)
 	b.signIn()
 	b.visit("/registries")
 	b.looks("registries-empty")
@@ -89,8 +91,29 @@ func TestUploadInABrowser(t *testing.T) {
 	b.looks("registry")
 	b.press("#contents-title ~ ul a, .list a", "table")
 	b.looks("registry-entries")
+	b.refuses(t, dir, "unsigned.tar", "wrongly-signed.tar")
+	b.looks("bundle-refused")
 	b.visit("/registries/site/remove")
 	b.press("main .danger.first", ".says.good")
+}
+
+// refuses uploads bundles that a registry's key is not good for: the page says
+// why nothing was pushed, and nothing of them is left.
+func (b *chromium) refuses(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		path, err := filepath.Abs(filepath.Join("..", "test", "vectors", name))
+		require.NoError(t, err)
+		b.visit("/registries")
+		b.run(chromedp.SetUploadFiles("#bundle", []string{path}, chromedp.ByQuery))
+		b.press("form[data-upload] button", "#registry")
+		b.press("main form .first", "#job-title")
+		b.wait("#live .chip.bad")
+		text := b.text("main")
+		require.Contains(t, text, "opening bundle "+name+": the signature does not verify with the key of registry site: ")
+		require.Contains(t, text, "Nothing was pushed, and the file was removed.")
+		require.Empty(t, left(t, dir))
+	}
 }
 
 // set gives fields values at once, where typing would take long.

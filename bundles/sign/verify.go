@@ -39,6 +39,15 @@ func NewVerifier(ctx context.Context, ref string) (*Verifier, error) {
 	return v, nil
 }
 
+// ParseVerifier reads a public key in PEM. Errors call it name.
+func ParseVerifier(name string, data []byte) (*Verifier, error) {
+	public, err := parsePublic(data)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return newVerifier(name, public)
+}
+
 func openVerifier(ctx context.Context, ref string) (*Verifier, error) {
 	switch {
 	case isPKCS11(ref):
@@ -80,6 +89,10 @@ func readPublic(path string) (crypto.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parsePublic(data)
+}
+
+func parsePublic(data []byte) (crypto.PublicKey, error) {
 	if block, _ := pem.Decode(data); block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
 		return nil, problem.New(problem.Usage, "give the public key, PREFIX.pub, and keep the private key off this machine", "%w: it is a private key", ErrKey)
 	}

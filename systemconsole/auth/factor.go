@@ -204,11 +204,7 @@ func (s *Service) SecondFactor(ctx context.Context, id Identity, code string, c 
 // afterFactor is what is left of a login: a password that must be changed, or
 // has expired, comes before anything else.
 func (s *Service) afterFactor(ctx context.Context, a Account) Purpose {
-	set := a.Credential.Changed
-	if set.IsZero() {
-		set = a.Created // of before that was noted
-	}
-	if a.MustChange || s.Policy(ctx).expired(set, s.now()) {
+	if a.MustChange || s.Expired(ctx, a.Credential, a.Created) {
 		return ChangePassword
 	}
 	return Full

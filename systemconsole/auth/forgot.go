@@ -1,14 +1,10 @@
 package auth
 
-import (
-	"context"
+import "context"
 
-	"github.com/sealift/sealift/systemconsole/store"
-)
-
-// forgottenLinks is how many links that were asked for by name an account may
-// have at a time. Each is mailed to its owner and works, so that nobody keeps
-// the owner out by asking, or fills a mailbox.
+// forgottenLinks is how many links that were asked for by name somebody may
+// have at a time. Each is mailed to whom it is for and works, so that nobody
+// keeps them out by asking, or fills a mailbox.
 const forgottenLinks = 3
 
 // Forgotten is a link for the owner of an account who forgot the password.
@@ -29,20 +25,25 @@ func (s *Service) Forgotten(ctx context.Context, name string) (Forgotten, error)
 	if item.Version == "" || a.Disabled || a.Email == "" || a.Credential.Hash == "" {
 		return Forgotten{}, nil
 	}
+	secret, err := s.AskedLink(ctx, AccountOwner(name), Link{Subject: name})
+	return Forgotten{Secret: secret, Email: a.Email}, err
+}
+
+// AskedLink makes a link that its subject asked for, and returns its secret:
+// nothing when there are enough of them. Those of administrators stay.
+func (s *Service) AskedLink(ctx context.Context, owner string, v Link) (secret string, err error) {
 	there := 0
-	for link, err := range s.links.All(ctx, AccountOwner(name)) {
+	for link, err := range s.links.All(ctx, owner) {
 		if err != nil {
-			return Forgotten{}, err
+			return "", err
 		}
-		if link.Value.Asked && s.now().Before(link.Value.Expires) {
+		if l := link.Value; l.Asked && l.Subject == v.Subject && s.now().Before(l.Expires) {
 			there++
 		}
 	}
 	if there >= forgottenLinks {
-		return Forgotten{}, nil
+		return "", nil
 	}
-	secret := newSecret()
-	v := Link{Subject: name, Reset: true, Asked: true, Expires: s.now().Add(LinkLife)}
-	_, err = s.links.Create(ctx, store.Item[Link]{Name: hashed(secret), Owner: AccountOwner(name), Value: v})
-	return Forgotten{Secret: secret, Email: a.Email}, err
+	v.Reset, v.Asked = true, true
+	return s.addLink(ctx, owner, v)
 }

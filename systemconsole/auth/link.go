@@ -20,7 +20,7 @@ type Link struct {
 	Tenant  string    `json:"tenant,omitempty"` // of a tenant's user
 	Subject string    `json:"subject"`          // name of the account or of the tenant's user
 	Reset   bool      `json:"reset,omitempty"`  // a password is there already, and forgotten
-	Asked   bool      `json:"asked,omitempty"`  // by the owner, on the page of the login
+	Asked   bool      `json:"asked,omitempty"`  // by the subject, on the page of the login
 	Expires time.Time `json:"expires"`
 }
 
@@ -30,6 +30,10 @@ func (s *Service) NewLink(ctx context.Context, owner string, v Link) (secret str
 	if err := s.dropLinks(ctx, owner, v.Subject); err != nil {
 		return "", err
 	}
+	return s.addLink(ctx, owner, v)
+}
+
+func (s *Service) addLink(ctx context.Context, owner string, v Link) (secret string, err error) {
 	secret = newSecret()
 	v.Expires = s.now().Add(LinkLife)
 	_, err = s.links.Create(ctx, store.Item[Link]{Name: hashed(secret), Owner: owner, Value: v})

@@ -120,7 +120,7 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 	}
 	v := session.Value
 	id := Identity{Account: v.Account, Session: session.Name, FormToken: token, Tenant: v.Tenant}
-	if v.Purpose == TenantUser {
+	if v.Purpose.OfTenant() {
 		return id, v.Purpose, nil // the tenant's own service looks further
 	}
 	item, err := s.accounts.Get(ctx, v.Account)

@@ -104,6 +104,16 @@ func (s *Service) Renewed(ctx context.Context, c Credential, account, password s
 	return Credential{Hash: hash, History: used, Changed: s.now()}, err
 }
 
+// Expired tells whether a password has to be changed by now. One that was set
+// before that was noted is as old as what has it.
+func (s *Service) Expired(ctx context.Context, c Credential, created time.Time) bool {
+	set := c.Changed
+	if set.IsZero() {
+		set = created
+	}
+	return s.Policy(ctx).expired(set, s.now())
+}
+
 // Verify tells whether a password is the credential's.
 func (s *Service) Verify(ctx context.Context, c Credential, password string) (bool, error) {
 	if len(password) > maxPassword {

@@ -24,7 +24,11 @@ const (
 	ChangePassword Purpose = "change-password" // set a new password, nothing else
 	SecondFactor   Purpose = "second-factor"   // enter the code of the second factor, nothing else
 	TenantUser     Purpose = "tenant-user"     // the own tenant's pages
+	TenantPassword Purpose = "tenant-password" // set a new password as a tenant's user, nothing else
 )
+
+// OfTenant tells whether a session is that of a tenant's user.
+func (p Purpose) OfTenant() bool { return p == TenantUser || p == TenantPassword }
 
 const (
 	passingSession = 15 * time.Minute // between two steps of a login

@@ -131,12 +131,7 @@ func (service) Decrypt(_ context.Context, sealed []byte) ([]byte, error) {
 // bucket is an S3 store with TLS.
 func bucket(t *testing.T, wrap ...stores.Wrap) *backup.Bucket {
 	t.Helper()
-	handler, err := stores.S3Handler("backups")
-	require.NoError(t, err)
-	for _, w := range wrap {
-		handler = w(handler)
-	}
-	url, ca := stores.TLS(t, handler)
+	url, ca := stores.Bucket(t, "backups", wrap...)
 	pool, err := authority.Pool(ca)
 	require.NoError(t, err)
 	b, err := backup.NewBucket(backup.BucketOptions{Endpoint: url, Bucket: "backups", Prefix: "console/", AccessKey: "a-key", SecretKey: "a secret",

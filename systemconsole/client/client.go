@@ -95,6 +95,11 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 	if err != nil {
 		return nil, err
 	}
+	return c.do(req)
+}
+
+// do returns an answer that is no failure, or a refusal.
+func (c *Client) do(req *http.Request) (*http.Response, error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
 		var unknown *tls.CertificateVerificationError
@@ -107,29 +112,43 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 		return resp, nil
 	}
 	defer resp.Body.Close() //nolint:errcheck // it was only read
-	return nil, failure(resp)
+	return nil, refusal{failure(resp), resp.StatusCode}
 }
 
+// refusal is a call that the console answered with a failure.
+type refusal struct {
+	error
+	status int
+}
+
+func (r refusal) Unwrap() error { return r.error }
+
 func (c *Client) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+	if in == nil {
+		return c.with(ctx, method, path, nil)
+	}
+	data, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	req, err := c.with(ctx, method, path, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return req, nil
+}
+
+// with makes a request with the token and a body.
+func (c *Client) with(ctx context.Context, method, path string, body io.Reader) (*http.Request, error) {
 	path, query, _ := strings.Cut(path, "?")
 	u := c.base.JoinPath("api", "v1", path)
 	u.RawQuery = query
-	var body io.Reader
-	if in != nil {
-		data, err := json.Marshal(in)
-		if err != nil {
-			return nil, err
-		}
-		body = bytes.NewReader(data)
-	}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	if in != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
 	return req, nil
 }
 

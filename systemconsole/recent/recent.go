@@ -2,7 +2,9 @@
 //
 // A value is handed out as long as it is fresh. After that it is still handed
 // out, and found out anew in the background; one that is older than the bound
-// is waited for. At most one finds out at a time, however many ask.
+// is waited for. At most one finds out at a time, however many ask. When finding
+// out fails, whoever waited gets the error with the last value that was known:
+// it is theirs to say whether that one will do.
 package recent
 
 import (
@@ -24,8 +26,8 @@ type Value[T any] struct {
 	opts Options
 
 	mu   sync.Mutex
-	last T
-	at   time.Time // when finding out last began; zero when there is no value
+	last T         // that was known; the zero value when none was
+	at   time.Time // when finding out last began; zero when it has to be found out anew
 	call *call[T]  // under way
 }
 
@@ -49,7 +51,8 @@ func New[T any](find func(context.Context) (T, error), opts Options) *Value[T] {
 	return &Value[T]{find: find, opts: opts}
 }
 
-// Get returns the value. An error is that of finding out, and is not kept.
+// Get returns the value. An error is that of finding out, or of ctx, and is not
+// kept: the next Get finds out anew. The value beside it is the last known.
 func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	v.mu.Lock()
 	age := time.Since(v.at)
@@ -65,15 +68,17 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	}
 	select {
 	case <-c.done:
-		return c.value, c.err
+		if c.err != nil {
+			return last, c.err
+		}
+		return c.value, nil
 	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
+		return last, ctx.Err()
 	}
 }
 
-// Forget makes the next Get find out anew: what is under way began before the
-// change that is the reason.
+// Forget makes the next Get find out anew, and wait for it: what is under way
+// began before the change that is the reason.
 func (v *Value[T]) Forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()

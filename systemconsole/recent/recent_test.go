@@ -90,3 +90,41 @@ func TestErrorsAreNotKept(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 7, got)
 }
+
+// What was known before is at hand when it cannot be found out: after it became
+// too old, after a change, and for whoever does not wait.
+func TestTheLastKnownComesWithAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := errors.New("down")
+		var fails atomic.Bool
+		v := recent.New(func(ctx context.Context) (int, error) {
+			if fails.Load() {
+				<-ctx.Done() // it does not answer
+				return 0, down
+			}
+			return 7, nil
+		}, recent.Options{Fresh: time.Second, Bound: 2 * time.Second, Limit: 5 * time.Second})
+		_, err := v.Get(t.Context())
+		require.NoError(t, err)
+		fails.Store(true)
+		time.Sleep(time.Minute)
+		for _, change := range []func(){func() {}, v.Forget} {
+			change()
+			begun := time.Now()
+			got, err := v.Get(t.Context())
+			require.ErrorIs(t, err, down)
+			require.Equal(t, 7, got)
+			require.Equal(t, 5*time.Second, time.Since(begun), "no longer than the limit")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got, err := v.Get(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 7, got)
+		fails.Store(false)
+		time.Sleep(time.Minute)
+		got, err = v.Get(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 7, got)
+	})
+}

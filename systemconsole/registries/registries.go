@@ -8,6 +8,7 @@ package registries
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/registry"
@@ -81,8 +83,14 @@ func (r Registry) Audit() any {
 
 // Draft is a registry as it is entered.
 type Draft struct {
-	Name, Endpoint, Prefix, Username, Password, CA, Key string
-	Type                                                Type
+	Name     string `json:"name"`
+	Type     Type   `json:"type"`
+	Endpoint string `json:"endpoint"`
+	Prefix   string `json:"prefix,omitempty"`
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	CA       string `json:"ca,omitempty"`  // PEM
+	Key      string `json:"key,omitempty"` // PEM of the key that bundles are signed with
 }
 
 // Service is the registries in a store.
@@ -164,12 +172,22 @@ func (d Draft) check() error {
 	if (d.Username == "") != (d.Password == "") {
 		p.Add("username", "give both user name and password, or neither")
 	}
-	for field, text := range map[string]string{"ca": d.CA, "key": d.Key} {
-		if text != "" && !strings.Contains(text, "-----BEGIN ") {
-			p.Add(field, "this is no PEM text")
-		}
-	}
+	d.checkTexts(&p)
 	return p.Err()
+}
+
+// checkTexts refuses what would be of no use later, and above all private keys:
+// neither text is sealed.
+func (d Draft) checkTexts(p *form.Problems) {
+	if d.CA != "" && (strings.Contains(d.CA, "PRIVATE KEY") || !x509.NewCertPool().AppendCertsFromPEM([]byte(d.CA))) {
+		p.Add("ca", "this is no certificate in PEM: give that of the authority, without any key")
+	}
+	if d.Key == "" {
+		return
+	}
+	if _, err := sign.ParseVerifier("the key", []byte(d.Key)); err != nil {
+		p.Add("key", "%s", strings.Join(append([]string{err.Error()}, problem.Remedies(err)...), ": "))
+	}
 }
 
 // Remove forgets a registry. What it holds stays there.

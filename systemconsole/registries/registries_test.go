@@ -1,6 +1,11 @@
 package registries
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
@@ -89,7 +94,6 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		"no-password":        {Draft{Name: "no-password", Endpoint: host, CA: ca}, "unauthorized"},
 		"no-ca":              {Draft{Name: "no-ca", Endpoint: host, Username: "sealift", Password: "right"}, "certificate"},
 		"wrong-ca":           {Draft{Name: "wrong-ca", Endpoint: host, Username: "sealift", Password: "right", CA: otherCA}, "certificate"},
-		"malformed-ca":       {Draft{Name: "malformed-ca", Endpoint: host, CA: "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"}, "certificate"},
 		"unreachable":        {Draft{Name: "unreachable", Endpoint: "127.0.0.1:1"}, "refused"},
 		"no-such-host":       {Draft{Name: "no-such-host", Endpoint: "registry.invalid"}, "registry.invalid"},
 		"not-a-registry":     {Draft{Name: "not-a-registry", Endpoint: none, CA: noneCA}, "not as a registry does"},
@@ -230,6 +234,17 @@ func TestDrafts(t *testing.T) {
 		require.True(t, ok, field)
 		require.NotEmpty(t, problems.Of(field), field)
 	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	for _, text := range []string{private, "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n", "-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----\n"} {
+		problems, ok := form.From(s.Add(t.Context(), Draft{Name: "a", Type: OCI, Endpoint: "host", CA: text, Key: text}))
+		require.True(t, ok)
+		require.NotEmpty(t, problems.Of("ca"), text)
+		require.NotEmpty(t, problems.Of("key"), text)
+	}
 	for _, endpoint := range []string{"http://charts", "https://user:secret@charts", "charts", "https://"} {
 		problems, ok := form.From(s.Add(t.Context(), Draft{Name: "b", Type: Helm, Endpoint: endpoint}))
 		require.True(t, ok && problems.Of("endpoint") != "", endpoint)
@@ -241,7 +256,7 @@ func TestDrafts(t *testing.T) {
 // What nobody went on with goes, also where there is no limit of room.
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
-	u, err := NewUploads(t.Context(), newService(t), dir, UploadOptions{Path: "/uploads/"})
+	u, err := NewUploads(t.Context(), newService(t), dir, UploadOptions{})
 	require.NoError(t, err)
 	id, err := u.Receive(t.Context(), "a.bundle", 100, strings.NewReader("abc"))
 	require.NoError(t, err)

@@ -34,7 +34,7 @@ func (u *Uploads) admit(event handler.HookEvent) (handler.HTTPResponse, handler.
 		err = u.roomFor(event.Context, event.Upload.Size)
 	}
 	if err != nil && problem.KindOf(err) == problem.Usage {
-		err = handler.NewError("ERR_NO_ROOM", err.Error()+": "+strings.Join(problem.Remedies(err), "; "), http.StatusInsufficientStorage)
+		err = handler.NewError("ERR_NO_ROOM", strings.Join(append([]string{err.Error()}, problem.Remedies(err)...), "\n"), http.StatusInsufficientStorage)
 	}
 	return handler.HTTPResponse{}, handler.FileInfoChanges{}, err
 }

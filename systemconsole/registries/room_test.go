@@ -17,8 +17,10 @@ func begin(t *testing.T, u *Uploads, size string) *httptest.ResponseRecorder {
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/uploads/", nil)
 	r.Header.Set("Tus-Resumable", "1.0.0")
 	r.Header.Set("Upload-Length", size)
+	h, err := u.Endpoint("/uploads/")
+	require.NoError(t, err)
 	w := httptest.NewRecorder()
-	u.Serve(w, r)
+	h.ServeHTTP(w, r)
 	return w
 }
 
@@ -27,7 +29,7 @@ func begin(t *testing.T, u *Uploads, size string) *httptest.ResponseRecorder {
 func TestRoomForUploads(t *testing.T) {
 	dir := t.TempDir()
 	s := New(nil, nil, nil, Options{})
-	u, err := NewUploads(t.Context(), s, dir, UploadOptions{Path: "/uploads/", Room: 1000})
+	u, err := NewUploads(t.Context(), s, dir, UploadOptions{Room: 1000})
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, begin(t, u, "600").Code)
 	refused := begin(t, u, "600")

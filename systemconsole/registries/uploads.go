@@ -35,16 +35,15 @@ const MaxUpload = 64 << 30
 // forgotten is how long an upload may rest before its room is given to another.
 const forgotten = 24 * time.Hour
 
-// UploadOptions is where and how uploads are received.
+// UploadOptions complete the uploads of a folder. The zero value is usable.
 type UploadOptions struct {
-	Path string // where the handler stands, with a slash at its end
-	Room int64  // bytes of all uploads together; 0 means that each may have MaxUpload
+	Room int64 // bytes of all uploads together; 0 means that each may have MaxUpload
 }
 
 // Uploads receives bundles in chunks and brings them into registries. An
 // upload that was cut off goes on where it stopped, for it lies in a folder.
 type Uploads struct {
-	*handler.UnroutedHandler
+	store   *handler.StoreComposer
 	ctx     context.Context //nolint:containedctx // of the server: it ends what uploads began
 	folder  string
 	opts    UploadOptions
@@ -63,18 +62,20 @@ type Job struct {
 
 // JobState is how far a job came.
 type JobState struct {
-	Phase       string // what is being done
-	Done, Total int64  // bytes of the phase
-	Finished    bool
-	Failure     string
-	Remedies    []string
-	Refused     bool // the bundle is not what its key says, and was removed
-	Ended       time.Time
-	Faults      []string
-	Bundle      string
-	Version     string
-	Images      int
-	Sent        int64
+	Registry string    `json:"registry"`
+	Phase    string    `json:"phase"` // what is being done
+	Done     int64     `json:"done"`  // bytes of the phase
+	Total    int64     `json:"total"`
+	Finished bool      `json:"finished"`
+	Ended    time.Time `json:"ended,omitzero"`
+	Failure  string    `json:"failure,omitempty"`
+	Remedies []string  `json:"remedies,omitempty"`
+	Refused  bool      `json:"refused,omitempty"` // the bundle is not what its key says, and was removed
+	Faults   []string  `json:"faults,omitempty"`  // what is wrong with it, one by one
+	Bundle   string    `json:"bundle,omitempty"`
+	Version  string    `json:"version,omitempty"`
+	Images   int       `json:"images"` // that the registry has now
+	Sent     int64     `json:"sent"`   // bytes that it lacked
 }
 
 // Again tells whether the job may be begun anew: there is none, or it failed for
@@ -83,10 +84,14 @@ func (s *JobState) Again() bool { return s == nil || s.Finished && s.Failure != 
 
 // Upload is one file that is arriving or has arrived.
 type Upload struct {
-	ID, Name       string
-	Size, Received int64
-	Touched        time.Time // when the last byte arrived
-	Job            *JobState // nil before it was asked for
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Size     int64     `json:"size"`             // bytes
+	Received int64     `json:"received"`         // bytes
+	Touched  time.Time `json:"touched,omitzero"` // when the last byte arrived
+	// Fingerprint is what the sender knows the file by, when it goes on later.
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	Job         *JobState `json:"push,omitempty"` // nil before it was asked for
 }
 
 // NewUploads receives into a folder. Work that it begins ends with ctx.
@@ -97,32 +102,31 @@ func NewUploads(ctx context.Context, s *Service, folder string, opts UploadOptio
 	composer := handler.NewStoreComposer()
 	composer.UseCore(disk{filestore.New(folder)})
 	memorylocker.New().UseIn(composer)
-	u := &Uploads{ctx: ctx, folder: folder, opts: opts, service: s, jobs: map[string]*Job{}}
-	var err error
-	u.UnroutedHandler, err = handler.NewUnroutedHandler(handler.Config{StoreComposer: composer, BasePath: opts.Path, MaxSize: MaxUpload,
+	return &Uploads{store: composer, ctx: ctx, folder: folder, opts: opts, service: s, jobs: map[string]*Job{}}, nil
+}
+
+// Endpoint answers the tus protocol, version 1.0, at a path with a slash at its
+// end. All endpoints have the same uploads and the same rules.
+func (u *Uploads) Endpoint(path string) (http.Handler, error) {
+	h, err := handler.NewUnroutedHandler(handler.Config{StoreComposer: u.store, BasePath: path, MaxSize: MaxUpload,
 		DisableDownload: true, DisableConcatenation: true, Cors: &handler.CorsConfig{Disable: true},
 		PreUploadCreateCallback: u.admit, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		return nil, fmt.Errorf("receiving uploads: %w", err)
 	}
-	return u, nil
-}
-
-// Serve answers one request of the tus protocol.
-func (u *Uploads) Serve(w http.ResponseWriter, r *http.Request) {
 	// The library takes the rest of the path as the upload's name.
-	http.StripPrefix(strings.TrimSuffix(u.opts.Path, "/"), u.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.StripPrefix(strings.TrimSuffix(path, "/"), h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodPost:
-			u.PostFile(w, r)
+			h.PostFile(w, r)
 		case http.MethodHead:
-			u.HeadFile(w, r)
+			h.HeadFile(w, r)
 		case http.MethodPatch:
-			u.PatchFile(w, r)
+			h.PatchFile(w, r)
 		default:
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
-	}))).ServeHTTP(w, r)
+	}))), nil
 }
 
 // Get returns an upload, or store.ErrNotFound.
@@ -144,7 +148,7 @@ func (u *Uploads) Get(ctx context.Context, id string) (Upload, error) {
 	if err != nil {
 		return Upload{}, fmt.Errorf("looking at upload %s: %w", id, err)
 	}
-	out := Upload{ID: id, Name: info.MetaData["filename"], Size: info.Size, Received: info.Offset}
+	out := Upload{ID: id, Name: info.MetaData["filename"], Size: info.Size, Received: info.Offset, Fingerprint: info.MetaData["fingerprint"]}
 	if stat, err := os.Stat(filepath.Join(u.folder, id)); err == nil {
 		out.Touched = stat.ModTime()
 	}
@@ -185,7 +189,7 @@ func (u *Uploads) Start(ctx context.Context, id, name string) error {
 	if job, ok := u.jobs[id]; ok && !job.look().Job.Again() {
 		return form.Fail("", "this upload has been pushed, or is on its way")
 	}
-	job := &Job{upload: upload, state: JobState{Phase: "verifying"}}
+	job := &Job{upload: upload, state: JobState{Registry: name, Phase: "verifying"}}
 	u.jobs[id] = job
 	actor := audit.ActorOf(ctx)
 	go job.run(audit.WithActor(u.ctx, actor), u, filepath.Join(u.folder, id), item)
@@ -215,22 +219,17 @@ func (j *Job) run(ctx context.Context, u *Uploads, file string, item store.Item[
 	}
 	j.change(func(s *JobState) {
 		s.Finished, s.Ended, s.Refused = true, time.Now(), refused
-		if err != nil {
-			s.Failure, s.Remedies = err.Error(), problem.Remedies(err)
+		if err != nil { // where the file lies here tells nobody anything
+			s.Failure, s.Remedies = strings.ReplaceAll(err.Error(), file, j.upload.Name), problem.Remedies(err)
 		}
 	})
 }
 
 // bring verifies every byte and signature before anything is sent.
 func (j *Job) bring(ctx context.Context, s *Service, file string, item store.Item[Registry]) error {
-	key, err := temporary(item.Value.Key)
+	verifier, err := sign.ParseVerifier("the key of registry "+item.Name, []byte(item.Value.Key))
 	if err != nil {
 		return err
-	}
-	defer os.Remove(key) //nolint:errcheck // a public key
-	verifier, err := sign.NewVerifier(ctx, key)
-	if err != nil {
-		return fmt.Errorf("reading the key of registry %s: %w", item.Name, err)
 	}
 	open := bundles.OpenOptions{Verifier: verifier}
 	verified, err := bundles.Verify(ctx, file, open, archive.VerifyOptions{Progress: j})

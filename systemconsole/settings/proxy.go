@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 
 	"golang.org/x/net/http/httpproxy"
 
@@ -66,39 +65,28 @@ func (s *Service) SetProxy(ctx context.Context, p Proxy) error {
 	return s.change(ctx, "settings.proxy", func(to *Settings) error { to.Proxy = p; return nil })
 }
 
-// proxyCache is what was made of the settings of a proxy.
-type proxyCache struct {
-	mu   sync.Mutex
-	of   Proxy
-	next func(*url.URL) (*url.URL, error)
+// Proxy returns the proxy for a request, for http.Transport: as this process
+// set it, or as another one had a moment ago. To open its password may take a
+// call of the key management service, which not every request makes.
+func (s *Service) Proxy(r *http.Request) (*url.URL, error) {
+	next, err := s.proxy.Get(r.Context())
+	if err != nil {
+		return nil, err // the last known may be the wrong way by now
+	}
+	return next(r.URL)
 }
 
-// Proxy returns the proxy for a request as the settings of now have it, for
-// http.Transport.
-func (s *Service) Proxy(r *http.Request) (*url.URL, error) {
-	current, err := s.Get(r.Context())
+// findProxy makes what chooses the proxy of an address. The user goes to the
+// proxy alone.
+func (s *Service) findProxy(ctx context.Context) (proxyOf, error) {
+	current, err := s.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
 	p := current.Proxy
 	if p == (Proxy{}) {
-		return http.ProxyFromEnvironment(r)
+		return httpproxy.FromEnvironment().ProxyFunc(), nil
 	}
-	s.proxy.mu.Lock()
-	defer s.proxy.mu.Unlock()
-	if s.proxy.next == nil || s.proxy.of != p {
-		next, err := s.proxyFunc(r.Context(), p)
-		if err != nil {
-			return nil, err
-		}
-		s.proxy.of, s.proxy.next = p, next
-	}
-	return s.proxy.next(r.URL)
-}
-
-// proxyFunc makes what chooses the proxy of an address. The user goes to the
-// proxy alone.
-func (s *Service) proxyFunc(ctx context.Context, p Proxy) (func(*url.URL) (*url.URL, error), error) {
 	password, err := s.opened(ctx, p.Password, proxyPlace)
 	if err != nil {
 		return nil, err

@@ -29,5 +29,6 @@ func (s *Service) Rewrap(ctx context.Context) (int, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		return 0, nil
 	}
+	s.Forget() // what is kept when a form leaves a secret empty is the new one
 	return n, err
 }

@@ -13,11 +13,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"net/url"
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/systemconsole/recent"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 )
@@ -70,36 +71,39 @@ type Service struct {
 	objects store.Collection[Settings]
 	log     *audit.Log
 	keeper  seal.Keeper
-
-	mu   sync.Mutex
-	last Settings
-	at   time.Time
-
-	proxy proxyCache
+	current *recent.Value[Settings]
+	proxy   *recent.Value[proxyOf]
 }
+
+// proxyOf chooses the proxy of an address; nil means that there is none.
+type proxyOf = func(*url.URL) (*url.URL, error)
 
 // New returns the settings in a store.
 func New(s store.Store, log *audit.Log, keeper seal.Keeper) *Service {
-	return &Service{objects: store.Collection[Settings]{Store: s, Kind: Kind}, log: log, keeper: keeper}
+	out := &Service{objects: store.Collection[Settings]{Store: s, Kind: Kind}, log: log, keeper: keeper}
+	out.current = recent.New(out.read, recent.Options{Fresh: oldest / 2, Bound: oldest, Limit: storeTime})
+	out.proxy = recent.New(out.findProxy, recent.Options{})
+	return out
 }
 
-// fresh is how old settings may be that every page asks for.
-const fresh = 2 * time.Second
+const (
+	// oldest is how old settings may be that every page asks for.
+	oldest = 2 * time.Second
+	// storeTime is how long a page waits for a store that does not answer.
+	storeTime = 10 * time.Second
+)
 
 // Get returns the settings as they were two seconds ago at the latest; what
-// this process changed it knows at once.
-func (s *Service) Get(ctx context.Context) (Settings, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if time.Since(s.at) < fresh {
-		return s.last, nil
-	}
+// this process changed it knows at once. An error comes with the last that
+// were known.
+func (s *Service) Get(ctx context.Context) (Settings, error) { return s.current.Get(ctx) }
+
+func (s *Service) read(ctx context.Context) (Settings, error) {
 	item, err := s.objects.Get(ctx, Name)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return s.last, err
+	if errors.Is(err, store.ErrNotFound) {
+		return Settings{}, nil
 	}
-	s.last, s.at = item.Value, time.Now()
-	return s.last, nil
+	return item.Value, err
 }
 
 // change changes the settings to what was checked.
@@ -117,9 +121,8 @@ func (s *Service) change(ctx context.Context, action string, change func(*Settin
 
 // Forget makes the next Get read the store.
 func (s *Service) Forget() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.at = time.Time{}
+	s.current.Forget()
+	s.proxy.Forget() // which is made of them
 }
 
 // sealed returns a secret as it is kept: wrapped when a new one was entered, as

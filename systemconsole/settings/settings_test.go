@@ -1,10 +1,13 @@
 package settings_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +17,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/settings"
+	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 	"github.com/sealift/sealift/test/mails"
 )
@@ -199,4 +203,62 @@ func TestChangeIsSeenAtOnce(t *testing.T) {
 	got, err = s.Get(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 30, got.Policy.Effective().SessionMinutes)
+}
+
+// A form that leaves a secret as it is keeps the one that a rotation wrapped
+// anew, not the one that pages knew a moment ago.
+func TestSecretsOfARotationAreKept(t *testing.T) {
+	s := service(t)
+	p := settings.Proxy{HTTPS: "http://proxy.example:3128", Username: "u", Password: "Hush-3"}
+	require.NoError(t, s.SetProxy(t.Context(), p))
+	before, err := s.Get(t.Context())
+	require.NoError(t, err)
+	n, err := s.Rewrap(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	p.Password = ""
+	require.NoError(t, s.SetProxy(t.Context(), p))
+	after, err := s.Get(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, after.Proxy.Password)
+	require.NotEqual(t, before.Proxy.Password, after.Proxy.Password)
+}
+
+// away is a store that does not answer when it is told so.
+type away struct {
+	store.Store
+	off atomic.Bool
+}
+
+func (a *away) Get(ctx context.Context, kind, name string) (store.Object, error) {
+	if a.off.Load() {
+		return store.Object{}, errors.New("no route to host")
+	}
+	return a.Store.Get(ctx, kind, name)
+}
+
+// Pages have the last settings that were known while the store is away; what
+// depends on their being right fails.
+func TestSettingsOfAStoreThatIsAway(t *testing.T) {
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "console.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	keeper, err := seal.Local(seal.NewSecret())
+	require.NoError(t, err)
+	behind := &away{Store: db}
+	s := settings.New(behind, audit.New(behind, audit.Options{}), keeper)
+	require.NoError(t, s.SetGeneral(t.Context(), settings.General{Banner: "Hello", LogLevel: "warn"}))
+	_, err = s.Get(t.Context())
+	require.NoError(t, err)
+	behind.off.Store(true)
+	s.Forget()
+	current, err := s.Get(t.Context())
+	require.ErrorContains(t, err, "no route to host")
+	require.Equal(t, "Hello", current.Banner)
+	_, err = s.Proxy(httptest.NewRequestWithContext(t.Context(), "GET", "https://registry.example", nil))
+	require.ErrorContains(t, err, "no route to host")
+	behind.off.Store(false)
+	current, err = s.Get(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "Hello", current.Banner)
 }

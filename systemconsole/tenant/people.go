@@ -265,6 +265,22 @@ func (s *Service) Admit(ctx context.Context, id auth.Identity) (auth.Identity, V
 	return id, Visit{Tenant: t, User: u}, err
 }
 
+// Forgotten makes a link for the user of an e-mail address who forgot the
+// password. Its secret is empty for nobody: where there is no such tenant or
+// user, one of them is disabled, no password was ever set, or enough links were
+// asked for.
+func (s *Service) Forgotten(ctx context.Context, tenant, email string) (u UserView, secret string, err error) {
+	item, c, err := s.find(ctx, tenant, email)
+	if err != nil || item.Version == "" || item.Value.Disabled || c.Hash == "" {
+		return u, "", err
+	}
+	if u, err = s.User(ctx, tenant, item.Name); err != nil {
+		return u, "", err
+	}
+	secret, err = s.auth.AskedLink(ctx, Owner(tenant), auth.Link{Tenant: tenant, Subject: item.Name})
+	return u, secret, err
+}
+
 // Visit is a user of a tenant who is logged in.
 type Visit struct {
 	Tenant store.Item[Tenant]

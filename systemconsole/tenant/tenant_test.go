@@ -255,3 +255,50 @@ func TestLock(t *testing.T) {
 	_, err = f.Login(t.Context(), name, "ada@example.com", password, auth.Client{})
 	require.NoError(t, err)
 }
+
+// A link for a forgotten password is made for those who have one and may be in,
+// and for nobody without end.
+func TestForgotten(t *testing.T) {
+	f := open(t, nil)
+	ctx := t.Context()
+	name := f.active(t, "Acme", "ada@example.com")
+	invited, first, err := f.Invite(ctx, name, tenant.UserDraft{FirstName: "Grace", LastName: "Hopper", Email: "grace@example.com", Role: tenant.Member})
+	require.NoError(t, err)
+	none := func(tenant, email, why string) {
+		t.Helper()
+		_, secret, err := f.Forgotten(ctx, tenant, email)
+		require.NoError(t, err)
+		require.Empty(t, secret, why)
+	}
+	none(name, "grace@example.com", "no password was ever set: the invitation is what she needs")
+	_, err = f.SetPassword(ctx, first, password)
+	require.NoError(t, err)
+	none(name, "nobody@example.com", "nobody")
+	none(name, "no address", "no address")
+	none("other", "ada@example.com", "no such tenant")
+
+	var last string
+	for range 3 {
+		u, secret, err := f.Forgotten(ctx, name, " Ada@Example.com")
+		require.NoError(t, err)
+		require.NotEmpty(t, secret)
+		require.Equal(t, "ada@example.com", u.Person.Email)
+		last = secret
+	}
+	none(name, "ada@example.com", "three are enough")
+	_, secret, err := f.Forgotten(ctx, name, "grace@example.com")
+	require.NoError(t, err)
+	require.NotEmpty(t, secret, "those of somebody else do not count")
+	_, err = f.SetPassword(ctx, last, password+"2")
+	require.NoError(t, err)
+	_, err = f.Login(ctx, name, "ada@example.com", password, auth.Client{})
+	require.ErrorIs(t, err, auth.ErrLogin)
+	_, secret, err = f.Forgotten(ctx, name, "ada@example.com")
+	require.NoError(t, err)
+	require.NotEmpty(t, secret, "a new password ends the links before")
+
+	require.NoError(t, f.DisableUser(ctx, auth.Identity{}, name, invited))
+	none(name, "grace@example.com", "disabled")
+	require.NoError(t, f.Disable(ctx, name))
+	none(name, "ada@example.com", "the tenant is disabled")
+}

@@ -239,7 +239,8 @@ func (s *Service) SetPassword(ctx context.Context, secret, password string) (ten
 	return t.Name, s.auth.Expel(ctx, Owner(t.Name), u.Name)
 }
 
-// Login checks a user's e-mail address and password and opens a session.
+// Login checks a user's e-mail address and password and opens a session: one of
+// the tenant's pages, or, when the password has expired, one for setting another.
 func (s *Service) Login(ctx context.Context, tenant, email, password string, c auth.Client) (auth.Login, error) {
 	start := time.Now()
 	l, err := s.login(ctx, tenant, email, password, c)
@@ -264,6 +265,9 @@ func (s *Service) login(ctx context.Context, tenant, email, password string, c a
 	if !ok || u.Value.Disabled || u.Value.Lock.Locked(s.opts.Now()) {
 		return auth.Login{}, errors.Join(auth.ErrLogin, s.failed(ctx, u.Name))
 	}
+	if s.auth.Expired(ctx, credential, u.Value.Created) {
+		return s.open(ctx, tenant, u.Name, auth.TenantPassword, c)
+	}
 	return s.enter(ctx, tenant, u.Name, c)
 }
 
@@ -283,7 +287,7 @@ func (s *Service) failed(ctx context.Context, name string) error {
 	return err
 }
 
-// enter opens a session for a user who is known.
+// enter opens a session of the tenant's pages for a user who is known.
 func (s *Service) enter(ctx context.Context, tenant, name string, c auth.Client) (auth.Login, error) {
 	_, err := s.users.Modify(ctx, name, func(u *User) error {
 		u.Lock, u.LastLogin = auth.Lock{}, s.opts.Now().UTC()
@@ -296,8 +300,13 @@ func (s *Service) enter(ctx context.Context, tenant, name string, c auth.Client)
 	if _, err := s.log.Append(ctx, audit.Event{Action: "tenant.user.login", Object: UserKind + "/" + name}); err != nil {
 		return auth.Login{}, err
 	}
-	l := auth.Login{Account: name, Purpose: auth.TenantUser}
-	l.Secret, l.Expires, err = s.auth.OpenSession(ctx, Owner(tenant), auth.Session{Account: name, Tenant: tenant, Purpose: auth.TenantUser}, c)
+	return s.open(ctx, tenant, name, auth.TenantUser, c)
+}
+
+func (s *Service) open(ctx context.Context, tenant, name string, p auth.Purpose, c auth.Client) (auth.Login, error) {
+	l := auth.Login{Account: name, Purpose: p}
+	var err error
+	l.Secret, l.Expires, err = s.auth.OpenSession(ctx, Owner(tenant), auth.Session{Account: name, Tenant: tenant, Purpose: p}, c)
 	return l, err
 }
 

@@ -94,11 +94,18 @@ type holding struct {
 
 var _ upgrade.Observer = (*holding)(nil)
 
-// Most of what is kept of a log: lines, and characters of each.
+// Most of what is kept: lines of a log, bytes of each, and bytes of why an
+// upgrade stopped. A store takes no object of any size.
 const (
-	maxLines = 100
-	maxLine  = 400
+	maxLines   = 100
+	maxLine    = 400
+	maxFailure = 8 << 10
 )
+
+// cut shortens a text to most bytes at a character.
+func cut(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
 
 // Steps implements upgrade.Observer.
 func (h *holding) Steps(names []string) {
@@ -118,8 +125,7 @@ func (h *holding) Step(n int, state upgrade.State, text string) {
 	if n < 0 || n >= len(u.Steps) {
 		return
 	}
-	text = strings.Join(strings.Fields(text), " ")
-	text = strings.ToValidUTF8(text[:min(len(text), maxLine)], "")
+	text = cut(strings.Join(strings.Fields(text), " "), maxLine)
 	u.Steps[n].State, u.Steps[n].Text = state, text
 	line := u.Steps[n].Name + ": " + text
 	if len(u.Log) > 0 && u.Log[len(u.Log)-1] == line {
@@ -188,14 +194,14 @@ func (h *holding) end(ctx context.Context, failed error) error {
 	state, failure := enterprise.Done, ""
 	if failed != nil {
 		state = enterprise.Stopped
-		failure = strings.Join(append([]string{failed.Error()}, problem.Remedies(failed)...), "; ")
+		failure = cut(strings.Join(append([]string{failed.Error()}, problem.Remedies(failed)...), "; "), maxFailure)
 	}
-	for { // until it is written, or others have taken over
+	for { // until it is written, or others have taken over or removed it
 		err := h.write(ctx, func(u *Upgrade) { u.State, u.Failure, u.Ended, u.Holder = state, failure, s.opts.Now().UTC(), "" })
 		if err == nil {
 			break
 		}
-		if errors.Is(err, store.ErrConflict) || retry.Sleep(ctx, s.opts.Tick) != nil {
+		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) || retry.Sleep(ctx, s.opts.Tick) != nil {
 			return err
 		}
 	}

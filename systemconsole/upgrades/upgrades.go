@@ -15,7 +15,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -188,7 +187,7 @@ func (s *Service) begin(ctx context.Context, e audit.Event, next func(last *Upgr
 		return err
 	})
 	if errors.Is(err, store.ErrExists) || errors.Is(err, store.ErrConflict) {
-		return fmt.Errorf("somebody else was first: %w", enterprise.ErrBusy)
+		return problem.New(problem.Failed, "look at the page Upgrade", "somebody else was first: %w", enterprise.ErrBusy)
 	}
 	if err == nil {
 		select {

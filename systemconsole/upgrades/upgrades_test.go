@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -262,4 +264,57 @@ func TestOneUpgradeAtATime(t *testing.T) {
 	}
 	all.Wait()
 	require.EqualValues(t, 1, begun.Load())
+}
+
+// missed is a store that tells of writes to what is not there.
+type missed struct {
+	store.Store
+	writes chan struct{}
+}
+
+func (m *missed) Update(ctx context.Context, o store.Object) (string, error) {
+	version, err := m.Store.Update(ctx, o)
+	if errors.Is(err, store.ErrNotFound) {
+		m.writes <- struct{}{}
+	}
+	return version, err
+}
+
+// An upgrade whose object went away while it ran, as with a restore of a backup,
+// holds up no other.
+func TestAnUpgradeThatWasRemovedIsLeft(t *testing.T) {
+	s := &missed{newStore(t), make(chan struct{}, 10)}
+	goOn := make(chan struct{})
+	w := newWork(func(_ context.Context, n int) error {
+		if n == 2 {
+			<-goOn
+		}
+		return nil
+	})
+	service := upgrades.New(s, audit.New(s, audit.Options{}), w, upgrades.Options{Tick: time.Hour}) // nothing is renewed before the end
+	r := &replica{Service: service}
+	ctx, cancel := context.WithCancel(context.Background())
+	var tending sync.WaitGroup
+	tending.Go(func() { r.Tend(ctx) })
+	t.Cleanup(func() { cancel(); tending.Wait() })
+	require.NoError(t, r.Start(t.Context(), bundle(), nil))
+	for n := range 3 {
+		require.Equal(t, n, <-w.at)
+	}
+	require.NoError(t, s.Delete(t.Context(), upgrades.Kind, upgrades.Name, ""))
+	close(goOn)
+	<-s.writes
+	require.NoError(t, r.Start(t.Context(), bundle(), nil))
+	require.Equal(t, enterprise.Done, r.ended(t).State)
+}
+
+// Why an upgrade stopped fits into the store, however long the reason is.
+func TestALongFailureIsCut(t *testing.T) {
+	s := newStore(t)
+	r := start(t, s, newWork(func(context.Context, int) error { return errors.New(strings.Repeat("no room \u00e9 ", 1<<20)) }), time.Minute)
+	require.NoError(t, r.Start(t.Context(), bundle(), nil))
+	u := r.ended(t)
+	require.Equal(t, enterprise.Stopped, u.State)
+	require.LessOrEqual(t, len(u.Failure), 8<<10)
+	require.True(t, utf8.ValidString(u.Failure))
 }

@@ -13,6 +13,7 @@ func (LoginPage) Template() string { return "login" }
 // ForgotPage asks whose password was forgotten.
 type ForgotPage struct {
 	Frame
+	Tenant  bool // its users are asked, not those of the console
 	CanMail bool
 	Asked   bool // the name was sent
 }
@@ -23,7 +24,9 @@ func (ForgotPage) Template() string { return "forgot" }
 // PasswordPage asks for a new password. It is all that a session for it shows.
 type PasswordPage struct {
 	Frame
-	Forced bool // the account must change it before anything else
+	Path   string // that the form is sent to
+	Name   string // with which its owner logs in
+	Forced bool   // it must be changed before anything else
 }
 
 // Template names the template.

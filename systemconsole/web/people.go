@@ -94,8 +94,7 @@ func (DeletedTenantPage) Template() string { return "tenant-deleted" }
 // TenantLoginPage is where the users of a tenant log in.
 type TenantLoginPage struct {
 	Frame
-	Tenant string
-	Email  string // as it was entered
+	Email string // as it was entered
 }
 
 // Template names the template.

@@ -84,7 +84,7 @@ type UpgradePlanPage struct {
 	Plan      *upgrade.Plan // nil when there is no way to the release; Says tells why
 	Conflicts []ValueConflict
 	State     string // identifies the values that are shown
-	Busy      string // why it cannot be started now, or nothing
+	Busy      bool   // it cannot be started now; Says tells why
 	Expect    string // as it was entered
 }
 
@@ -93,7 +93,7 @@ func (UpgradePlanPage) Template() string { return "upgrade-plan" }
 
 // Startable tells whether the form is offered.
 func (p UpgradePlanPage) Startable() bool {
-	return p.May && p.Busy == "" && len(p.Plan.Missing()) == 0 && p.Plan.Changes()
+	return p.May && !p.Busy && len(p.Plan.Missing()) == 0 && p.Plan.Changes()
 }
 
 // Settled are the values that differ and need no choice.

@@ -28,7 +28,7 @@ func console(ts *testscript.TestScript, _ bool, args []string) {
 	keeper, err := seal.File(filepath.Join(dir, "master.key"))
 	ts.Check(err)
 	ctx := context.Background()
-	handler, err := systemconsole.New(ctx, systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond})
+	handler, err := systemconsole.New(ctx, systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond, Uploads: filepath.Join(dir, "uploads")})
 	ts.Check(err)
 	server := httptest.NewTLSServer(handler)
 	ts.Defer(func() {

@@ -5,6 +5,7 @@ package script_test
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -71,16 +72,24 @@ func line(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[1], strings.TrimSpace(ts.ReadFile(args[0])))
 }
 
-// registry NAME starts a writable registry and puts its HOST:PORT into $NAME.
+// registry NAME [CAFILE] starts a writable registry and puts its HOST:PORT into
+// $NAME. With CAFILE it has TLS, and its authority is written there.
 func registry(ts *testscript.TestScript, _ bool, args []string) {
 	h, closeRegistry, err := serve.Registry(context.Background(), serve.RegistryOptions{Data: ts.MkAbs(args[0])})
 	ts.Check(err)
-	server := httptest.NewServer(h)
+	server := httptest.NewUnstartedServer(h)
+	if len(args) > 1 {
+		server.StartTLS()
+		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), ca, 0o600))
+	} else {
+		server.Start()
+	}
 	ts.Defer(func() {
 		server.Close()
 		_ = closeRegistry()
 	})
-	ts.Setenv(args[0], strings.TrimPrefix(server.URL, "http://"))
+	ts.Setenv(args[0], server.Listener.Addr().String())
 }
 
 // image REF SEED PLATFORM... pushes an image.

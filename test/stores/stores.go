@@ -19,6 +19,13 @@ import (
 // Wrap stands between a client and a store.
 type Wrap func(http.Handler) http.Handler
 
+func wrapped(h http.Handler, wrap []Wrap) http.Handler {
+	for _, w := range wrap {
+		h = w(h)
+	}
+	return h
+}
+
 // WebHandler serves the files of a folder, with versions (ETag).
 func WebHandler(dir string) http.Handler {
 	files := http.FileServer(http.Dir(dir))
@@ -33,11 +40,7 @@ func WebHandler(dir string) http.Handler {
 // Web serves the files of a folder with TLS. It returns the address and the
 // file of the authority that answers for it.
 func Web(t testing.TB, dir string, wrap ...Wrap) (url, caFile string) {
-	h := WebHandler(dir)
-	for _, w := range wrap {
-		h = w(h)
-	}
-	return TLS(t, h)
+	return TLS(t, wrapped(WebHandler(dir), wrap))
 }
 
 // TLS starts a server. It returns the address and the file of its authority.
@@ -66,14 +69,19 @@ func S3Handler(buckets ...string) (http.Handler, error) {
 func S3(t *testing.T, buckets []string, wrap ...Wrap) {
 	h, err := S3Handler(buckets...)
 	require.NoError(t, err)
-	for _, w := range wrap {
-		h = w(h)
-	}
-	s := httptest.NewServer(h)
+	s := httptest.NewServer(wrapped(h, wrap))
 	t.Cleanup(s.Close)
 	for name, value := range S3Environment(s.URL) {
 		t.Setenv(name, value)
 	}
+}
+
+// Bucket starts an S3 store with TLS that has one bucket. It returns the address
+// and the file of the authority that answers for it.
+func Bucket(t testing.TB, name string, wrap ...Wrap) (url, caFile string) {
+	h, err := S3Handler(name)
+	require.NoError(t, err)
+	return TLS(t, wrapped(h, wrap))
 }
 
 // S3Environment is what a client of the store at an address has in its environment.

@@ -17,13 +17,14 @@ import (
 
 func (a *app) admin() *cobra.Command {
 	var c consoleClient
-	cmd := group("admin", "Accounts, tokens, settings, backups and the audit record of a console",
+	cmd := group("admin", "Accounts, tokens, settings, registries, backups and the audit record of a console",
 		group("account", "The accounts of those who run the platform", a.accountList(&c), a.accountCreate(&c), a.accountReset(&c),
 			a.accountVerb(&c, "disable", "POST", "Keep the owner of an account out"), a.accountVerb(&c, "enable", "POST", "Let in again, and end a lock"),
 			a.accountVerb(&c, "delete", "DELETE", "Delete an account")),
 		group("token", "The tokens of the own account", a.tokenList(&c), a.tokenCreate(&c), a.tokenRevoke(&c)),
 		group("settings", "What is set for the whole console", a.settingsShow(&c), a.settingsSet(&c)),
 		group("certificate", "What the console shows to browsers", a.certificateShow(&c), a.certificateSet(&c)),
+		a.adminRegistry(&c),
 		group("backup", "The backups of a console", a.backupList(&c), a.backupCreate(&c), a.backupDownload(&c), a.backupRestore(&c)),
 		group("audit", "The record of changes", a.auditList(&c), a.auditExport(&c), a.auditVerify(&c)),
 		a.rotateMasterKey(&c))

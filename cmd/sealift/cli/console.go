@@ -16,26 +16,25 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/flags"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 )
 
 // consoleFlags say how the console is run on this host.
 type consoleFlags struct {
-	addr, data, url   string
-	certFile, keyFile string
-	kubeconfig        string
-	bundle            string
-	trust             trust
-	kms               seal.TransitOptions
+	flags.Console
+	data   string
+	bundle string
+	trust  trust
 }
 
 // cluster finds the enterprise cluster that --kubeconfig names.
 func (f *consoleFlags) cluster(ctx context.Context) (enterprise.Cluster, error) {
-	if f.kubeconfig == "" {
+	if f.Kubeconfig == "" {
 		return nil, enterprise.ErrNotFound
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", f.kubeconfig)
+	config, err := clientcmd.BuildConfigFromFlags("", f.Kubeconfig)
 	if err != nil {
 		return nil, problem.New(problem.Usage, "name the file that the installation wrote", "reading --kubeconfig: %w", err)
 	}
@@ -43,7 +42,7 @@ func (f *consoleFlags) cluster(ctx context.Context) (enterprise.Cluster, error) 
 }
 
 func (a *app) console() *cobra.Command {
-	var f consoleFlags
+	f := consoleFlags{Console: flags.Console{ServeOptions: systemconsole.ServeOptions{Addr: "127.0.0.1:8443"}}}
 	cmd := &cobra.Command{
 		Use:   "console",
 		Short: "Run the system console on this host",
@@ -61,19 +60,9 @@ when the console ended goes on when it is started again.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runConsole(cmd.Context(), &f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.addr, "addr", "127.0.0.1:8443", "`HOST:PORT` to listen on; port 0 takes a free one")
+	f.AddTo(fl, flags.Words{Kubeconfig: "once there is one", MasterKey: "a file in the folder"})
 	fl.StringVar(&f.data, "data", "console", "`folder` for the data; it is made")
-	fl.StringVar(&f.url, "url", "", "https:// `address` in links that are sent to people; default the one of the request")
-	fl.StringVar(&f.certFile, "tls-cert", "", "PEM `file` of the certificate; it is read again when it was renewed")
-	fl.StringVar(&f.kubeconfig, "kubeconfig", "", "`file` with the way to the enterprise cluster, once there is one")
-	fl.StringVar(&f.keyFile, "tls-key", "", "PEM `file` of the certificate's key")
 	fl.StringVar(&f.bundle, "bundle", "", "the enterprise bundle `FILE` that the console can install")
-	fl.StringVar(&f.kms.Address, "kms-address", "", "https:// `address` of a Vault or OpenBao whose transit engine has the master key (default: a file in the folder)")
-	fl.StringVar(&f.kms.Key, "kms-key", "sealift", "`name` of the key in the transit engine")
-	fl.StringVar(&f.kms.Mount, "kms-mount", "transit", "`path` at which the transit engine is mounted")
-	fl.StringVar(&f.kms.Namespace, "kms-namespace", "", "`namespace` of the key management service")
-	fl.StringVar(&f.kms.TokenFile, "kms-token-file", "", "`file` with the token for it; it is read for each request")
-	fl.StringVar(&f.kms.CA, "kms-ca", "", "PEM `file` of the authority of its certificate")
 	f.trust.addTo(cmd)
 	cmd.AddCommand(a.consoleRestore())
 	return cmd
@@ -95,8 +84,8 @@ func (a *app) runConsole(ctx context.Context, f *consoleFlags) (err error) {
 		return err
 	}
 	level := &slog.LevelVar{}
-	opts := systemconsole.Options{Store: s, Keeper: keeper, Logger: slog.New(atLevel{a.logger().Handler(), level}), Level: level, URL: f.url,
-		Uploads: filepath.Join(f.data, "uploads"), CertFile: f.certFile, KeyFile: f.keyFile, Cluster: f.cluster}
+	opts := systemconsole.Options{Store: s, Keeper: keeper, Logger: slog.New(atLevel{a.logger().Handler(), level}), Level: level, URL: f.URL,
+		Uploads: filepath.Join(f.data, "uploads"), CertFile: f.CertFile, KeyFile: f.KeyFile, Cluster: f.cluster}
 	wait, err := a.offerInstallation(ctx, f, &opts)
 	if err != nil {
 		return err
@@ -106,21 +95,22 @@ func (a *app) runConsole(ctx context.Context, f *consoleFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	return console.Run(ctx, systemconsole.ServeOptions{Addr: f.addr, CertFile: f.certFile, KeyFile: f.keyFile,
-		Listening: func(url string) {
-			fmt.Fprintln(a.Out, url)
-			a.note("the first login is admin with the password admin; end with Ctrl-C")
-		}})
+	serve := f.ServeOptions
+	serve.Listening = func(url string) {
+		fmt.Fprintln(a.Out, url)
+		a.note("the first login is admin with the password admin; end with Ctrl-C")
+	}
+	return console.Run(ctx, serve)
 }
 
 // keeper returns who has the master key: the key management service, or a file.
 // A file that was there before the service still opens what it wrapped.
 func (f *consoleFlags) keeper(ctx context.Context) (seal.Keeper, error) {
 	path := filepath.Join(f.data, "master.key")
-	if f.kms.Address == "" {
+	if f.KMS.Address == "" {
 		return seal.File(path)
 	}
-	keeper, err := seal.Transit(ctx, f.kms)
+	keeper, err := seal.Transit(ctx, f.KMS)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +135,7 @@ func (a *app) offerInstallation(ctx context.Context, f *consoleFlags, opts *syst
 		return nil, err
 	}
 	opts.Installation, opts.Upgrader = installation, installation.upgrader()
-	if f.kubeconfig == "" {
+	if f.Kubeconfig == "" {
 		opts.Cluster = installation.cluster
 	}
 	return installation.run.Wait, nil
@@ -153,21 +143,21 @@ func (a *app) offerInstallation(ctx context.Context, f *consoleFlags, opts *syst
 
 // complete makes what is not there: the folder and the certificate.
 func (f *consoleFlags) complete() error {
-	host, _, err := net.SplitHostPort(f.addr)
+	host, _, err := net.SplitHostPort(f.Addr)
 	if err != nil {
 		return problem.New(problem.Usage, "write it as 127.0.0.1:8443", "--addr: %w", err)
 	}
 	if f.bundle != "" && f.trust.key == "" {
 		return problem.New(problem.Usage, "give the public key that came to this site by another way than the bundle: --key cosign.pub", "--bundle without --key")
 	}
-	if (f.certFile == "") != (f.keyFile == "") {
+	if (f.CertFile == "") != (f.KeyFile == "") {
 		return problem.New(problem.Usage, "give both --tls-cert and --tls-key", "a certificate without its key, or the reverse")
 	}
 	if err := os.MkdirAll(f.data, 0o700); err != nil {
 		return fmt.Errorf("making the console's folder: %w", err)
 	}
-	if f.certFile == "" {
-		f.certFile, f.keyFile, err = systemconsole.SelfSigned(f.data, host)
+	if f.CertFile == "" {
+		f.CertFile, f.KeyFile, err = systemconsole.SelfSigned(f.data, host)
 	}
 	return err
 }

@@ -46,6 +46,7 @@ func TestProvisioner(t *testing.T) {
 	require.Equal(t, map[string]string{"count/secrets": "500", "requests.cpu": "1M", "requests.memory": "16Gi", "limits.memory": "16Gi", "requests.storage": "1000000Gi", "pods": "1M"}, hard)
 
 	countsWhatIsUsed(t, p, client)
+	holdsLimits(t, client)
 	reachesItsOwnPlaceOnly(t, config)
 	refusesForeignNamespaces(t, p, client)
 
@@ -62,10 +63,7 @@ func TestProvisioner(t *testing.T) {
 func countsWhatIsUsed(t *testing.T, p *kube.Provisioner, client dynamic.Interface) {
 	t.Helper()
 	for resource, object := range map[string]map[string]any{
-		"pods": {"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": "p"}, "spec": map[string]any{
-			"securityContext": map[string]any{"runAsNonRoot": true, "runAsUser": int64(1000), "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
-			"containers": []any{map[string]any{"name": "c", "image": "x", "resources": map[string]any{"requests": map[string]any{"cpu": "250m", "memory": "512Mi"}, "limits": map[string]any{"memory": "1Gi"}},
-				"securityContext": map[string]any{"allowPrivilegeEscalation": false, "capabilities": map[string]any{"drop": []any{"ALL"}}}}}}},
+		"pods": pod("p", "512Mi", "1Gi"),
 		"persistentvolumeclaims": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": map[string]any{"name": "v"}, "spec": map[string]any{
 			"accessModes": []any{"ReadWriteOnce"}, "resources": map[string]any{"requests": map[string]any{"storage": "3Gi"}}}},
 	} {
@@ -91,6 +89,24 @@ func countsWhatIsUsed(t *testing.T, p *kube.Provisioner, client dynamic.Interfac
 	// No controller is here that would end the protection of volumes in use.
 	_, err = claims.Patch(t.Context(), "v", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
+}
+
+// pod is one that the namespaces of tenants admit.
+func pod(name, memory, limit string) map[string]any {
+	return map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": name}, "spec": map[string]any{
+		"securityContext": map[string]any{"runAsNonRoot": true, "runAsUser": int64(1000), "seccompProfile": map[string]any{"type": "RuntimeDefault"}},
+		"containers": []any{map[string]any{"name": "c", "image": "x",
+			"resources":       map[string]any{"requests": map[string]any{"cpu": "250m", "memory": memory}, "limits": map[string]any{"memory": limit}},
+			"securityContext": map[string]any{"allowPrivilegeEscalation": false, "capabilities": map[string]any{"drop": []any{"ALL"}}}}}}}
+}
+
+// holdsLimits asks for more than the 16 GiB of tenant acme.
+func holdsLimits(t *testing.T, client dynamic.Interface) {
+	t.Helper()
+	pods := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace("tenant-acme")
+	_, err := pods.Create(t.Context(), &unstructured.Unstructured{Object: pod("big", "17Gi", "17Gi")}, metav1.CreateOptions{})
+	require.True(t, apierrors.IsForbidden(err), "%v", err)
+	require.ErrorContains(t, err, "exceeded quota: tenant")
 }
 
 // removesEverything removes tenant acme while a finalizer holds something of
@@ -131,6 +147,18 @@ func reachesItsOwnPlaceOnly(t *testing.T, config *rest.Config) {
 	}
 	err = client.Resource(quotas()).Namespace("tenant-acme").Delete(t.Context(), "tenant", metav1.DeleteOptions{})
 	require.True(t, apierrors.IsForbidden(err), "the quota is not the tenant's to remove: %v", err)
+
+	// A tenant has one namespace: nobody of it makes another, whatever its name,
+	// or changes what the own one enforces.
+	namespaces := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	for _, name := range []string{"acme-2", "tenant-acme-2"} {
+		more := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name,
+			"labels": map[string]any{"console.sealift.dev/tenant": "acme"}}}}
+		_, err = namespaces.Create(t.Context(), more, metav1.CreateOptions{})
+		require.True(t, apierrors.IsForbidden(err), "%s: %v", name, err)
+	}
+	_, err = namespaces.Patch(t.Context(), "tenant-acme", types.MergePatchType, []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`), metav1.PatchOptions{})
+	require.True(t, apierrors.IsForbidden(err), "what pods may do is not the tenant's to say: %v", err)
 }
 
 func refusesForeignNamespaces(t *testing.T, p *kube.Provisioner, client dynamic.Interface) {

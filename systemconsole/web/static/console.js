@@ -52,24 +52,32 @@ const follow = () => {
 };
 document.addEventListener("DOMContentLoaded", follow);
 
-// Uploads speak tus 1.0: create, ask how far it came, send the next chunk.
+// Uploads speak tus 1.0: create, ask how far it came, send the next chunk. What
+// fails is tried again so often in a row.
+const tries = 8;
 const chunkSize = (form) => Number(form.dataset.chunk ?? 16 * 1024 * 1024);
 const token = document.querySelector("meta[name=form-token]")?.content ?? "";
 const tus = (headers) => ({ "Tus-Resumable": "1.0.0", "X-Form-Token": token, ...headers });
+const reason = async (answer) => {
+  if (answer.type === "opaqueredirect" || answer.status === 403) return "your session has ended, load this page again to log in";
+  const plain = (answer.headers.get("Content-Type") ?? "").startsWith("text/plain");
+  return (plain && (await answer.text())) || `the console answered ${answer.status}`;
+};
 const encode = (text) => btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 
 async function begin(form, file) {
   const known = `upload:${file.name}:${file.size}:${file.lastModified}`;
   const before = localStorage.getItem(known);
   if (before) {
-    const answer = await fetch(before, { method: "HEAD", headers: tus() });
+    const answer = await fetch(before, { method: "HEAD", headers: tus(), redirect: "manual" });
     if (answer.ok) return { url: before, offset: Number(answer.headers.get("Upload-Offset")), known };
   }
   const answer = await fetch(form.dataset.upload, {
     method: "POST",
+    redirect: "manual",
     headers: tus({ "Upload-Length": String(file.size), "Upload-Metadata": `filename ${encode(file.name)}` }),
   });
-  if (!answer.ok) throw new Error((await answer.text()) || `the console answered ${answer.status}`);
+  if (!answer.ok) throw new Error(await reason(answer));
   const url = answer.headers.get("Location");
   localStorage.setItem(known, url);
   return { url, offset: 0, known };
@@ -82,21 +90,21 @@ async function send(form, file, shown) {
     try {
       const answer = await fetch(upload.url, {
         method: "PATCH",
+        redirect: "manual", // to a login, whose page would look like an answer
         headers: tus({ "Upload-Offset": String(upload.offset), "Content-Type": "application/offset+octet-stream" }),
         body: file.slice(upload.offset, upload.offset + chunkSize(form)),
       });
-      if (answer.status >= 400 && answer.status < 500 && answer.status !== 409 && answer.status !== 423) failures = 99;
+      const refused = answer.status >= 400 && answer.status < 500 && answer.status !== 409 && answer.status !== 423;
+      if (refused || answer.type === "opaqueredirect") failures = tries;
+      if (answer.status === 404) localStorage.removeItem(upload.known);
       if (answer.status === 404) throw new Error("what was sent so far is gone, with the replica of the console that had it: send the file again");
-      if (!answer.ok) throw new Error((await answer.text()) || `the console answered ${answer.status}`);
+      if (!answer.ok) throw new Error(await reason(answer));
       upload.offset = Number(answer.headers.get("Upload-Offset"));
       failures = 0;
     } catch (error) {
-      if (++failures > 8) {
-        if (failures > 99) localStorage.removeItem(upload.known);
-        throw error;
-      }
+      if (++failures > tries) throw error;
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
-      const answer = await fetch(upload.url, { method: "HEAD", headers: tus() }).catch(() => null);
+      const answer = await fetch(upload.url, { method: "HEAD", headers: tus(), redirect: "manual" }).catch(() => null);
       if (answer?.ok) upload.offset = Number(answer.headers.get("Upload-Offset"));
     }
     shown(upload.offset);
