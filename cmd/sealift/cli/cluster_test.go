@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +76,7 @@ func (*releases) Installed(context.Context) (*upgrade.Installed, error) {
 type clusterConsole struct {
 	t        *testing.T
 	objects  *controlplane.Cluster
+	silence  func() // ends the heartbeats
 	releases *releases
 	server   *httptest.Server
 	ca       string
@@ -84,12 +86,16 @@ func startClusterConsole(t *testing.T) *clusterConsole {
 	config := controlplane.Start(t)
 	objects, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
+	beating, silence := context.WithCancel(t.Context())
+	t.Cleanup(silence)
+	var hearts sync.WaitGroup
+	hearts.Go(func() { objects.Beat(beating) })
 	s, err := bolt.Open(filepath.Join(t.TempDir(), "console.db"))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
 	keeper, err := seal.Local(seal.NewSecret())
 	require.NoError(t, err)
-	c := &clusterConsole{t: t, objects: objects, releases: &releases{next: make(chan error)}, ca: filepath.Join(t.TempDir(), "ca.crt")}
+	c := &clusterConsole{t: t, objects: objects, silence: func() { silence(); hearts.Wait() }, releases: &releases{next: make(chan error)}, ca: filepath.Join(t.TempDir(), "ca.crt")}
 	handler, err := systemconsole.New(t.Context(), systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond, Upgrader: c.releases,
 		Cluster: func(ctx context.Context) (enterprise.Cluster, error) {
 			return enterprise.Connect(ctx, config, enterprise.Options{})
@@ -290,6 +296,7 @@ func (c *clusterConsole) testUpgrade(t *testing.T) {
 }
 
 func (c *clusterConsole) testQuorum(t *testing.T) {
+	c.silence()
 	for _, name := range []string{"enterprise-control-plane-1", "enterprise-control-plane-2"} {
 		require.NoError(t, c.objects.Heartbeat(t.Context(), name, time.Now().Add(-5*time.Minute)))
 	}
@@ -298,11 +305,11 @@ func (c *clusterConsole) testQuorum(t *testing.T) {
 	require.Eventually(t, func() bool {
 		var out, err bytes.Buffer
 		return Run(t.Context(), []string{"cluster", "status", "--console-ca", c.ca}, Streams{Out: &out, Err: &err}) == exitFailed &&
-			strings.Contains(out.String(), "needs attention:\n  pool enterprise-control-plane: 2 of 3 nodes have failed; etcd has no majority\n  node enterprise-control-plane-1: No heartbeat") &&
+			strings.Contains(out.String(), "etcd has no majority\n") && strings.Contains(out.String(), "  node enterprise-control-plane-1: No heartbeat since ") &&
 			strings.Contains(err.String(), "cluster enterprise: not all is well")
 	}, 30*time.Second, 500*time.Millisecond)
 	out, _ := c.run(0, "nodes", "--attention")
-	require.Equal(t, 2, strings.Count(out, "No heartbeat"))
+	require.GreaterOrEqual(t, strings.Count(out, "No heartbeat"), 2)
 }
 
 // A console that is gone is no answer, and a command that does not wait says so.
