@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
@@ -18,9 +19,18 @@ import (
 // is none.
 func (s *Server) cluster(ctx context.Context) (*enterprise.Recent, error) {
 	if s.opts.Cluster == nil {
-		return nil, enterprise.ErrNotFound
+		return nil, noCluster()
 	}
-	return s.found.Get(ctx)
+	c, err := s.found.Get(ctx)
+	if errors.Is(err, enterprise.ErrNotFound) {
+		return nil, noCluster()
+	}
+	return c, err
+}
+
+func noCluster() error {
+	return problem.New(problem.Failed, "install it: sealift install, or the section Enterprise cluster of a console on the host of the installation",
+		"the enterprise cluster: %w", enterprise.ErrNotFound)
 }
 
 // clusterLife is how long the way to the cluster is used before it is found

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/sealift/sealift/internal/resident"
+	"github.com/sealift/sealift/internal/retry"
 	"github.com/sealift/sealift/systemconsole/store"
 )
 
@@ -49,6 +51,10 @@ func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
 		s.maintain(ctx)
 		return nil
 	})
+	group.Go(func() error {
+		s.keepSmall(ctx)
+		return nil
+	})
 	err := Serve(ctx, s, opts)
 	cancel()
 	_ = group.Wait() // it never fails
@@ -68,12 +74,31 @@ func (s *Server) maintain(ctx context.Context) {
 			s.log.WarnContext(ctx, "removing what has expired failed; it is tried again", "error", err)
 		}
 		s.sweepUploads(ctx)
-		debug.FreeOSMemory() // what starting, or a busy time, took and is not used
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// smallEvery is how often memory that is not used is given back.
+const smallEvery = time.Minute
+
+// keepSmall gives back what starting, or a busy time, took and is not used, until
+// ctx is done: garbage, and the pages of the program that only its start needed,
+// which are the most.
+func (s *Server) keepSmall(ctx context.Context) {
+	program, err := os.Executable()
+	for ctx.Err() == nil {
+		debug.FreeOSMemory()
+		if err == nil {
+			err = resident.LetGo(program) // its mapping never moves
+		}
+		if err != nil {
+			s.log.DebugContext(ctx, "pages of the program stay in memory", "error", err)
+		}
+		_ = retry.Sleep(ctx, smallEvery) // its end is the loop's
 	}
 }
 

@@ -35,6 +35,7 @@ func enterpriseCluster(t *testing.T) (*console, *controlplane.Cluster) {
 	config := controlplane.Start(t)
 	objects, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
+	go objects.Beat(t.Context()) // pictures take longer than a node may be silent
 	c := startWith(t, systemconsole.Options{Cluster: func(ctx context.Context) (enterprise.Cluster, error) {
 		return enterprise.Connect(ctx, config, enterprise.Options{})
 	}})

@@ -59,7 +59,8 @@ func (s *Server) componentsPage(w http.ResponseWriter, r *http.Request) error {
 
 // errNoUpgrades means: the console was given no way to upgrade the cluster.
 func errNoUpgrades() error {
-	return problem.New(problem.Failed, "run sealift upgrade on the host that has the bundle and reaches the site", "upgrades from this console: %w", enterprise.ErrNotFound)
+	return problem.New(problem.Failed, "ask the console in the cluster, or run sealift upgrade on the host that has the bundle and reaches the site",
+		"this console knows nothing of releases, and upgrades nothing: %w", enterprise.ErrNotFound)
 }
 
 // bundle finds a bundle by the id in the path.

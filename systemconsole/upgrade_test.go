@@ -152,6 +152,7 @@ func upgradable(t *testing.T) (*console, *labUpgrade) {
 	config := controlplane.Start(t)
 	objects, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
+	go objects.Beat(t.Context())
 	u := newLabUpgrade()
 	u.objects = objects
 	return startWith(t, systemconsole.Options{Upgrader: u, Cluster: func(ctx context.Context) (enterprise.Cluster, error) {

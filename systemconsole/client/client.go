@@ -33,6 +33,10 @@ const (
 	maxAnswer  = 16 << 20
 )
 
+// ErrUnavailable means that the console cannot be reached or fails itself: what
+// was asked for may succeed later.
+var ErrUnavailable = errors.New("the console is not available")
+
 // Client is one console and a token for it.
 type Client struct {
 	base  *url.URL
@@ -104,9 +108,9 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		var unknown *tls.CertificateVerificationError
 		if errors.As(err, &unknown) {
-			err = problem.WithRemedy(err, "give the certificate of the console's authority with --console-ca")
+			return nil, problem.WithRemedy(fmt.Errorf("calling the console: %w", err), "give the certificate of the console's authority with --console-ca")
 		}
-		return nil, fmt.Errorf("calling the console: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
@@ -152,8 +156,18 @@ func (c *Client) with(ctx context.Context, method, path string, body io.Reader) 
 	return req, nil
 }
 
-// failure is what the console says against a call.
+// failure is what the console, or a proxy before it, says against a call.
 func failure(resp *http.Response) error {
+	err := said(resp)
+	switch resp.StatusCode {
+	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	default:
+		return err
+	}
+}
+
+func said(resp *http.Response) error {
 	var f systemconsole.Failure
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&f); err != nil {
 		return fmt.Errorf("the console answered %s", resp.Status)

@@ -95,7 +95,7 @@ HTTPS_PROXY and NO_PROXY are honored.`,
 	addGroup(cmd, "What crosses the gap:", a.key(), a.bundle(), a.pack())
 	addGroup(cmd, "Registries of the dark site:", a.mirror(), a.registry())
 	addGroup(cmd, "The enterprise cluster:", a.site(), a.preflight(), a.install(), a.status(), a.upgrade(), a.uninstall(), a.supportBundle())
-	addGroup(cmd, "The system console:", a.console(), a.tenant(), a.admin())
+	addGroup(cmd, "The system console:", a.console(), a.cluster(), a.tenant(), a.admin())
 	cmd.AddCommand(a.man())
 	usageErrors(cmd)
 	return cmd
@@ -145,8 +145,13 @@ func usageError(c *cobra.Command, err error) error {
 
 // complete offers fixed values for a flag to the shell.
 func complete(cmd *cobra.Command, flag string, values ...string) {
+	completeWith(cmd, flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeWith offers to the shell what a function finds for a flag.
+func completeWith(cmd *cobra.Command, flag string, find cobra.CompletionFunc) {
 	// It fails only for a flag that is not defined: a mistake of this program.
-	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+	if err := cmd.RegisterFlagCompletionFunc(flag, find); err != nil {
 		panic(err)
 	}
 }

@@ -219,7 +219,7 @@ type lateReporter struct{ progress.Reporter }
 
 // runSteps takes steps, shown as a list; reporter gets the bytes that they move.
 func (a *app) runSteps(ctx context.Context, list []step.Step, reporter *lateReporter) ([]step.Result, error) {
-	observer, bytes, wait := a.steps(list)
+	observer, bytes, wait := a.steps(stepNames(list))
 	reporter.Reporter = bytes
 	results, err := step.Run(ctx, list, step.Options{Observer: observer})
 	wait()

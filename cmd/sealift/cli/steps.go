@@ -17,23 +17,33 @@ import (
 	"github.com/sealift/sealift/internal/progress"
 )
 
-// steps returns how this run shows a list of steps and the bytes that one of
-// them moves, and what to call at its end. A terminal that is too low for the
-// list gets lines, as a file does: what is drawn again and again must not scroll.
-func (a *app) steps(list []step.Step) (step.Observer, progress.Reporter, func()) {
+// steps returns how this run shows a list of steps of these names and the bytes
+// that one of them moves, and what to call at its end. A terminal that is too low
+// for the list gets lines, as a file does: what is drawn again and again must not
+// scroll.
+func (a *app) steps(names []string) (step.Observer, progress.Reporter, func()) {
 	switch {
 	case a.quiet:
-		return nil, progress.None{}, func() {}
+		return &stepLines{print: func(stepReport) {}}, progress.None{}, func() {}
 	case a.logFormat == "json":
 		return &stepLines{print: jsonSteps(a.logger())}, newLines(jsonLines(a.logger())), func() {}
-	case isTerminal(a.Err) && rows(a.Err) > len(list)+maxWords:
+	case isTerminal(a.Err) && rows(a.Err) > len(names)+maxWords:
 		b := newBars(a.Err)
 		b.passing = true
-		s := newStepBars(b, list)
+		s := newStepBars(b, names)
 		return s, b, s.wait
 	default:
 		return &stepLines{print: textSteps(a.Err)}, newLines(textLines(a.Err)), func() {}
 	}
+}
+
+// stepNames are the names of a list of steps.
+func stepNames(list []step.Step) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = s.Name()
+	}
+	return out
 }
 
 // stepBars is a live list: every step has its line from the beginning, and
@@ -54,14 +64,14 @@ type stepLine struct {
 	column  int // width of the names of the list
 }
 
-func newStepBars(b *bars, list []step.Step) *stepBars {
+func newStepBars(b *bars, names []string) *stepBars {
 	s := &stepBars{bars: b}
 	column := 0
-	for _, one := range list {
-		column = max(column, runewidth.StringWidth(one.Name()))
+	for _, name := range names {
+		column = max(column, runewidth.StringWidth(name))
 	}
-	for i, one := range list {
-		l := &stepLine{name: one.Name(), column: column}
+	for i, name := range names {
+		l := &stepLine{name: name, column: column}
 		l.bar = b.p.New(1, nil, mpb.BarPriority(i), mpb.BarFillerTrim(), mpb.PrependDecorators(decor.Any(l.draw)),
 			mpb.BarExtender(mpb.BarFillerFunc(l.words), false))
 		s.lines = append(s.lines, l)

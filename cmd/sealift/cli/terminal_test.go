@@ -164,7 +164,7 @@ func TestTheLiveListEnds(t *testing.T) {
 			over := make(chan struct{})
 			go func() {
 				defer close(over)
-				s := newStepBars(newBars(io.Discard), run.list)
+				s := newStepBars(newBars(io.Discard), stepNames(run.list))
 				_, _ = step.Run(run.ctx, run.list, step.Options{Observer: s})
 				s.wait()
 			}()

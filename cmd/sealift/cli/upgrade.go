@@ -84,10 +84,10 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	}
 	done := upgraded{Plan: plan}
 	if f.dryRun {
-		return f.out.print(a.Out, done, func(w io.Writer) { upgradeTable(w, plan) })
+		return f.out.print(a.Out, done, func(w io.Writer) { upgradeTable(w, plan, takeOrStay) })
 	}
 	if !f.yes {
-		upgradeTable(a.Err, plan)
+		upgradeTable(a.Err, plan, takeOrStay)
 		if err := a.confirm(plan.Cluster, "upgrade it"); err != nil {
 			return err
 		}
@@ -104,7 +104,12 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	})
 }
 
-func upgradeTable(w io.Writer, p *upgrade.Plan) {
+// takeOrStay is what becomes of a conflict here.
+const takeOrStay = "stays as it is set; --take PATH takes the release's"
+
+// upgradeTable shows a plan; conflict says what becomes of a value that was
+// changed in the cluster and in the release.
+func upgradeTable(w io.Writer, p *upgrade.Plan, conflict string) {
 	fmt.Fprintf(w, "cluster %s to release %s\n\n", p.Cluster, p.Release)
 	rows := [][]string{{"PART", "NOW", "AFTER"}}
 	for _, v := range p.Versions {
@@ -115,8 +120,12 @@ func upgradeTable(w io.Writer, p *upgrade.Plan) {
 		rows = append(rows, []string{v.Name, v.From, after})
 	}
 	table(w, rows)
-	list(w, "images that the registry gets", p.Images)
-	valuesTable(w, p.Values)
+	if missing := p.Missing(); len(missing) > 0 {
+		list(w, "missing in the registry: push the bundle first", missing)
+	} else {
+		list(w, "images that the registry gets", p.Images)
+	}
+	valuesTable(w, p.Values, conflict)
 	list(w, "machines that are replaced, one at a time", p.Machines)
 	for _, o := range p.Objects {
 		if o.New {
@@ -134,11 +143,11 @@ func upgradeTable(w io.Writer, p *upgrade.Plan) {
 }
 
 // valuesTable shows what becomes of values that are not the same everywhere.
-func valuesTable(w io.Writer, settings []upgrade.Setting) {
+func valuesTable(w io.Writer, settings []upgrade.Setting, conflict string) {
 	rows := [][]string{{"VALUE", "WAS", "IS SET", "RELEASE", ""}}
 	for _, s := range settings {
 		if s.Outcome != upgrade.Agreed {
-			rows = append(rows, []string{s.Path, s.Before, s.Live, s.After, outcome(s.Outcome)})
+			rows = append(rows, []string{s.Path, s.Before, s.Live, s.After, outcome(s.Outcome, conflict)})
 		}
 	}
 	if len(rows) > 1 {
@@ -147,14 +156,14 @@ func valuesTable(w io.Writer, settings []upgrade.Setting) {
 	}
 }
 
-func outcome(o upgrade.Outcome) string {
+func outcome(o upgrade.Outcome, conflict string) string {
 	switch o {
 	case upgrade.Kept:
 		return "stays as it is set"
 	case upgrade.Taken:
 		return "the release's"
 	default:
-		return "stays as it is set; --take PATH takes the release's"
+		return conflict
 	}
 }
 

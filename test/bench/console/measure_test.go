@@ -53,15 +53,15 @@ func (p *process) measure(t *testing.T, out io.Writer, name string, who visitors
 	}
 	loaded := p.resident(t)
 	logins := p.logins(t)
-	fmt.Fprintf(out, "\nFirst answer: %s after the start. Resident: %s before the load, %s after it; with %d logins at once (argon2id, 46 MiB each, two at a time; slowest %s) %d MiB at most.\n",
+	fmt.Fprintf(out, "\nFirst answer: %s after the start. Resident: %s before the load, %s after it; with %d logins at once (argon2id, 19 MiB each, two at a time; slowest %s) %d MiB at most.\n",
 		ms(p.started), idle, loaded, len(logins), ms(slices.Max(logins)), p.memory(t, "VmHWM"))
 	p.stop(t)
 }
 
 // resident says how much memory the console has, and how much of it are pages
-// of its program's file.
+// of files.
 func (p *process) resident(t *testing.T) string {
-	return fmt.Sprintf("%d MiB (%d of its own, the rest pages of the program's file)", p.memory(t, "VmRSS"), p.memory(t, "RssAnon"))
+	return fmt.Sprintf("%d MiB (%d of its own, the rest pages of files: the program and the store)", p.memory(t, "VmRSS"), p.memory(t, "RssAnon"))
 }
 
 // logins is how long logins take that come at the same time.

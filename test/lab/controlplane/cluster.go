@@ -220,6 +220,25 @@ func (c *Cluster) node(ctx context.Context, name string) error {
 	return c.Heartbeat(ctx, name, time.Now())
 }
 
+// beatEvery is how often a kubelet renews its node's lease.
+const beatEvery = 10 * time.Second
+
+// Beat renews the leases of all nodes until ctx is done, as kubelets do: for
+// tests that take longer than a node may be silent. What fails is tried again.
+func (c *Cluster) Beat(ctx context.Context) {
+	for ctx.Err() == nil {
+		var nodes corev1.NodeList
+		_ = c.List(ctx, &nodes)
+		for _, n := range nodes.Items {
+			_ = c.Heartbeat(ctx, n.Name, time.Now())
+		}
+		select {
+		case <-time.After(beatEvery):
+		case <-ctx.Done():
+		}
+	}
+}
+
 // Heartbeat renews the lease of a node, as its kubelet does.
 func (c *Cluster) Heartbeat(ctx context.Context, node string, at time.Time) error {
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: node, Namespace: corev1.NamespaceNodeLease}}
