@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/enterprise"
