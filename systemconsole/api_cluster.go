@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/enterprise"
@@ -63,7 +62,7 @@ func (s *Server) apiEvents(r *http.Request, _ nothing) (EventList, error) {
 
 func (s *Server) apiComponents(r *http.Request, _ nothing) (upgrade.Installed, error) {
 	if !s.upgrades.Possible() {
-		return upgrade.Installed{}, noUpgrades()
+		return upgrade.Installed{}, errUnknown
 	}
 	i, err := s.upgrades.Upgrader().Installed(r.Context())
 	if err != nil {
@@ -73,11 +72,6 @@ func (s *Server) apiComponents(r *http.Request, _ nothing) (upgrade.Installed, e
 		return upgrade.Installed{}, fmt.Errorf("what is installed: %w", enterprise.ErrNotFound)
 	}
 	return *i, nil
-}
-
-func noUpgrades() error {
-	return problem.New(problem.Failed, "ask the console in the cluster, or one on the host of the installation",
-		"this console knows nothing of releases: %w", enterprise.ErrNotFound)
 }
 
 func (s *Server) apiAddPool(r *http.Request, p enterprise.NewPool) (nothing, error) {
@@ -113,7 +107,7 @@ func (s *Server) apiUpgrade(r *http.Request, _ nothing) (UpgradeState, error) {
 
 func (s *Server) apiResumeUpgrade(r *http.Request, _ nothing) (nothing, error) {
 	if !s.upgrades.Possible() {
-		return nothing{}, noUpgrades()
+		return nothing{}, errUnknown
 	}
 	return nothing{}, s.upgrades.Resume(r.Context())
 }
