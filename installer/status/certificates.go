@@ -43,6 +43,7 @@ func (x *examination) certificates(ctx context.Context) {
 	}
 	if x.found.Cluster != nil {
 		x.served(ctx, "API server", net.JoinHostPort(s.Network.ControlPlaneEndpoint, "6443"))
+		x.console(ctx)
 		x.administrator()
 		x.note(x.webhooks(ctx))
 	}
@@ -61,6 +62,14 @@ func (x *examination) served(ctx context.Context, of, address string) {
 	if c, ok := conn.(*tls.Conn); ok && len(c.ConnectionState().PeerCertificates) > 0 {
 		x.certificate(of, c.ConnectionState().PeerCertificates[0].NotAfter)
 	}
+}
+
+// consolePort is the port of the nodes on which the console answers.
+const consolePort = "30443"
+
+// console asks the console, where the release has one.
+func (x *examination) console(ctx context.Context) {
+	x.served(ctx, "console", net.JoinHostPort(x.opts.Site.Spec.Network.ControlPlaneEndpoint, consolePort))
 }
 
 // administrator reads the kubeconfig's certificate.

@@ -1,6 +1,9 @@
 package status
 
 import (
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/test/registries"
 )
 
 func object(kind string, replicas, available int64, conditions ...any) *unstructured.Unstructured {
@@ -54,6 +58,23 @@ func TestCertificatesThatEnd(t *testing.T) {
 	require.Len(t, x.report.Problems, 2)
 	require.Contains(t, x.report.Problems[0], "certificate of a has expired on")
 	require.Contains(t, x.report.Problems[1], "certificate of b expires on")
+}
+
+// Who looks after the console's certificate is told before it ends.
+func TestTheConsolesCertificateEnds(t *testing.T) {
+	const address = "127.77.64.10"
+	listener, err := net.Listen("tcp", net.JoinHostPort(address, consolePort))
+	require.NoError(t, err)
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	require.NoError(t, server.Listener.Close())
+	server.Listener, server.TLS = listener, registries.NewAuthority(t).Server(time.Now().Add(10*24*time.Hour), false)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	x := &examination{report: &Report{}, opts: Options{Site: &site.Site{}}}
+	x.opts.Site.Spec.Network.ControlPlaneEndpoint = address
+	x.console(t.Context())
+	require.Len(t, x.report.Problems, 1)
+	require.Contains(t, x.report.Problems[0], "the certificate of console expires on")
 }
 
 func TestThePhaseOfAnInstallation(t *testing.T) {
