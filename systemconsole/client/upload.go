@@ -139,11 +139,11 @@ func (c *Client) begin(ctx context.Context, u registries.Upload) (id string, err
 	encoded := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 	req.Header.Set("Upload-Length", strconv.FormatInt(u.Size, 10))
 	req.Header.Set("Upload-Metadata", "filename "+encoded(u.Name)+",fingerprint "+encoded(u.Fingerprint))
-	resp, err := c.tus(req)
+	answer, err := c.tus(req)
 	if err != nil {
 		return "", err
 	}
-	id = path.Base(resp.Header.Get("Location"))
+	id = path.Base(answer.Get("Location"))
 	if id == "." || id == "/" {
 		return "", errors.New("the console began an upload and does not say which")
 	}
@@ -165,9 +165,9 @@ func (c *Client) chunk(ctx context.Context, u *registries.Upload, f io.ReaderAt,
 	req.Header.Set("Idempotency-Key", u.ID+"-"+strconv.FormatInt(offset, 10))
 	req.Header.Set("Upload-Offset", strconv.FormatInt(offset, 10))
 	req.Header.Set("Content-Type", "application/offset+octet-stream")
-	resp, err := c.tus(req)
+	answer, err := c.tus(req)
 	if err == nil {
-		u.Received, err = strconv.ParseInt(resp.Header.Get("Upload-Offset"), 10, 64)
+		u.Received, err = strconv.ParseInt(answer.Get("Upload-Offset"), 10, 64)
 		return err
 	}
 	if refused := (refusal{}); errors.As(err, &refused) && refused.status == http.StatusNotFound {
@@ -180,14 +180,15 @@ func (c *Client) chunk(ctx context.Context, u *registries.Upload, f io.ReaderAt,
 	return err
 }
 
-// tus makes a request of the tus protocol; its answer has no content.
-func (c *Client) tus(req *http.Request) (*http.Response, error) {
+// tus makes a request of the tus protocol and returns the answer's headers: it
+// has no content.
+func (c *Client) tus(req *http.Request) (http.Header, error) {
 	req.Header.Set("Tus-Resumable", "1.0.0")
 	resp, err := c.do(req)
 	if err != nil {
 		return nil, err
 	}
-	return resp, resp.Body.Close()
+	return resp.Header, resp.Body.Close()
 }
 
 // again tells whether a chunk that failed may go through later: the connection
