@@ -182,7 +182,7 @@ func (c *clusterConsole) testLooks(t *testing.T) {
 	require.Len(t, state.Pools, 2)
 	require.Nil(t, state.Upgrade)
 	out, _ = c.run(0, "nodes")
-	require.Regexp(t, `enterprise-default-2 +enterprise-default +Ready +v1.34.4 +10.20.0.21 +.*ago`, out)
+	require.Regexp(t, `enterprise-default-2 +enterprise-default +Ready +v1.34.4 +10.20.0.21 +(now|.*ago)`, out)
 	out, _ = c.run(0, "nodes", "--pool", "control-plane", "-o", "json")
 	require.Equal(t, 3, strings.Count(out, `"machine"`))
 	out, _ = c.run(0, "nodes", "--attention", "-o", "json")
