@@ -40,6 +40,7 @@ type guests struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	queues map[types.ManagedObjectReference]chan event
+	closed bool // no machine boots any more
 }
 
 func newGuests(v *VCenter) *guests {
@@ -89,8 +90,8 @@ func (g *guests) tell(ref types.ManagedObjectReference, e event) {
 	defer g.mu.Unlock()
 	queue, ok := g.queues[ref]
 	if !ok {
-		if e == removed || g.ctx.Err() != nil {
-			return // it never ran
+		if e != powerOn || g.closed {
+			return // it never ran, or is gone and hears of its own end
 		}
 		queue = make(chan event, 64)
 		g.queues[ref] = queue
@@ -109,6 +110,7 @@ func (g *guests) close() {
 		return
 	}
 	g.mu.Lock()
+	g.closed = true
 	left := make([]types.ManagedObjectReference, 0, len(g.queues))
 	for ref := range g.queues {
 		left = append(left, ref)
