@@ -46,6 +46,8 @@ var _ tenant.Provisioner = (*Provisioner)(nil)
 
 // New returns a provisioner for the cluster that config reaches.
 func New(config *rest.Config, opts Options) (*Provisioner, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // a page asks what its tenant uses: the server's own fairness is the limit
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("reaching the cluster: %w", err)
