@@ -16,6 +16,7 @@ import (
 
 	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/retry"
 	"github.com/sealift/sealift/systemconsole"
 )
 
@@ -26,10 +27,12 @@ type Options struct {
 	CA    string // PEM file of an authority that is trusted besides the system's
 }
 
-// answerTime is how long a call may take; maxAnswer is the most bytes of an
-// answer that is read whole.
+// answerTime is how long a call may take, but for an answer that is copied:
+// that may take as long as it does, with no pause of stallTime. maxAnswer is the
+// most bytes of an answer that is read whole.
 const (
 	answerTime = 2 * time.Minute
+	stallTime  = time.Minute
 	maxAnswer  = 16 << 20
 )
 
@@ -60,12 +63,14 @@ func New(opts Options) (*Client, error) {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 	// A token goes to no other address than the one that was given.
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Client{base: base, token: opts.Token, http: &http.Client{Transport: transport, Timeout: answerTime, CheckRedirect: stay}}, nil
+	return &Client{base: base, token: opts.Token, http: &http.Client{Transport: transport, CheckRedirect: stay}}, nil
 }
 
 // Call sends in to a path below /api/v1 and reads the answer into out; nil
 // sends or reads nothing.
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	resp, err := c.send(ctx, method, path, in)
 	if err != nil {
 		return err
@@ -82,10 +87,13 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 
 // Copy writes the answer of a path to w.
 func (c *Client) Copy(ctx context.Context, path string, w io.Writer) error {
-	resp, err := c.send(ctx, http.MethodGet, path, nil)
+	watch := retry.Watch(ctx, answerTime, stallTime)
+	defer watch.Stop()
+	resp, err := c.send(watch.Context, http.MethodGet, path, nil)
 	if err != nil {
-		return err
+		return watch.Cause(err)
 	}
+	resp.Body = watch.Body(resp.Body)
 	defer resp.Body.Close() //nolint:errcheck // it was only read
 	if _, err := io.Copy(w, resp.Body); err != nil {
 		return fmt.Errorf("reading %s from the console: %w", path, err)

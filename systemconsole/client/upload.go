@@ -182,8 +182,10 @@ func (c *Client) chunk(ctx context.Context, u *registries.Upload, f io.ReaderAt,
 
 // tus makes a request of the tus protocol; its answer has no content.
 func (c *Client) tus(req *http.Request) (http.Header, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), answerTime)
+	defer cancel()
 	req.Header.Set("Tus-Resumable", "1.0.0")
-	resp, err := c.do(req)
+	resp, err := c.do(req.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}
