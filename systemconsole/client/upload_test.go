@@ -25,6 +25,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/client"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
+	"github.com/sealift/sealift/test/consoles"
 )
 
 // console is a real one, with a way to get between it and its clients.
@@ -56,12 +57,7 @@ func start(t *testing.T, room int64) *console {
 	ca := filepath.Join(dir, "ca.crt")
 	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate().Raw}), 0o600))
 	accounts := auth.New(s, audit.New(s, audit.Options{}), auth.Options{Keeper: keeper})
-	id := auth.Identity{Account: auth.FirstAccount, Permissions: auth.Permissions()}
-	_, err = accounts.ChangePassword(t.Context(), id, auth.FirstAccount, "Correct-Horse-7-Battery", auth.Client{})
-	require.NoError(t, err)
-	token, _, err := accounts.CreateToken(t.Context(), id, auth.NewToken{Label: "test", Scopes: auth.Permissions(), Days: 1})
-	require.NoError(t, err)
-	c.client, err = client.New(client.Options{URL: c.URL, Token: token, CA: ca})
+	c.client, err = client.New(client.Options{URL: c.URL, Token: consoles.Token(t, accounts), CA: ca})
 	require.NoError(t, err)
 	return c
 }

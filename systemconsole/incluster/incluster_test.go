@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -19,8 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/sealift/sealift/manifests"
 	"github.com/sealift/sealift/systemconsole"
@@ -44,20 +41,7 @@ func prepare(t *testing.T) (config *rest.Config, kubeconfig string) {
 	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "sealift-system"}}}
 	_, err = client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Create(t.Context(), ns, metav1.CreateOptions{})
 	require.NoError(t, err)
-	return config, kubeconfigOf(t, config)
-}
-
-// kubeconfigOf writes the way to a cluster to a file.
-func kubeconfigOf(t *testing.T, config *rest.Config) string {
-	t.Helper()
-	c := api.NewConfig()
-	c.Clusters["lab"] = &api.Cluster{Server: config.Host, InsecureSkipTLSVerify: true}
-	c.AuthInfos["lab"] = &api.AuthInfo{Token: config.BearerToken}
-	c.Contexts["lab"] = &api.Context{Cluster: "lab", AuthInfo: "lab"}
-	c.CurrentContext = "lab"
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*c, kubeconfig))
-	return kubeconfig
+	return config, controlplane.Kubeconfig(t, config)
 }
 
 // run starts a server and returns its address.

@@ -63,7 +63,7 @@ func asConsole(t *testing.T, config *rest.Config, objects client.Client) string 
 	require.NoError(t, err)
 	account := rest.CopyConfig(config)
 	account.BearerToken = token.Status.Token
-	return kubeconfigOf(t, account)
+	return controlplane.Kubeconfig(t, account)
 }
 
 // With the rights of its chart, and no others, the console does all that its

@@ -28,7 +28,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
-	"github.com/sealift/sealift/systemconsole/store/kube"
+	"github.com/sealift/sealift/test/consoles"
 	"github.com/sealift/sealift/test/lab/controlplane"
 )
 
@@ -110,19 +110,11 @@ func inCluster(t *testing.T) *keptConsole {
 	_, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
 	dir := t.TempDir()
-	program, kubeconfig := filepath.Join(dir, "systemconsole"), filepath.Join(dir, "kubeconfig")
+	program := filepath.Join(dir, "systemconsole")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-trimpath", "-o", program, "../../cmd/systemconsole").CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	controlplane.WriteKubeconfig(t, kubeconfig, config)
-	for _, k := range systemconsole.Kinds() {
-		d, err := kube.Definition(k)
-		require.NoError(t, err)
-		require.NoError(t, kube.Install(t.Context(), config, d))
-	}
-	s, err := kube.Open(config, controlplane.Namespace)
-	require.NoError(t, err)
-	keeper, err := kube.MasterKey(t.Context(), config, controlplane.Namespace, "console-master-key")
-	require.NoError(t, err)
+	kubeconfig := controlplane.Kubeconfig(t, config)
+	s, keeper := consoles.InCluster(t, config)
 	c := newKeptConsole(t, s, keeper)
 	cert, key, err := systemconsole.SelfSigned(dir, "127.0.0.1")
 	require.NoError(t, err)
@@ -137,15 +129,7 @@ func inCluster(t *testing.T) *keptConsole {
 func newKeptConsole(t *testing.T, s store.Store, keeper seal.Keeper) *keptConsole {
 	accounts := auth.New(s, audit.New(s, audit.Options{}), auth.Options{Keeper: keeper})
 	require.NoError(t, accounts.Bootstrap(t.Context()))
-	login, err := accounts.Login(t.Context(), auth.FirstAccount, auth.FirstAccount, auth.Client{})
-	require.NoError(t, err)
-	id, _, err := accounts.Identify(t.Context(), login.Secret)
-	require.NoError(t, err)
-	_, err = accounts.ChangePassword(t.Context(), id, auth.FirstAccount, "Correct-Horse-7-Battery", auth.Client{})
-	require.NoError(t, err)
-	id.Permissions = auth.Permissions()
-	token, _, err := accounts.CreateToken(t.Context(), id, auth.NewToken{Label: "faults", Scopes: auth.Permissions(), Days: 1})
-	require.NoError(t, err)
+	token := consoles.Token(t, accounts)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())

@@ -15,11 +15,13 @@ import (
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
+	"github.com/sealift/sealift/test/consoles"
 )
 
-// console DIR starts a console on a folder. Its address is in SEALIFT_CONSOLE,
-// its certificate in DIR/ca.crt and tokens of the first account in
-// DIR/token (everything) and DIR/reader (reading tenants).
+// console DIR [HOST] starts a console on a folder. Its address is in
+// SEALIFT_CONSOLE, its certificate in DIR/ca.crt and tokens of the first account
+// in DIR/token (everything) and DIR/reader (reading tenants). With HOST it may
+// change a certificate of its own for that, DIR/tls.crt with DIR/tls.key.
 func console(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o700))
@@ -28,7 +30,12 @@ func console(ts *testscript.TestScript, _ bool, args []string) {
 	keeper, err := seal.File(filepath.Join(dir, "master.key"))
 	ts.Check(err)
 	ctx := context.Background()
-	handler, err := systemconsole.New(ctx, systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond, Uploads: filepath.Join(dir, "uploads")})
+	opts := systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond, Uploads: filepath.Join(dir, "uploads")}
+	if len(args) > 1 {
+		opts.CertFile, opts.KeyFile, err = systemconsole.SelfSigned(dir, args[1])
+		ts.Check(err)
+	}
+	handler, err := systemconsole.New(ctx, opts)
 	ts.Check(err)
 	server := httptest.NewTLSServer(handler)
 	ts.Defer(func() {
@@ -36,13 +43,8 @@ func console(ts *testscript.TestScript, _ bool, args []string) {
 		_ = s.Close()
 	})
 	accounts := auth.New(s, audit.New(s, audit.Options{}), auth.Options{Keeper: keeper})
-	login, err := accounts.Login(ctx, auth.FirstAccount, auth.FirstAccount, auth.Client{})
+	id, err := consoles.First(ctx, accounts)
 	ts.Check(err)
-	id, _, err := accounts.Identify(ctx, login.Secret)
-	ts.Check(err)
-	_, err = accounts.ChangePassword(ctx, id, auth.FirstAccount, "Correct-Horse-7-Battery", auth.Client{})
-	ts.Check(err)
-	id.Permissions = auth.Permissions()
 	for file, scopes := range map[string][]auth.Permission{"token": auth.Permissions(), "reader": {auth.ReadTenants}} {
 		text, _, err := accounts.CreateToken(ctx, id, auth.NewToken{Label: file, Scopes: scopes, Days: 1})
 		ts.Check(err)

@@ -28,6 +28,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
+	"github.com/sealift/sealift/test/consoles"
 	"github.com/sealift/sealift/test/lab/controlplane"
 )
 
@@ -105,22 +106,8 @@ func startClusterConsole(t *testing.T) *clusterConsole {
 	t.Cleanup(c.server.Close)
 	require.NoError(t, os.WriteFile(c.ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.server.Certificate().Raw}), 0o600))
 	t.Setenv("SEALIFT_CONSOLE", c.server.URL)
-	t.Setenv("SEALIFT_TOKEN", consoleToken(t, auth.New(s, audit.New(s, audit.Options{}), auth.Options{Keeper: keeper})))
+	t.Setenv("SEALIFT_TOKEN", consoles.Token(t, auth.New(s, audit.New(s, audit.Options{}), auth.Options{Keeper: keeper})))
 	return c
-}
-
-// consoleToken is a token with every permission.
-func consoleToken(t *testing.T, accounts *auth.Service) string {
-	login, err := accounts.Login(t.Context(), auth.FirstAccount, auth.FirstAccount, auth.Client{})
-	require.NoError(t, err)
-	id, _, err := accounts.Identify(t.Context(), login.Secret)
-	require.NoError(t, err)
-	_, err = accounts.ChangePassword(t.Context(), id, auth.FirstAccount, "Correct-Horse-7-Battery", auth.Client{})
-	require.NoError(t, err)
-	id.Permissions = auth.Permissions()
-	text, _, err := accounts.CreateToken(t.Context(), id, auth.NewToken{Label: "test", Scopes: auth.Permissions(), Days: 1})
-	require.NoError(t, err)
-	return text
 }
 
 // run runs sealift cluster and returns what it printed, after a check of its

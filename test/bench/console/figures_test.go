@@ -18,7 +18,7 @@ import (
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
-	"github.com/sealift/sealift/systemconsole/store/kube"
+	"github.com/sealift/sealift/test/consoles"
 	"github.com/sealift/sealift/test/lab/controlplane"
 	"github.com/sealift/sealift/test/lab/site"
 )
@@ -88,26 +88,18 @@ func embedded(t *testing.T, config *rest.Config) (*process, visitors) {
 	require.NoError(t, s.Close())
 	args := []string{"console", "--addr", freeAddress(t), "--data", data}
 	if config != nil {
-		args = append(args, "--kubeconfig", writeKubeconfig(t, config))
+		args = append(args, "--kubeconfig", controlplane.Kubeconfig(t, config))
 	}
 	return start(t, "sealift", args...), who
 }
 
 // inCluster is the console of the enterprise cluster.
 func inCluster(t *testing.T, config *rest.Config) (*process, visitors) {
-	for _, k := range systemconsole.Kinds() {
-		d, err := kube.Definition(k)
-		require.NoError(t, err)
-		require.NoError(t, kube.Install(t.Context(), config, d))
-	}
-	s, err := kube.Open(config, controlplane.Namespace)
-	require.NoError(t, err)
-	keeper, err := kube.MasterKey(t.Context(), config, controlplane.Namespace, "console-master-key")
-	require.NoError(t, err)
+	s, keeper := consoles.InCluster(t, config)
 	who := fill(t, s, keeper, 16)
 	cert, key, err := systemconsole.SelfSigned(t.TempDir(), "127.0.0.1")
 	require.NoError(t, err)
-	return start(t, "systemconsole", "-addr", freeAddress(t), "-tls-cert", cert, "-tls-key", key, "-namespace", controlplane.Namespace, "-kubeconfig", writeKubeconfig(t, config)), who
+	return start(t, "systemconsole", "-addr", freeAddress(t), "-tls-cert", cert, "-tls-key", key, "-namespace", controlplane.Namespace, "-kubeconfig", controlplane.Kubeconfig(t, config)), who
 }
 
 func makeCluster(t *testing.T, config *rest.Config, nodes int) {

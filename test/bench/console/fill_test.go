@@ -11,9 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/client-go/tools/clientcmd/api"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -110,17 +107,6 @@ func keepAlive(ctx context.Context, c *controlplane.Cluster) error {
 		group.Go(func() error { return c.Heartbeat(ctx, n.Name, time.Now().Add(24*time.Hour)) })
 	}
 	return group.Wait()
-}
-
-func writeKubeconfig(t *testing.T, config *rest.Config) string {
-	c := api.NewConfig()
-	c.Clusters["lab"] = &api.Cluster{Server: config.Host, InsecureSkipTLSVerify: true}
-	c.AuthInfos["lab"] = &api.AuthInfo{Token: config.BearerToken}
-	c.Contexts["lab"] = &api.Context{Cluster: "lab", AuthInfo: "lab"}
-	c.CurrentContext = "lab"
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, clientcmd.WriteToFile(*c, path))
-	return path
 }
 
 func freeAddress(t *testing.T) string {

@@ -55,22 +55,22 @@ func Start(t *testing.T) *rest.Config {
 		"--disable-admission-plugins=ServiceAccount")
 	config := &rest.Config{Host: "https://127.0.0.1:" + secure, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
 	waitReady(t, config)
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	WriteKubeconfig(t, kubeconfig, config)
-	run(t, programs["kube-controller-manager"], "--kubeconfig="+kubeconfig, "--leader-elect=false", "--secure-port=0",
+	run(t, programs["kube-controller-manager"], "--kubeconfig="+Kubeconfig(t, config), "--leader-elect=false", "--secure-port=0",
 		"--controllers=namespace-controller,clusterrole-aggregation-controller,resourcequota-controller")
 	return config
 }
 
-// WriteKubeconfig writes how the API is reached to a file, for programs.
-func WriteKubeconfig(t *testing.T, path string, config *rest.Config) {
+// Kubeconfig writes how the API is reached to a file, for programs, and returns its path.
+func Kubeconfig(t *testing.T, config *rest.Config) string {
 	t.Helper()
 	c := api.NewConfig()
 	c.Clusters["lab"] = &api.Cluster{Server: config.Host, InsecureSkipTLSVerify: true}
 	c.AuthInfos["lab"] = &api.AuthInfo{Token: config.BearerToken}
 	c.Contexts["lab"] = &api.Context{Cluster: "lab", AuthInfo: "lab"}
 	c.CurrentContext = "lab"
+	path := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, clientcmd.WriteToFile(*c, path))
+	return path
 }
 
 // run runs a program until the test ends; what it wrote is shown when the test failed.
