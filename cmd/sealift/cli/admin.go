@@ -48,28 +48,10 @@ func (a *app) rotateMasterKey(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) accountList(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the accounts", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			all := []systemconsole.Account{}
-			err := pages(func(next string) (string, error) {
-				var page systemconsole.AccountList
-				err := call(cmd, c, "GET", "accounts?continue="+next, nil, &page)
-				all = append(all, page.Accounts...)
-				return page.Continue, err
-			})
-			if err != nil {
-				return err
-			}
-			return out.print(a.Out, all, func(w io.Writer) { accountTable(w, all) })
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Account, error) {
+		return pages(cmd, c, "accounts", func(p systemconsole.AccountList) ([]systemconsole.Account, string) { return p.Accounts, p.Continue })
+	}, accountTable)
 }
 
 func accountTable(w io.Writer, all []systemconsole.Account) {
@@ -139,28 +121,17 @@ func (a *app) accountVerb(c *consoleClient, verb, method, short string) *cobra.C
 }
 
 func (a *app) tokenList(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the tokens", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var list systemconsole.TokenList
-			if err := call(cmd, c, "GET", "tokens", nil, &list); err != nil {
-				return err
-			}
-			return out.print(a.Out, list.Tokens, func(w io.Writer) {
-				rows := [][]string{{"NAME", "FOR", "MAY", "EXPIRES"}}
-				for _, t := range list.Tokens {
-					rows = append(rows, []string{t.Name, t.Label, permissions(t.Scopes), t.Expires.Format("2006-01-02")})
-				}
-				table(w, rows)
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "list", Short: "List the tokens", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Token, error) {
+		list, err := get[systemconsole.TokenList](cmd, c, "tokens")
+		return list.Tokens, err
+	}, func(w io.Writer, all []systemconsole.Token) {
+		rows := [][]string{{"NAME", "FOR", "MAY", "EXPIRES"}}
+		for _, t := range all {
+			rows = append(rows, []string{t.Name, t.Label, permissions(t.Scopes), t.Expires.Format("2006-01-02")})
+		}
+		table(w, rows)
+	})
 }
 
 func permissions(all []auth.Permission) string {
@@ -209,31 +180,20 @@ func (a *app) tokenRevoke(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) auditList(c *consoleClient) *cobra.Command {
-	var out output
 	limit := 50
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the newest changes, the oldest of them first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var list systemconsole.AuditList
-			if err := call(cmd, c, "GET", "audit?limit="+strconv.Itoa(limit), nil, &list); err != nil {
-				return err
-			}
-			slices.Reverse(list.Records)
-			return out.print(a.Out, list.Records, func(w io.Writer) {
-				rows := [][]string{{"NUMBER", "TIME", "WHO", "FROM", "ACTION", "WHAT"}}
-				for _, r := range list.Records {
-					rows = append(rows, []string{strconv.FormatUint(r.Number, 10), r.Time.Format("2006-01-02 15:04:05"), r.Actor, r.Source, r.Action, r.Object})
-				}
-				table(w, rows)
-			})
-		},
-	}
+	cmd := &cobra.Command{Use: "list", Short: "List the newest changes, the oldest of them first", Args: cobra.NoArgs}
 	cmd.Flags().IntVar(&limit, "limit", limit, "most `records`, 500 at most")
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]audit.Record, error) {
+		list, err := get[systemconsole.AuditList](cmd, c, "audit?limit="+strconv.Itoa(limit))
+		slices.Reverse(list.Records)
+		return list.Records, err
+	}, func(w io.Writer, all []audit.Record) {
+		rows := [][]string{{"NUMBER", "TIME", "WHO", "FROM", "ACTION", "WHAT"}}
+		for _, r := range all {
+			rows = append(rows, []string{strconv.FormatUint(r.Number, 10), r.Time.Format("2006-01-02 15:04:05"), r.Actor, r.Source, r.Action, r.Object})
+		}
+		table(w, rows)
+	})
 }
 
 func (a *app) auditExport(c *consoleClient) *cobra.Command {
@@ -259,9 +219,6 @@ func (a *app) auditVerify(c *consoleClient) *cobra.Command {
 cut short since then tells too.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			var s audit.Summary
 			if err := call(cmd, c, "GET", "audit/verify?known="+url.QueryEscape(known), nil, &s); err != nil {
 				return err

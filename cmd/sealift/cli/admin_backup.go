@@ -14,28 +14,17 @@ import (
 )
 
 func (a *app) backupList(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the backups of a console, and how the last one went", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var list systemconsole.BackupList
-			if err := call(cmd, c, "GET", "backups", nil, &list); err != nil {
-				return err
-			}
-			if list.Last.Failure != "" {
-				a.note("the last backup failed: %s", list.Last.Failure)
-			}
-			for _, f := range list.Failures {
-				a.note("%s", f)
-			}
-			return out.print(a.Out, list, func(w io.Writer) { backupTable(w, list.Backups) })
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "list", Short: "List the backups of a console, and how the last one went", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) (systemconsole.BackupList, error) {
+		list, err := get[systemconsole.BackupList](cmd, c, "backups")
+		if list.Last.Failure != "" {
+			a.note("the last backup failed: %s", list.Last.Failure)
+		}
+		for _, f := range list.Failures {
+			a.note("%s", f)
+		}
+		return list, err
+	}, func(w io.Writer, list systemconsole.BackupList) { backupTable(w, list.Backups) })
 }
 
 func backupTable(w io.Writer, all []systemconsole.BackupFile) {

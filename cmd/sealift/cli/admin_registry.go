@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,22 +21,11 @@ func (a *app) adminRegistry(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) registryList(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the registries, and whether they answered", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var list systemconsole.RegistryList
-			if err := call(cmd, c, "GET", "registries", nil, &list); err != nil {
-				return err
-			}
-			return out.print(a.Out, list.Registries, func(w io.Writer) { registryTable(w, list.Registries) })
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "list", Short: "List the registries, and whether they answered", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Registry, error) {
+		list, err := get[systemconsole.RegistryList](cmd, c, "registries")
+		return list.Registries, err
+	}, registryTable)
 }
 
 func registryTable(w io.Writer, all []systemconsole.Registry) {
@@ -52,36 +40,15 @@ func registryTable(w io.Writer, all []systemconsole.Registry) {
 	table(w, rows)
 }
 
-// registryFiles are the texts of a registry that come from files.
-type registryFiles struct{ password, ca, key string }
-
-func (f registryFiles) read(d *registries.Draft) error {
-	for path, to := range map[*string]*string{&f.password: &d.Password, &f.ca: &d.CA, &f.key: &d.Key} {
-		if *path == "" {
-			continue
-		}
-		data, err := os.ReadFile(*path)
-		if err != nil {
-			return fmt.Errorf("reading what belongs to the registry: %w", err)
-		}
-		*to = string(data)
-	}
-	d.Password = strings.TrimRight(d.Password, "\r\n")
-	return nil
-}
-
 func (a *app) registryAdd(c *consoleClient) *cobra.Command {
 	var d registries.Draft
-	var files registryFiles
 	cmd := &cobra.Command{
 		Use: "add NAME --endpoint HOST[:PORT]", Short: "Add a registry, and ask it whether it answers",
 		Example: `  sealift admin registry add site --endpoint registry.site:5000 --ca ca.crt --key cosign.pub`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Name = args[0]
-			if err := files.read(&d); err != nil {
-				return err
-			}
+			d.Password = strings.TrimRight(d.Password, "\r\n")
 			var r systemconsole.Registry
 			if err := call(cmd, c, "POST", "registries", d, &r); err != nil {
 				return err
@@ -97,9 +64,9 @@ func (a *app) registryAdd(c *consoleClient) *cobra.Command {
 	fl.StringVar(&d.Endpoint, "endpoint", "", "`HOST[:PORT]`, or the https:// address of a repository of charts")
 	fl.StringVar(&d.Prefix, "prefix", "", "`path` below which the console works")
 	fl.StringVar(&d.Username, "username", "", "`name` to log in with")
-	fl.StringVar(&files.password, "password-file", "", "`file` with the password")
-	fl.StringVar(&files.ca, "ca", "", "PEM `file` of the registry's authority")
-	fl.StringVar(&files.key, "key", "", "PEM `file` of the key that bundles for it are signed with")
+	fl.Var((*fileText)(&d.Password), "password-file", "`file` with the password")
+	fl.Var((*fileText)(&d.CA), "ca", "PEM `file` of the registry's authority")
+	fl.Var((*fileText)(&d.Key), "key", "PEM `file` of the key that bundles for it are signed with")
 	complete(cmd, "type", string(registries.OCI), string(registries.Helm), string(registries.Packs))
 	return cmd
 }
@@ -125,9 +92,6 @@ Where the registry can be reached from here, sealift mirror push does the same w
 		Example: `  sealift admin registry upload platform.tar site`,
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			state, err := a.upload(cmd, c, args[0], args[1])
 			if err != nil {
 				return err
@@ -160,22 +124,11 @@ func (a *app) upload(cmd *cobra.Command, c *consoleClient, file, registry string
 }
 
 func (a *app) registryUploads(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "uploads", Short: "List the bundles that were uploaded and still take room", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var list systemconsole.UploadList
-			if err := call(cmd, c, "GET", "uploads", nil, &list); err != nil {
-				return err
-			}
-			return out.print(a.Out, list.Uploads, func(w io.Writer) { uploadTable(w, list.Uploads) })
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "uploads", Short: "List the bundles that were uploaded and still take room", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]registries.Upload, error) {
+		list, err := get[systemconsole.UploadList](cmd, c, "uploads")
+		return list.Uploads, err
+	}, uploadTable)
 }
 
 func uploadTable(w io.Writer, all []registries.Upload) {

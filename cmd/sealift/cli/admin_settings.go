@@ -49,9 +49,6 @@ func (a *app) settingsShow(c *consoleClient) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := out.check(); err != nil {
-				return err
-			}
 			current := map[string]any{}
 			if err := call(cmd, c, "GET", "settings/"+part.name, nil, &current); err != nil {
 				return err
@@ -144,45 +141,25 @@ func settingValue(s *schema.Schema, name, text string) (any, error) {
 }
 
 func (a *app) certificateShow(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "show", Short: "Show the console's certificate", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var v systemconsole.Certificate
-			if err := call(cmd, c, "GET", "settings/certificate", nil, &v); err != nil {
-				return err
-			}
-			return out.print(a.Out, v, func(w io.Writer) {
-				table(w, [][]string{{"SUBJECT", "FOR", "EXPIRES"}, {v.Subject, strings.Join(v.Hosts, ","), v.Expires.Format("2006-01-02")}})
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "show", Short: "Show the console's certificate", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) (systemconsole.Certificate, error) {
+		return get[systemconsole.Certificate](cmd, c, "settings/certificate")
+	}, func(w io.Writer, v systemconsole.Certificate) {
+		table(w, [][]string{{"SUBJECT", "FOR", "EXPIRES"}, {v.Subject, strings.Join(v.Hosts, ","), v.Expires.Format("2006-01-02")}})
+	})
 }
 
 func (a *app) certificateSet(c *consoleClient) *cobra.Command {
-	var host, certificate, key string
+	var change systemconsole.CertificateChange
 	cmd := &cobra.Command{
 		Use: "set --host HOST --cert FILE --key FILE", Short: "Change the console's certificate, checked together with its key and the address",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			change := systemconsole.CertificateChange{Host: host}
-			for file, to := range map[string]*string{certificate: &change.Certificate, key: &change.Key} {
-				data, err := os.ReadFile(file)
-				if err != nil {
-					return fmt.Errorf("reading the certificate: %w", err)
-				}
-				*to = string(data)
-			}
 			return call(cmd, c, "PUT", "settings/certificate", change, nil)
 		},
 	}
-	cmd.Flags().StringVar(&host, "host", "", "`name` or address that people reach the console at")
-	cmd.Flags().StringVar(&certificate, "cert", "", "PEM `file` of the certificate, with the authorities between it and the root")
-	cmd.Flags().StringVar(&key, "key", "", "PEM `file` of its key")
+	cmd.Flags().StringVar(&change.Host, "host", "", "`name` or address that people reach the console at")
+	cmd.Flags().Var((*fileText)(&change.Certificate), "cert", "PEM `file` of the certificate, with the authorities between it and the root")
+	cmd.Flags().Var((*fileText)(&change.Key), "key", "PEM `file` of its key")
 	return cmd
 }

@@ -65,9 +65,6 @@ such a run, interrupted, begins again.`,
 
 func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	ctx := cmd.Context()
-	if err := out.check(); err != nil {
-		return err
-	}
 	def, err := f.load()
 	if err != nil {
 		return err

@@ -20,9 +20,6 @@ bundle lacks of the new one. Signatures are not checked: use "sealift bundle ver
 		Example: `  sealift bundle diff plane-1.3.0.tar plane-1.4.0.tar`,
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			opts, err := source.options()
 			if err != nil {
 				return err

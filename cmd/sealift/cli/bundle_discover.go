@@ -33,9 +33,6 @@ What reads like an image and is none is in the output of -o json under ignored, 
   sealift bundle discover operator.yaml --certainty likely -o json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(out.check(), checkCertainty(least)); err != nil {
-				return err
-			}
 			report, err := closure.Path(cmd.Context(), args[0], opts)
 			if err != nil {
 				return err
@@ -45,6 +42,7 @@ What reads like an image and is none is in the output of -o json under ignored, 
 		},
 	}
 	out.addTo(cmd, "table", "json", "yaml")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return errors.Join(out.check(), checkCertainty(least)) }
 	fl := cmd.Flags()
 	fl.StringArrayVarP(&opts.Values, "values", "f", nil, "a `file` of values for charts and packs; may be given again, the later counts")
 	fl.StringSliceVar(&opts.Presets, "preset", nil, "`presets` of a pack, in their order")

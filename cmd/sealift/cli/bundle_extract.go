@@ -23,9 +23,6 @@ it is written; a file has its name only when it is whole.`,
   sealift bundle extract management-plane.tar console cni-calico:3.29.1 --key cosign.pub`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			open, err := t.open(cmd.Context())
 			if err != nil {
 				return err

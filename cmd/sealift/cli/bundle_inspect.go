@@ -23,9 +23,6 @@ read, whatever its size. Without --key the signature is not checked, and the out
   sealift bundle inspect management-plane.tar -o json | jq -r '.contents[] | select(.kind == "image") | .reference'`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			open, err := t.openAny(cmd.Context())
 			if err != nil {
 				return err

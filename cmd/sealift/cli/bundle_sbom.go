@@ -43,9 +43,6 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
   sealift bundle sbom management-plane.tar --format licenses`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := format.check(); err != nil {
-				return err
-			}
 			if err := checkFolder(file); err != nil {
 				return err
 			}

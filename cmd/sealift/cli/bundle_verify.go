@@ -65,9 +65,6 @@ network than that of the file is asked. Volumes (FILE.001, ...) are read in plac
   sealift bundle verify https://files.site/management-plane.tar --key cosign.pub`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			open, err := t.open(cmd.Context())
 			if err != nil {
 				return err

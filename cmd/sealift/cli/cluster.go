@@ -28,8 +28,8 @@ func (a *app) cluster() *cobra.Command {
 
 // overview asks for the cluster as it is.
 func overview(cmd *cobra.Command, c *consoleClient) (*enterprise.Overview, error) {
-	var o enterprise.Overview
-	return &o, call(cmd, c, "GET", "cluster", nil, &o)
+	o, err := get[enterprise.Overview](cmd, c, "cluster")
+	return &o, err
 }
 
 // controlPlaneName means the control plane of every cluster, whatever the name
@@ -87,15 +87,12 @@ well or machines are being made, replaced or removed as they were asked for, els
   sealift cluster status -o json | jq -r .status.text`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			o, err := overview(cmd, c)
 			if err != nil {
 				return err
 			}
-			var u systemconsole.UpgradeState
-			if err := call(cmd, c, "GET", "cluster/upgrade", nil, &u); err != nil {
+			u, err := get[systemconsole.UpgradeState](cmd, c, "cluster/upgrade")
+			if err != nil {
 				return err
 			}
 			if err := out.print(a.Out, clusterState{o, u.Upgrade}, func(w io.Writer) { clusterTable(w, o, u.Upgrade) }); err != nil {
@@ -151,22 +148,11 @@ func needsAttention(s enterprise.Status) bool {
 }
 
 func (a *app) clusterPools(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "pools", Short: "List the pools, and why their machines are being replaced", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			o, err := overview(cmd, c)
-			if err != nil {
-				return err
-			}
-			return out.print(a.Out, o.Pools, func(w io.Writer) { poolTable(w, o.Pools) })
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "pools", Short: "List the pools, and why their machines are being replaced", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]enterprise.Pool, error) {
+		o, err := overview(cmd, c)
+		return o.Pools, err
+	}, poolTable)
 }
 
 func poolTable(w io.Writer, pools []enterprise.Pool) {

@@ -28,9 +28,6 @@ func (a *app) clusterNodes(c *consoleClient) *cobra.Command {
   sealift cluster nodes enterprise-default-1`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			o, err := overview(cmd, c)
 			if err != nil {
 				return err
@@ -103,34 +100,25 @@ func (a *app) printNode(o *enterprise.Overview, name string, out *output) error 
 }
 
 func (a *app) clusterEvents(c *consoleClient) *cobra.Command {
-	var out output
 	var warnings bool
 	limit := 50
 	cmd := &cobra.Command{
 		Use: "events", Short: "List the newest events of the cluster, the oldest of them first",
 		Example: `  sealift cluster events --warnings --limit 1000`,
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			if limit < 1 {
-				return problem.New(problem.Usage, "", "--limit %d is less than 1", limit)
-			}
-			var list systemconsole.EventList
-			if err := call(cmd, c, "GET", "cluster/events", nil, &list); err != nil {
-				return err
-			}
-			events := slices.DeleteFunc(list.Events, func(e enterprise.Event) bool { return warnings && e.State == enterprise.Good })
-			events = events[:min(limit, len(events))]
-			slices.Reverse(events)
-			return out.print(a.Out, events, func(w io.Writer) { eventTable(w, events) })
-		},
 	}
 	cmd.Flags().BoolVar(&warnings, "warnings", false, "only warnings")
 	cmd.Flags().IntVar(&limit, "limit", limit, "most `events`, 1000 at most")
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]enterprise.Event, error) {
+		if limit < 1 {
+			return nil, problem.New(problem.Usage, "", "--limit %d is less than 1", limit)
+		}
+		list, err := get[systemconsole.EventList](cmd, c, "cluster/events")
+		events := slices.DeleteFunc(list.Events, func(e enterprise.Event) bool { return warnings && e.State == enterprise.Good })
+		events = events[:min(limit, len(events))]
+		slices.Reverse(events)
+		return events, err
+	}, eventTable)
 }
 
 func eventTable(w io.Writer, events []enterprise.Event) {
@@ -146,50 +134,27 @@ func eventTable(w io.Writer, events []enterprise.Event) {
 }
 
 func (a *app) clusterCertificates(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "certificates", Short: "List the certificates that the cluster depends on, the first to expire first", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			o, err := overview(cmd, c)
-			if err != nil {
-				return err
-			}
-			return out.print(a.Out, o.Certificates, func(w io.Writer) {
-				rows := [][]string{{"CERTIFICATE", "IN", "EXPIRES", "STATUS"}}
-				for _, v := range o.Certificates {
-					rows = append(rows, []string{v.Name, v.Holder, v.Expires.Format(time.DateOnly), v.Status.Text})
-				}
-				table(w, rows)
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "certificates", Short: "List the certificates that the cluster depends on, the first to expire first", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]enterprise.Certificate, error) {
+		o, err := overview(cmd, c)
+		return o.Certificates, err
+	}, func(w io.Writer, all []enterprise.Certificate) {
+		rows := [][]string{{"CERTIFICATE", "IN", "EXPIRES", "STATUS"}}
+		for _, v := range all {
+			rows = append(rows, []string{v.Name, v.Holder, v.Expires.Format(time.DateOnly), v.Status.Text})
+		}
+		table(w, rows)
+	})
 }
 
 func (a *app) clusterComponents(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "components", Short: "List what is installed: versions, digests, the bundle, and the key that it is signed with", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var i upgrade.Installed
-			if err := call(cmd, c, "GET", "cluster/components", nil, &i); err != nil {
-				return err
-			}
-			return out.print(a.Out, i, func(w io.Writer) { componentTable(w, &i) })
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "components", Short: "List what is installed: versions, digests, the bundle, and the key that it is signed with", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) (upgrade.Installed, error) {
+		return get[upgrade.Installed](cmd, c, "cluster/components")
+	}, componentTable)
 }
 
-func componentTable(w io.Writer, i *upgrade.Installed) {
+func componentTable(w io.Writer, i upgrade.Installed) {
 	table(w, [][]string{{"release", i.Release}, {"bundle", i.Bundle.Name + " " + i.Bundle.Version + " from " + i.Bundle.From}, {"statement", i.Bundle.Statement},
 		{"signed with", i.Key}, {"checked", i.Verified.Local().Format(time.DateTime)}})
 	fmt.Fprintln(w)

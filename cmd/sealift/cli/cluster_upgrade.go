@@ -18,35 +18,24 @@ import (
 )
 
 func (a *app) clusterBundles(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "bundles", Short: "List the bundles that an upgrade can be made of", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var list systemconsole.BundleList
-			if err := call(cmd, c, "GET", "cluster/bundles", nil, &list); err != nil {
-				return err
-			}
-			return out.print(a.Out, list.Bundles, func(w io.Writer) {
-				rows := [][]string{{"BUNDLE", "NAME", "VERSION", "FROM", "STATEMENT"}}
-				for _, b := range list.Bundles {
-					rows = append(rows, []string{b.ID, b.Name, b.Version, b.From, b.Statement})
-				}
-				table(w, rows)
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "bundles", Short: "List the bundles that an upgrade can be made of", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]upgrade.Bundle, error) {
+		list, err := get[systemconsole.BundleList](cmd, c, "cluster/bundles")
+		return list.Bundles, err
+	}, func(w io.Writer, all []upgrade.Bundle) {
+		rows := [][]string{{"BUNDLE", "NAME", "VERSION", "FROM", "STATEMENT"}}
+		for _, b := range all {
+			rows = append(rows, []string{b.ID, b.Name, b.Version, b.From, b.Statement})
+		}
+		table(w, rows)
+	})
 }
 
 // bundleAt asks for the bundles and returns the path of the one that is meant
 // in the API: by its id or its version.
 func bundleAt(cmd *cobra.Command, c *consoleClient, name, what string) (string, error) {
-	var list systemconsole.BundleList
-	if err := call(cmd, c, "GET", "cluster/bundles", nil, &list); err != nil {
+	list, err := get[systemconsole.BundleList](cmd, c, "cluster/bundles")
+	if err != nil {
 		return "", err
 	}
 	i := slices.IndexFunc(list.Bundles, func(b upgrade.Bundle) bool { return b.ID == name })
@@ -62,11 +51,12 @@ func bundleAt(cmd *cobra.Command, c *consoleClient, name, what string) (string, 
 // completeBundles offers the bundles to the shell.
 func completeBundles(c *consoleClient) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) (ids []string, _ cobra.ShellCompDirective) {
-		var list systemconsole.BundleList
-		if len(args) == 0 && call(cmd, c, "GET", "cluster/bundles", nil, &list) == nil { // a shell has no place for the reason
-			for _, b := range list.Bundles {
-				ids = append(ids, b.ID+"\t"+b.Name+" "+b.Version)
-			}
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		list, _ := get[systemconsole.BundleList](cmd, c, "cluster/bundles") // a shell has no place for the reason
+		for _, b := range list.Bundles {
+			ids = append(ids, b.ID+"\t"+b.Name+" "+b.Version)
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -76,7 +66,6 @@ func completeBundles(c *consoleClient) cobra.CompletionFunc {
 const keepOrTake = "choose: --keep PATH as it is set, or --take PATH of the release"
 
 func (a *app) clusterPlan(c *consoleClient) *cobra.Command {
-	var out output
 	cmd := &cobra.Command{
 		Use: "plan BUNDLE", Short: "Show what an upgrade to a bundle would change; changes nothing",
 		Long: `Shows versions, what the registry lacks, values that the release or an administrator changed, machines that are replaced in their
@@ -84,23 +73,14 @@ order, and each object with its differences. BUNDLE is the id or the version of 
 		Example: `  sealift cluster upgrade plan 1.1.0
   sealift cluster upgrade plan 1.1.0 -o json | jq -r '.values[] | select(.outcome == "conflict").path'`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: completeBundles(c),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			path, err := bundleAt(cmd, c, args[0], "plan")
-			if err != nil {
-				return err
-			}
-			var p upgrade.Plan
-			if err := call(cmd, c, "GET", path, nil, &p); err != nil {
-				return err
-			}
-			return out.print(a.Out, p, func(w io.Writer) { upgradeTable(w, &p, keepOrTake) })
-		},
 	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	return show(a, cmd, func(cmd *cobra.Command, args []string) (p upgrade.Plan, err error) {
+		path, err := bundleAt(cmd, c, args[0], "plan")
+		if err != nil {
+			return p, err
+		}
+		return get[upgrade.Plan](cmd, c, path)
+	}, func(w io.Writer, p upgrade.Plan) { upgradeTable(w, &p, keepOrTake) })
 }
 
 func (a *app) clusterBegin(c *consoleClient) *cobra.Command {
@@ -186,15 +166,11 @@ func (a *app) clusterUpgradeStatus(c *consoleClient) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status", Short: "Show the upgrade that is under way, or the last one; fails when it stopped", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var s systemconsole.UpgradeState
-			if err := call(cmd, c, "GET", "cluster/upgrade", nil, &s); err != nil {
+			s, err := get[systemconsole.UpgradeState](cmd, c, "cluster/upgrade")
+			if err != nil {
 				return err
 			}
 			if w.wait && s.Upgrade != nil && s.Upgrade.State == enterprise.Running {
-				var err error
 				if s.Upgrade, err = a.follow(cmd.Context(), c, &w); err != nil {
 					return err
 				}

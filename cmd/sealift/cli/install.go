@@ -39,7 +39,7 @@ func (a *app) install() *cobra.Command {
 		Use:   "install -f site.yaml --bundle FILE --key PUB",
 		Short: "Install the enterprise cluster on vSphere",
 		Long: `Checks the site as preflight does, fills the registry, imports the node template, builds the cluster from a control plane on
-this host, and hands it over to itself. It ends with the address of the cluster.
+this host, and hands it over to itself. It ends with the addresses of the cluster and of its console, and says how to log in first.
 
 Every step looks at the site to know whether it is done. A run that was killed is simply repeated and goes on where it stood;
 a run after the last changes nothing. The exit code 5 says that part of the work is done.
@@ -76,9 +76,6 @@ func (a *app) runInstall(ctx context.Context, f *installFlags) error {
 // openInstall reads the site, opens the bundle with its release, and gets the
 // logins. The caller closes the bundle.
 func (a *app) openInstall(ctx context.Context, f *installFlags) (opts steps.Options, err error) {
-	if err := f.out.check(); err != nil {
-		return opts, err
-	}
 	if f.bundle == "" {
 		return opts, problem.New(problem.Usage, "add --bundle FILE", "no bundle is given")
 	}

@@ -181,9 +181,6 @@ func (f *pushFlags) keepHeads(ctx context.Context, readers []*archive.Reader, cl
 
 // check checks the flags and the target before anything is opened.
 func (f *pushFlags) check(target string) (host string, m *mirror.Mapping, err error) {
-	if err := f.out.check(); err != nil {
-		return "", nil, err
-	}
 	if (f.receipt == "") != (f.receiptKey == "") {
 		return "", nil, problem.New(problem.Usage, "give both; sealift key generate makes a key for this site", "--receipt needs --receipt-key, and the reverse")
 	}

@@ -35,8 +35,10 @@ func (o *output) addNamed(cmd *cobra.Command, flag string, formats ...string) {
 	o.offer(cmd, flag, formats)
 }
 
+// offer names the formats to the shell, and refuses others before the command runs.
 func (o *output) offer(cmd *cobra.Command, flag string, formats []string) {
 	o.flag, o.formats = flag, formats
+	cmd.PreRunE = func(*cobra.Command, []string) error { return o.check() }
 	complete(cmd, flag, formats...)
 }
 

@@ -44,9 +44,6 @@ The exit code is 1 when there are errors; with --strict also when there are warn
   sealift pack lint packs/* -o json | jq '.packs[].problems[] | select(.severity == "error")'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			result, err := lint(cmd.Context(), args, together)
 			if err != nil {
 				return err

@@ -31,9 +31,6 @@ registry has is not sent again. A "+" in the version becomes "_" in the tag.`,
   oras pull harbor.site/packs/spectro-packs/archive/argo-cd:3.3.5`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			pushed, err := a.pushPack(cmd.Context(), args[0], args[1], &reg, opts)
 			if err != nil {
 				return err

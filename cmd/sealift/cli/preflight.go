@@ -48,9 +48,6 @@ A password is tried once. ARP, by which also silent hosts show, needs root and a
 }
 
 func (a *app) runPreflight(ctx context.Context, f *preflightFlags) error {
-	if err := f.out.check(); err != nil {
-		return err
-	}
 	s, err := site.Load(f.site)
 	if err != nil {
 		return err

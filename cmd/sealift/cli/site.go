@@ -29,9 +29,6 @@ func (a *app) siteValidate() *cobra.Command {
 Whether the site is as the file says is for sealift preflight.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			s, err := site.Load(file)
 			if err != nil {
 				return err

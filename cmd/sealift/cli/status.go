@@ -34,9 +34,6 @@ The exit code is 0 when the cluster manages itself and all is well, else 1; what
 }
 
 func (a *app) runStatus(ctx context.Context, f *siteFlags, out *output) (err error) {
-	if err := out.check(); err != nil {
-		return err
-	}
 	s, err := f.load()
 	if err != nil {
 		return err

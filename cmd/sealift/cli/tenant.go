@@ -32,79 +32,31 @@ func tenantAt(name string, more ...string) string {
 }
 
 func (a *app) tenantList(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the tenants", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			all := []systemconsole.Tenant{}
-			err := pages(func(next string) (string, error) {
-				var page systemconsole.TenantList
-				err := call(cmd, c, "GET", "tenants?continue="+next, nil, &page)
-				all = append(all, page.Tenants...)
-				return page.Continue, err
-			})
-			if err != nil {
-				return err
-			}
-			return out.print(a.Out, all, func(w io.Writer) {
-				rows := [][]string{{"NAME", "ORGANIZATION", "STATE", "CREATED"}}
-				for _, t := range all {
-					rows = append(rows, []string{t.Name, t.Organization, string(t.State), t.Created.Format("2006-01-02")})
-				}
-				table(w, rows)
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "list", Short: "List the tenants", Args: cobra.NoArgs}
+	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Tenant, error) {
+		return pages(cmd, c, "tenants", func(p systemconsole.TenantList) ([]systemconsole.Tenant, string) { return p.Tenants, p.Continue })
+	}, tenantTable)
 }
 
-// pages asks for pages until there is none.
-func pages(get func(next string) (string, error)) error {
-	for next := ""; ; {
-		following, err := get(url.QueryEscape(next))
-		if err != nil || following == "" {
-			return err
-		}
-		next = following
+func tenantTable(w io.Writer, all []systemconsole.Tenant) {
+	rows := [][]string{{"NAME", "ORGANIZATION", "STATE", "CREATED"}}
+	for _, t := range all {
+		rows = append(rows, []string{t.Name, t.Organization, string(t.State), t.Created.Format("2006-01-02")})
 	}
-}
-
-// call calls the console that the flags name.
-func call(cmd *cobra.Command, c *consoleClient, method, path string, in, out any) error {
-	console, err := c.open()
-	if err != nil {
-		return err
-	}
-	return console.Call(cmd.Context(), method, path, in, out)
+	table(w, rows)
 }
 
 func (a *app) tenantShow(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "show NAME", Short: "Show a tenant", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var t systemconsole.Tenant
-			if err := call(cmd, c, "GET", tenantAt(args[0]), nil, &t); err != nil {
-				return err
-			}
-			return out.print(a.Out, t, func(w io.Writer) {
-				rows := [][]string{{"name", t.Name}, {"organization", t.Organization}, {"state", string(t.State)}}
-				for _, l := range limitsOf(&t.Limits) {
-					rows = append(rows, []string{"limit of " + l.what, strconv.Itoa(*l.value)})
-				}
-				table(w, rows)
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "show NAME", Short: "Show a tenant", Args: cobra.ExactArgs(1)}
+	return show(a, cmd, func(cmd *cobra.Command, args []string) (systemconsole.Tenant, error) {
+		return get[systemconsole.Tenant](cmd, c, tenantAt(args[0]))
+	}, func(w io.Writer, t systemconsole.Tenant) {
+		rows := [][]string{{"name", t.Name}, {"organization", t.Organization}, {"state", string(t.State)}}
+		for _, l := range limitsOf(&t.Limits) {
+			rows = append(rows, []string{"limit of " + l.what, strconv.Itoa(*l.value)})
+		}
+		table(w, rows)
+	})
 }
 
 func (a *app) tenantCreate(c *consoleClient) *cobra.Command {
@@ -183,8 +135,8 @@ func (a *app) tenantLimits(c *consoleClient) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "limits NAME", Short: "Limit what a tenant may use; what is not given stays as it is", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var t systemconsole.Tenant
-			if err := call(cmd, c, "GET", tenantAt(args[0]), nil, &t); err != nil {
+			t, err := get[systemconsole.Tenant](cmd, c, tenantAt(args[0]))
+			if err != nil {
 				return err
 			}
 			given, current := limitsOf(&l), limitsOf(&t.Limits)
@@ -208,9 +160,6 @@ func (a *app) tenantDelete(c *consoleClient) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "delete NAME --confirm NAME", Short: "Delete a tenant with all that it has, and list what was removed", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
 			var d tenant.Deletion
 			if err := call(cmd, c, "POST", tenantAt(args[0], "delete"), in, &d); err != nil {
 				return err

@@ -24,34 +24,16 @@ func userAt(name, user string, more ...string) string {
 }
 
 func (a *app) tenantUserList(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "list TENANT", Short: "List the users of a tenant", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			all := []systemconsole.TenantUser{}
-			err := pages(func(next string) (string, error) {
-				var page systemconsole.TenantUserList
-				err := call(cmd, c, "GET", tenantAt(args[0], "users")+"?continue="+next, nil, &page)
-				all = append(all, page.Users...)
-				return page.Continue, err
-			})
-			if err != nil {
-				return err
-			}
-			return out.print(a.Out, all, func(w io.Writer) {
-				rows := [][]string{{"USER", "NAME", "E-MAIL", "ROLE", "STATE"}}
-				for _, u := range all {
-					rows = append(rows, []string{u.Name, u.FirstName + " " + u.LastName, u.Email, string(u.Role), userState(u)})
-				}
-				table(w, rows)
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "list TENANT", Short: "List the users of a tenant", Args: cobra.ExactArgs(1)}
+	return show(a, cmd, func(cmd *cobra.Command, args []string) ([]systemconsole.TenantUser, error) {
+		return pages(cmd, c, tenantAt(args[0], "users"), func(p systemconsole.TenantUserList) ([]systemconsole.TenantUser, string) { return p.Users, p.Continue })
+	}, func(w io.Writer, all []systemconsole.TenantUser) {
+		rows := [][]string{{"USER", "NAME", "E-MAIL", "ROLE", "STATE"}}
+		for _, u := range all {
+			rows = append(rows, []string{u.Name, u.FirstName + " " + u.LastName, u.Email, string(u.Role), userState(u)})
+		}
+		table(w, rows)
+	})
 }
 
 func userState(u systemconsole.TenantUser) string {
@@ -135,27 +117,15 @@ func (a *app) tenantUserDelete(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) tenantUsage(c *consoleClient) *cobra.Command {
-	var out output
-	cmd := &cobra.Command{
-		Use: "usage NAME", Short: "Show what a tenant uses of its limits", Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			var u tenant.Usage
-			if err := call(cmd, c, "GET", tenantAt(args[0], "usage"), nil, &u); err != nil {
-				return err
-			}
-			return out.print(a.Out, u, func(w io.Writer) {
-				rows := [][]string{{"users", fmt.Sprint(u.Users)}}
-				if u.Measured {
-					rows = append(rows, []string{"CPU cores", fmt.Sprint(u.CPU)}, []string{"memory", fmt.Sprint(u.MemoryGiB, " GiB")},
-						[]string{"storage", fmt.Sprint(u.StorageGiB, " GiB")}, []string{"pods", fmt.Sprint(u.Pods)})
-				}
-				table(w, rows)
-			})
-		},
-	}
-	out.addTo(cmd, "table", "json", "yaml")
-	return cmd
+	cmd := &cobra.Command{Use: "usage NAME", Short: "Show what a tenant uses of its limits", Args: cobra.ExactArgs(1)}
+	return show(a, cmd, func(cmd *cobra.Command, args []string) (tenant.Usage, error) {
+		return get[tenant.Usage](cmd, c, tenantAt(args[0], "usage"))
+	}, func(w io.Writer, u tenant.Usage) {
+		rows := [][]string{{"users", fmt.Sprint(u.Users)}}
+		if u.Measured {
+			rows = append(rows, []string{"CPU cores", fmt.Sprint(u.CPU)}, []string{"memory", fmt.Sprint(u.MemoryGiB, " GiB")},
+				[]string{"storage", fmt.Sprint(u.StorageGiB, " GiB")}, []string{"pods", fmt.Sprint(u.Pods)})
+		}
+		table(w, rows)
+	})
 }

@@ -53,9 +53,6 @@ type uninstalled struct {
 }
 
 func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
-	if err := f.out.check(); err != nil {
-		return err
-	}
 	s, err := f.site.load()
 	if err != nil {
 		return err
