@@ -74,7 +74,7 @@ func (l lazy) String() string { return l() }
 func (e *enterprise) machines(t *testing.T) (names []string) {
 	c, err := e.vcenter.Client(t.Context(), e.vcenter.Admin())
 	require.NoError(t, err)
-	defer c.Logout(t.Context()) //nolint:errcheck // the vCenter ends with the test
+	defer c.Logout(t.Context()) // the vCenter ends with the test
 	found, err := find.NewFinder(c.Client).VirtualMachineList(t.Context(), "/north/vm/sealift/*")
 	if err != nil {
 		return nil
@@ -90,7 +90,7 @@ func (e *enterprise) machines(t *testing.T) (names []string) {
 func (e *enterprise) destroy(t *testing.T, name string) {
 	c, err := e.vcenter.Client(t.Context(), e.vcenter.Admin())
 	require.NoError(t, err)
-	defer c.Logout(t.Context()) //nolint:errcheck // the vCenter ends with the test
+	defer c.Logout(t.Context()) // the vCenter ends with the test
 	vm, err := find.NewFinder(c.Client).VirtualMachine(t.Context(), "/north/vm/sealift/"+name)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

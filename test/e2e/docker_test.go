@@ -23,7 +23,7 @@ func TestDockerLoads(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		s.engine.Run(context.Background(), append([]string{"image", "rm", "--force", upstream.SealiftImage}, names...)...)
-	}) //nolint:errcheck // they may be missing
+	}) // they may be missing
 	out, err := s.engine.Run(t.Context(), "load", "--input", filepath.Join(s.dir, "plane.tar"))
 	require.NoError(t, err, out)
 	for _, name := range names {

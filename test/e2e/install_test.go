@@ -171,9 +171,9 @@ func (e *enterprise) preflight(t *testing.T) {
 }
 
 // nothingLeft fails when anything tried to leave the dark network.
-func (e *enterprise) nothingLeft(t *testing.T) {
+func (s *darkSite) nothingLeft(t *testing.T) {
 	t.Helper()
-	attempts, err := e.network.Attempts(t.Context())
+	attempts, err := s.network.Attempts(t.Context())
 	require.NoError(t, err)
 	require.True(t, attempts.Empty(), "somebody tried to leave the dark network: %+v", attempts)
 }

@@ -85,7 +85,6 @@ func TestInstallKind(t *testing.T) {
 	if controlPlanes > 1 {
 		took(t, "a lost control plane comes back", func() { e.repairControlPlane(t, controlPlanes) })
 	}
-	took(t, "uninstall", func() { e.uninstall(t, before) })
 	e.nothingLeft(t)
 }
 

@@ -38,7 +38,7 @@ func lanes() map[string][]suite {
 	return map[string][]suite{
 		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
 		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
-		"nodes": {{dir: "test/e2e", skip: "^TestInstall"}, {dir: "test/lab/site"}, {dir: "test/lab/clusterapi"}},
+		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)"}, {dir: "test/lab/site"}, {dir: "test/lab/clusterapi"}},
 	}
 }
 

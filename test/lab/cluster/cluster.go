@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -215,28 +214,6 @@ func Remove(ctx context.Context, e *engine.Engine, label string) error {
 	go thawUntil(thawing, freezer, ids)
 	_, err = e.Run(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
 	return err
-}
-
-// Network makes the network that clusters are on by default, unless it is
-// there, and returns this machine's address on it: a registry that listens
-// there is reached by nodes before a cluster is made.
-func Network(ctx context.Context, e *engine.Engine) (address string, err error) {
-	const gateways = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
-	out, err := e.Run(ctx, "network", "inspect", "--format", gateways, network)
-	if err != nil {
-		if _, err := e.Run(ctx, "network", "create", network); err != nil {
-			return "", err
-		}
-		if out, err = e.Run(ctx, "network", "inspect", "--format", gateways, network); err != nil {
-			return "", err
-		}
-	}
-	for _, gateway := range strings.Fields(out) {
-		if net.ParseIP(gateway).To4() != nil {
-			return gateway, nil
-		}
-	}
-	return "", fmt.Errorf("network %s of the engine has no IPv4 address", network)
 }
 
 // DeleteNetwork removes the network that clusters are on by default, if it is there.

@@ -61,7 +61,7 @@ func newMachineSite(t *testing.T, name string) *machineSite {
 	s.network, err = darknet.Create(ctx, s.engine, name, darknet.Options{Names: map[string]netip.Addr{"registry.north.example": {}, "time.north.example": {}}, Log: t.Logf})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.network.Close(context.Background())) })
-	s.registry, _ = upstream(t, lab, s.network.Address.String())
+	s.registry = upstream(t, lab, s.network.Address.String())
 
 	disks, err := lab.Disks()
 	require.NoError(t, err)
@@ -274,11 +274,10 @@ func TestMachineBecomesANode(t *testing.T) {
 	require.NoError(t, err)
 	s.done(object.NewVirtualMachine(admin.Client, vm.Reference()).Reset(t.Context()))
 	s.again(vm)
-	s.waitReady()
-	t.Logf("ready after a reset after %s", time.Since(start))
+	t.Logf("again after a reset after %s", time.Since(start))
 	s.done(vm.PowerOff(t.Context()))
 	s.done(vm.PowerOn(t.Context()))
-	s.again(vm)
+	s.kept(vm)
 	attempts, err := s.network.Attempts(t.Context())
 	require.NoError(t, err)
 	require.True(t, attempts.Empty(), "%+v", attempts)
@@ -294,14 +293,18 @@ func TestMachineBecomesANode(t *testing.T) {
 // again waits for a machine that boots again, whose control plane must come
 // back with what is on its disk.
 func (s *machineSite) again(vm *object.VirtualMachine) {
-	t := s.t
-	require.True(t, assertEventually(t, 90*time.Second, func() bool {
-		_, err := s.in(vm, "test", "-f", "/root/kept", "-a", "-f", "/var/lib/kept")
-		if err != nil {
-			return false
-		}
+	s.kept(vm)
+	require.True(s.t, assertEventually(s.t, 90*time.Second, func() bool {
 		out, err := s.kubectl("get", "--raw", "/readyz")
 		return err == nil && out == "ok"
+	}))
+}
+
+// kept waits for a machine that boots again with what is on its disk.
+func (s *machineSite) kept(vm *object.VirtualMachine) {
+	require.True(s.t, assertEventually(s.t, 30*time.Second, func() bool {
+		_, err := s.in(vm, "test", "-f", "/root/kept", "-a", "-f", "/var/lib/kept")
+		return err == nil
 	}))
 }
 
