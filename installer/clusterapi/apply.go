@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -160,7 +158,7 @@ const (
 // ApplyObjects applies objects in their order. What is not there yet - a
 // webhook that starts, a kind that is being established - is waited for.
 func (m *Management) ApplyObjects(ctx context.Context, objects []*unstructured.Unstructured) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, applyWait, fmt.Errorf("no success within %s", applyWait))
+	ctx, cancel := context.WithTimeoutCause(ctx, applyWait, fmt.Errorf("no success within %s: %w", applyWait, ErrNotInTime))
 	defer cancel()
 	for _, o := range objects {
 		for {
@@ -168,7 +166,7 @@ func (m *Management) ApplyObjects(ctx context.Context, objects []*unstructured.U
 			if err == nil {
 				break
 			}
-			if !passing(err) {
+			if !unsettled(err) {
 				return err
 			}
 			if cause := retry.Sleep(ctx, applyPause); cause != nil {
@@ -199,15 +197,6 @@ func (m *Management) apply(ctx context.Context, o *unstructured.Unstructured) er
 		return fmt.Errorf("applying %s: %w", identify(o), err)
 	}
 	return nil
-}
-
-// passing tells whether an error of the API server may be gone soon.
-func passing(err error) bool {
-	text := err.Error()
-	return apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) ||
-		apierrors.IsConflict(err) || meta.IsNoMatchError(err) || retry.Connection(err) ||
-		// The API server says so only in words.
-		strings.Contains(text, "failed calling webhook") || strings.Contains(text, "conversion webhook") || strings.Contains(text, "is being terminated")
 }
 
 // unestablished is how long a kind whose names are accepted may take to be served.
@@ -249,7 +238,7 @@ func (m *Management) touch(ctx context.Context, o *unstructured.Unstructured) {
 
 // until reads an object until it is as wanted.
 func (m *Management) until(ctx context.Context, o *unstructured.Unstructured, wanted func(*unstructured.Unstructured) bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, applyWait, fmt.Errorf("it was not ready within %s", applyWait))
+	ctx, cancel := context.WithTimeoutCause(ctx, applyWait, fmt.Errorf("it was not ready within %s: %w", applyWait, ErrNotInTime))
 	defer cancel()
 	for {
 		now := &unstructured.Unstructured{}

@@ -176,7 +176,7 @@ func (m *Management) Follow(ctx context.Context, timeout time.Duration, tell fun
 		if finished {
 			return nil
 		}
-		if err != nil && !passing(err) && ctx.Err() == nil {
+		if err != nil && !unsettled(err) && ctx.Err() == nil {
 			return err
 		}
 		changes, _ := m.changes(ctx, Namespace, known) // that it does not answer shows in the end

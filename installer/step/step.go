@@ -7,12 +7,14 @@
 package step
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/retry"
 )
 
 // Step is one part of the work.
@@ -77,57 +79,98 @@ type Result struct {
 	Err     error         `json:"-"`
 }
 
-// Options is how a run goes. The zero value tells nobody.
+// Options is how a run goes. The zero value tells nobody, and waits for nothing.
 type Options struct {
 	Observer Observer
+	// Passing tells whether what a step failed with may be gone soon, such as an
+	// API server whose machine is being replaced: the step is begun again then.
+	// Nil means never.
+	Passing func(error) bool
+	// Patience is how long a step that does not get on is begun again; 0 means
+	// 15 minutes.
+	Patience time.Duration
+	// Remedy says how a run that failed goes on; empty means the same command.
+	Remedy string
 }
+
+const (
+	defaultPatience = 15 * time.Minute
+	againAfter      = 2 * time.Second
+	// gotOn is how long an attempt takes at least that got on before it failed.
+	gotOn = 5 * time.Minute
+)
+
+// defaultRemedy is for commands.
+const defaultRemedy = "then run the same command again: it goes on with this step"
 
 // Run takes the steps in order and returns how each went, as far as it came. The
 // error of a step that failed has the kind problem.Partial, unless the step gave
 // it another, when steps before it are done.
 func Run(ctx context.Context, steps []Step, opts Options) ([]Result, error) {
 	var results []Result
+	opts.Observer, opts.Patience = cmp.Or[Observer](opts.Observer, nobody{}), cmp.Or(opts.Patience, defaultPatience)
 	observer := opts.Observer
-	if observer == nil {
-		observer = nobody{}
-	}
 	for i, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return results, err
 		}
 		observer.Began(i, s.Name())
-		r := one(ctx, s, func(format string, args ...any) { observer.Said(i, fmt.Sprintf(format, args...)) })
+		r := one(ctx, s, func(format string, args ...any) { observer.Said(i, fmt.Sprintf(format, args...)) }, opts)
 		observer.Ended(i, r)
 		results = append(results, r)
 		if r.Err != nil {
-			return results, failed(ctx, i, s.Name(), r.Err)
+			return results, failed(ctx, i, s.Name(), r.Err, cmp.Or(opts.Remedy, defaultRemedy))
 		}
 	}
 	return results, nil
 }
 
-// one looks, and works if there is something left.
-func one(ctx context.Context, s Step, say Say) Result {
-	start, r := time.Now(), Result{Name: s.Name(), Outcome: Skipped}
-	status, err := s.Check(ctx)
-	if err == nil && !status.Done {
-		r.Outcome = Applied
-		if err = s.Apply(ctx, say); err == nil {
-			status, err = s.Check(ctx)
+// one takes a step, again and again while what it fails with may pass.
+func one(ctx context.Context, s Step, say Say, opts Options) Result {
+	start, stuck := time.Now(), time.Now()
+	r := Result{Name: s.Name(), Outcome: Skipped}
+	for {
+		began := time.Now()
+		var worked bool
+		var status Status
+		worked, status, r.Err = attempt(ctx, s, say)
+		r.Detail, r.Took = status.Detail, time.Since(start)
+		if worked {
+			r.Outcome = Applied
 		}
-		if err == nil && !status.Done {
-			err = fmt.Errorf("it ended, but is not done: %s", status.Detail)
+		if time.Since(began) > gotOn {
+			stuck = time.Now()
+		}
+		if r.Err == nil || ctx.Err() != nil || opts.Passing == nil || !opts.Passing(r.Err) || time.Since(stuck) > opts.Patience {
+			break
+		}
+		say("%v; trying again", r.Err)
+		if retry.Sleep(ctx, againAfter) != nil {
+			break
 		}
 	}
-	r.Detail, r.Took, r.Err = status.Detail, time.Since(start), err
-	if err != nil {
+	if r.Err != nil {
 		r.Outcome = Failed
 	}
 	return r
 }
 
+// attempt looks, and works if there is something left.
+func attempt(ctx context.Context, s Step, say Say) (worked bool, status Status, err error) {
+	if status, err = s.Check(ctx); err != nil || status.Done {
+		return false, status, err
+	}
+	if err = s.Apply(ctx, say); err == nil {
+		status, err = s.Check(ctx)
+	}
+	if err == nil && !status.Done {
+		err = fmt.Errorf("it ended, but is not done: %s", status.Detail)
+	}
+	return true, status, err
+}
+
 // failed says in which step it was, and that the next run goes on there.
-func failed(ctx context.Context, i int, name string, err error) error {
+func failed(ctx context.Context, i int, name string, err error, remedy string) error {
 	err = fmt.Errorf("%s: %w", name, err)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return err
@@ -135,7 +178,7 @@ func failed(ctx context.Context, i int, name string, err error) error {
 	if problem.KindOf(err) != problem.Failed || i == 0 {
 		return err
 	}
-	return problem.New(problem.Partial, "then run the same command again: it goes on with this step", "%w", err)
+	return problem.New(problem.Partial, remedy, "%w", err)
 }
 
 type nobody struct{}

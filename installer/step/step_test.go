@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,6 +81,46 @@ func TestAStepKeepsItsKindOfError(t *testing.T) {
 	refused := problem.New(problem.Verification, "get the right key", "the signature is wrong")
 	_, err := step.Run(t.Context(), []step.Step{&file{path: dir + "/a"}, &file{path: dir + "/b", err: refused}}, step.Options{})
 	require.Equal(t, problem.Verification, problem.KindOf(err))
+}
+
+// restless is a step whose API server goes away in the middle of it, so often.
+type restless struct {
+	file
+	gone  error
+	looks int // that fail
+}
+
+func (r *restless) Check(ctx context.Context) (step.Status, error) {
+	if r.runs > 0 && r.looks > 0 {
+		r.looks--
+		return step.Status{}, r.gone
+	}
+	return r.file.Check(ctx)
+}
+
+func TestAStepIsBegunAgainWhileItsFailurePasses(t *testing.T) {
+	gone := errors.New("connection refused")
+	passing := func(err error) bool { return errors.Is(err, gone) }
+	synctest.Test(t, func(t *testing.T) {
+		r := &restless{file: file{path: t.TempDir() + "/a"}, gone: gone, looks: 3}
+		var l log
+		_, err := step.Run(t.Context(), []step.Step{r}, step.Options{Observer: &l, Passing: passing})
+		require.NoError(t, err)
+		require.Contains(t, l.lines, "said connection refused; trying again")
+		require.Equal(t, "applied make a", l.lines[len(l.lines)-1], "it worked, and was not done before")
+		require.Equal(t, 1, r.runs)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		r := &restless{file: file{path: t.TempDir() + "/a", err: gone}}
+		began := time.Now()
+		_, err := step.Run(t.Context(), []step.Step{r}, step.Options{Passing: passing, Patience: time.Minute})
+		require.ErrorIs(t, err, gone)
+		require.InDelta(t, time.Minute, time.Since(began), float64(5*time.Second))
+		r.err, r.runs = errors.New("no space"), 0
+		_, err = step.Run(t.Context(), []step.Step{r}, step.Options{Passing: passing})
+		require.ErrorIs(t, err, r.err)
+		require.Equal(t, 1, r.runs, "what does not pass is not tried again")
+	})
 }
 
 func TestACanceledRunStops(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"text/template"
 
+	"github.com/dustin/go-humanize/english"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sealift/sealift/bundles/content"
@@ -47,7 +48,7 @@ func (s *addons) Check(ctx context.Context) (step.Status, error) {
 	if different > 0 {
 		return step.Status{Detail: fmt.Sprintf("%d of %d objects and charts are missing or other than in the release", different, count)}, nil
 	}
-	return step.Status{Done: true, Detail: fmt.Sprintf("%d addons", len(all))}, nil
+	return step.Status{Done: true, Detail: english.Plural(len(all), "addon", "")}, nil
 }
 
 // Apply implements step.Step.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/sealift/sealift/bundles/content"
@@ -42,7 +43,8 @@ func (s *describeCluster) Check(ctx context.Context) (step.Status, error) {
 		return step.Status{Done: true, Detail: managesItself().Detail + ", with the site's logins"}, nil
 	}
 	c := s.Site.Spec.Cluster
-	return step.Status{Done: true, Detail: fmt.Sprintf("Cluster %s: %d control planes, %d pools of workers", c.Name, c.ControlPlane.Replicas, len(c.Workers))}, nil
+	return step.Status{Done: true, Detail: fmt.Sprintf("Cluster %s: %s, %s", c.Name,
+		english.Plural(c.ControlPlane.Replicas, "control plane", ""), english.Plural(len(c.Workers), "pool of workers", "pools of workers"))}, nil
 }
 
 // summary names the first of what is to be changed.

@@ -35,9 +35,7 @@ func TestTheConsolesCertificate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts a control plane")
 	}
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	controlplane.WriteKubeconfig(t, kubeconfig, controlplane.Start(t))
-	own, err := clusterapi.Connect(t.Context(), kubeconfig)
+	own, err := clusterapi.Connect(t.Context(), controlplane.Kubeconfig(t, controlplane.Start(t)))
 	require.NoError(t, err)
 	require.NoError(t, own.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: clusterapi.Namespace}}))
 	s := &console{&Installation{Options: Options{Site: &site.Site{Metadata: site.Metadata{Name: "north"}}}}}

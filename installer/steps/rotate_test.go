@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ import (
 func (l *lab) installed() *clusterapi.Management {
 	l.t.Helper()
 	kubeconfig := filepath.Join(l.dir, "kubeconfig")
-	controlplane.WriteKubeconfig(l.t, kubeconfig, controlplane.Start(l.t))
+	require.NoError(l.t, os.Rename(controlplane.Kubeconfig(l.t, controlplane.Start(l.t)), kubeconfig))
 	m, err := clusterapi.Connect(l.t.Context(), kubeconfig)
 	require.NoError(l.t, err)
 	require.NoError(l.t, m.ApplyProviders(l.t.Context(), l.kinds(), clusterapi.ApplyOptions{}))

@@ -19,6 +19,7 @@ import (
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
@@ -202,7 +203,7 @@ func (u *Upgrader) Run(ctx context.Context, bundle string, choices upgrade.Choic
 				names = append(names, one.Name())
 			}
 			o.Steps(names)
-			_, err = step.Run(ctx, list, step.Options{Observer: observer{o}})
+			_, err = step.Run(ctx, list, step.Options{Observer: observer{o}, Passing: clusterapi.Passing, Remedy: "then resume it: it goes on with this step"})
 			return err
 		})
 	})

@@ -102,9 +102,7 @@ func (l *lab) install(t *testing.T, b *archive.Reader) {
 	d := clusterapi.Description{Site: l.site, Release: &content.Release, Mapping: l.mapping, Images: content.Images(), Registry: l.RegistryLogin, VCenter: l.VCenterLogin, Thumbprint: "AA:BB"}
 	objects, err := d.Objects()
 	require.NoError(t, err)
-	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	controlplane.WriteKubeconfig(t, kubeconfig, l.config)
-	m, err := clusterapi.Connect(t.Context(), kubeconfig)
+	m, err := clusterapi.Connect(t.Context(), controlplane.Kubeconfig(t, l.config))
 	require.NoError(t, err)
 	require.NoError(t, m.ApplyObjects(t.Context(), objects))
 }

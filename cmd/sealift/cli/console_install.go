@@ -14,6 +14,7 @@ import (
 
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
@@ -201,7 +202,7 @@ func (i *consoleInstallation) install(ctx context.Context, opts steps.Options) (
 			p.Steps = append(p.Steps, enterprise.Step{Name: s.Name(), Status: enterprise.Status{Text: "Waiting"}})
 		}
 	})
-	_, err = step.Run(ctx, list, step.Options{Observer: (*consoleObserver)(i)})
+	_, err = step.Run(ctx, list, step.Options{Observer: (*consoleObserver)(i), Passing: clusterapi.Passing, Remedy: "then begin it again: it goes on with this step"})
 	return err
 }
 

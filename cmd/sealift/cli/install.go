@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/sign"
+	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
@@ -218,7 +219,7 @@ type lateReporter struct{ progress.Reporter }
 func (a *app) runSteps(ctx context.Context, list []step.Step, reporter *lateReporter) ([]step.Result, error) {
 	observer, bytes, wait := a.steps(stepNames(list))
 	reporter.Reporter = bytes
-	results, err := step.Run(ctx, list, step.Options{Observer: observer})
+	results, err := step.Run(ctx, list, step.Options{Observer: observer, Passing: clusterapi.Passing})
 	wait()
 	return results, err
 }
