@@ -136,7 +136,11 @@ func (s *Server) apiDeleteTenant(r *http.Request, in Removal) (tenant.Deletion, 
 }
 
 func (s *Server) apiUsage(r *http.Request, _ nothing) (tenant.Usage, error) {
-	return s.tenants.Usage(r.Context(), r.PathValue("name"))
+	item, err := s.tenants.Get(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return tenant.Usage{}, err
+	}
+	return s.tenants.Usage(r.Context(), item)
 }
 
 func tenantUserOf(u tenant.UserView) TenantUser {

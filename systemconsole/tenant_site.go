@@ -57,7 +57,7 @@ func (s *Server) tenantLogin(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) tenantHome(w http.ResponseWriter, r *http.Request) error {
 	v := visitOf(r)
-	usage, err := s.tenants.Usage(r.Context(), v.Tenant.Name)
+	usage, err := s.tenants.Usage(r.Context(), v.Tenant)
 	p := web.TenantHomePage{Frame: s.frame(r, v.Tenant.Value.Organization, "summary"), Visit: v,
 		May: auth.IdentityOf(r.Context()).May(tenant.ManageUsers)}
 	if err != nil {

@@ -27,12 +27,12 @@ func (s *Server) tenantUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	usage, err := s.tenants.Usage(r.Context(), name)
+	count, err := s.tenants.CountUsers(r.Context(), name)
 	if err != nil {
 		return err
 	}
 	p := web.TenantUsersPage{Frame: s.frame(r, "Users", "accounts"), Path: usersPath(name), Next: next,
-		Count: usage.Users, Limit: visitOf(r).Tenant.Value.Limits.Users}
+		Count: count, Limit: visitOf(r).Tenant.Value.Limits.Users}
 	for _, u := range users {
 		p.Users = append(p.Users, web.UserRow{UserView: u, Status: userStatus(u), Own: u.Name == auth.IdentityOf(r.Context()).Account})
 	}

@@ -77,7 +77,7 @@ func (s *Server) showTenant(w http.ResponseWriter, r *http.Request, entered *ten
 		return err
 	}
 	p.First = first.Person
-	if usage, err := s.tenants.Usage(r.Context(), item.Name); err != nil {
+	if usage, err := s.tenants.Usage(r.Context(), item); err != nil {
 		p.Why = err.Error()
 	} else {
 		p.Usage, p.Measured = web.UsageOf(usage, item.Value.Limits), usage.Measured

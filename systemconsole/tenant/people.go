@@ -116,22 +116,17 @@ func (s *Service) room(ctx context.Context, t store.Item[Tenant], more int) erro
 	if limit == 0 {
 		return nil
 	}
-	n, err := s.countUsers(ctx, t.Name)
-	if err == nil && n+more > limit {
-		err = form.Fail("", "the tenant may have %d users and has them: delete one, or ask who runs the platform for more", limit)
-	}
-	return err
-}
-
-func (s *Service) countUsers(ctx context.Context, tenant string) (int, error) {
-	n := 0
-	for _, err := range s.users.All(ctx, tenant) {
+	n := more
+	for _, err := range s.users.All(ctx, t.Name) {
 		if err != nil {
-			return n, err
+			return err
 		}
 		n++
 	}
-	return n, nil
+	if n > limit {
+		return form.Fail("", "the tenant may have %d users and has them: delete one, or ask who runs the platform for more", limit)
+	}
+	return nil
 }
 
 // SetRole changes what a user may do within the tenant.

@@ -1,6 +1,10 @@
 package tenant
 
-import "context"
+import (
+	"context"
+
+	"github.com/sealift/sealift/systemconsole/store"
+)
 
 // Usage is what a tenant uses of what its limits speak of.
 type Usage struct {
@@ -19,19 +23,19 @@ type Meter interface {
 	Usage(ctx context.Context, name string) (Usage, error)
 }
 
-// Usage returns what a tenant uses now.
-func (s *Service) Usage(ctx context.Context, name string) (Usage, error) {
-	var u Usage
-	if _, err := s.tenants.Get(ctx, name); err != nil {
-		return u, err
-	}
+// Usage returns what a tenant uses now, for showing it.
+func (s *Service) Usage(ctx context.Context, t store.Item[Tenant]) (u Usage, err error) {
 	if meter, ok := s.opts.Provisioner.(Meter); ok {
-		var err error
-		if u, err = meter.Usage(ctx, name); err != nil {
+		if u, err = meter.Usage(ctx, t.Name); err != nil {
 			return u, err
 		}
 	}
-	var err error
-	u.Users, err = s.countUsers(ctx, name)
+	u.Users, err = s.CountUsers(ctx, t.Name)
 	return u, err
+}
+
+// CountUsers counts the users of a tenant, for showing it.
+func (s *Service) CountUsers(ctx context.Context, tenant string) (n int, err error) {
+	err = s.users.Select(ctx, tenant, func(*store.Item[User]) { n++ })
+	return n, err
 }
