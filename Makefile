@@ -110,6 +110,23 @@ e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from
 	trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
 	$(GO) run -buildvcs=false ./test/e2e/run $(E2EFLAGS)
 
+.PHONY: lab-site
+lab-site: STAND = -site
+lab-site: lab-stand ## a dark site with a vCenter, a registry, bundles and site.yaml, and a shell on its jump host
+
+.PHONY: lab-install
+lab-install: STAND = -site -install
+lab-install: lab-stand ## the same with the enterprise cluster installed: prints the console's address
+
+# STANDFLAGS: -control-planes 3, -bootstrap kind.
+.PHONY: lab-stand
+lab-stand: needs-go build
+	@.ci/packages iptables iproute2 nftables
+	@$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
+	@echo compiling what makes the site; $(GO) test -c -buildvcs=false -tags e2e -o .cache/stand ./test/e2e
+	@trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
+	(cd test/e2e && $(CURDIR)/.cache/stand -test.run '^TestStand$$' -test.timeout 0 $(STAND) $(STANDFLAGS))
+
 .PHONY: lab-down
 lab-down: needs-go ## removes all that lab-up made
 	@$(GO) run -buildvcs=false ./test/lab down

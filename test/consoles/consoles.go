@@ -38,8 +38,7 @@ func Token(t *testing.T, accounts *auth.Service) string {
 	return text
 }
 
-// InCluster returns what the console of a cluster keeps its objects in, and
-// what it seals them with.
+// InCluster makes a cluster ready for the console, and returns what Open does.
 func InCluster(t *testing.T, config *rest.Config) (store.Store, seal.Keeper) {
 	t.Helper()
 	for _, k := range systemconsole.Kinds() {
@@ -47,6 +46,13 @@ func InCluster(t *testing.T, config *rest.Config) (store.Store, seal.Keeper) {
 		require.NoError(t, err)
 		require.NoError(t, kube.Install(t.Context(), config, d))
 	}
+	return Open(t, config)
+}
+
+// Open returns what the console of a cluster keeps its objects in, and what it
+// seals them with.
+func Open(t *testing.T, config *rest.Config) (store.Store, seal.Keeper) {
+	t.Helper()
 	s, err := kube.Open(config, controlplane.Namespace)
 	require.NoError(t, err)
 	keeper, err := kube.MasterKey(t.Context(), config, controlplane.Namespace, "console-master-key")

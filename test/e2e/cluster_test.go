@@ -3,11 +3,6 @@
 package e2e_test
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/base64"
-	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -136,32 +131,13 @@ func (e *enterprise) secondInstall(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(e.dir, "state", "bootstrap"))
 }
 
-// consoleAnswers asks for the console's first page as a browser does that
-// trusts the console's authority.
-func (e *enterprise) consoleAnswers(t *testing.T, url string) {
-	t.Helper()
-	pem, err := base64.StdEncoding.DecodeString(e.kubectl(t, "get", "secret", "systemconsole-tls", "-o", `jsonpath={.data.tls\.crt}`))
-	require.NoError(t, err)
-	pool := x509.NewCertPool()
-	require.True(t, pool.AppendCertsFromPEM(pem))
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}}
-	answer, err := client.Get(url)
-	require.NoError(t, err)
-	defer answer.Body.Close()
-	page, err := io.ReadAll(answer.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, answer.StatusCode, "%s", page)
-	require.Contains(t, answer.Request.URL.Path, "login")
-	require.Contains(t, string(page), `type="password"`)
-	t.Logf("the console is at %s", answer.Request.URL)
-}
-
-// scaleWorkers goes from one worker to two and back.
+// scaleWorkers goes from one worker to two through Cluster API, and back through
+// the console.
 func (e *enterprise) scaleWorkers(t *testing.T, controlPlanes int) {
 	t.Helper()
 	e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=2")
 	e.awaitNodes(t, controlPlanes+2, 5*time.Minute)
-	e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=1")
+	e.console(t, "cluster", "scale", "enterprise-default", "1", "--wait")
 	e.awaitNodes(t, controlPlanes+1, 5*time.Minute)
 }
 

@@ -57,6 +57,7 @@ type enterprise struct {
 	jump    *darknet.Host
 
 	registryAt   string // IP:PORT
+	registryName string // NAME:PORT
 	stopRegistry func()
 	variables    []string // of the jump host's environment beside this machine's
 }
@@ -88,18 +89,21 @@ func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterpris
 	return e
 }
 
+// The login of the site's registry.
+const registryUser, registryPassword = "robot", "Dark-Site-2!"
+
 // registry starts the site's registry, which lets nobody in without a login.
 func (e *enterprise) registry(t *testing.T) (endpoint string) {
-	const user, password = "robot", "Dark-Site-2!"
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(registryPassword), bcrypt.MinCost)
 	require.NoError(t, err)
-	e.write(t, "htpasswd", user+":"+string(hash)+"\n")
-	t.Setenv("SEALIFT_REGISTRY_USERNAME", user)
-	t.Setenv("SEALIFT_REGISTRY_PASSWORD", password)
+	e.write(t, "htpasswd", registryUser+":"+string(hash)+"\n")
+	t.Setenv("SEALIFT_REGISTRY_USERNAME", registryUser)
+	t.Setenv("SEALIFT_REGISTRY_PASSWORD", registryPassword)
 	e.startRegistry(t, net.JoinHostPort(e.address, "0"))
 	_, port, err := net.SplitHostPort(e.registryAt)
 	require.NoError(t, err)
-	return net.JoinHostPort(registryName, port)
+	e.registryName = net.JoinHostPort(registryName, port)
+	return e.registryName
 }
 
 func (e *enterprise) startRegistry(t *testing.T, at string) {
@@ -134,6 +138,7 @@ func TestInstall(t *testing.T) {
 	e.managesItself(t, 2)
 	took(t, "install again", func() { e.secondInstall(t) })
 	e.consoleAnswers(t, done.Console)
+	e.administrate(t, done.Console)
 	took(t, "a worker more and one less", func() { e.scaleWorkers(t, 1) })
 	e.operate(t, before)
 	e.nothingLeft(t)
@@ -192,5 +197,10 @@ func (s *darkSite) enterpriseBundle(t *testing.T, bootstrap string) {
 		s.kindNode(t, dir)
 	}
 	s.run(t, "sealift", "key", "generate")
-	s.runWith(t, []string{"HTTPS_PROXY=" + s.proxy}, "sealift", "bundle", "create", "-f", "enterprise/bundle.yaml", "-o", "enterprise.tar", "--key", "cosign.key", "--registry-ca", s.authority.File, "--quiet")
+	s.createBundle(t, "enterprise.tar")
+}
+
+// createBundle makes a bundle of the folder enterprise.
+func (s *darkSite) createBundle(t *testing.T, file string) {
+	s.runWith(t, []string{"HTTPS_PROXY=" + s.proxy}, "sealift", "bundle", "create", "-f", "enterprise/bundle.yaml", "-o", file, "--key", "cosign.key", "--registry-ca", s.authority.File, "--quiet")
 }

@@ -39,23 +39,32 @@ func (v *vSphere) names(t *testing.T) []string {
 	return out
 }
 
-// nextBundle makes next.tar: the same Kubernetes with another template and one
-// addon more.
+// nextBundle makes next.tar, release 1.1.0: the same Kubernetes with another
+// template and one addon more.
 func (e *enterprise) nextBundle(t *testing.T) {
 	dir := filepath.Join(e.dir, "enterprise")
-	change := func(name, old, now string) {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		require.NoError(t, err)
-		require.Contains(t, string(data), old)
-		e.write(t, "enterprise/"+name, strings.Replace(string(data), old, now, 1))
-	}
-	change("release.yaml", "name: node-1.34", "name: node-1.34-next")
-	change("bundle.yaml", "version: 1.0.0", "version: 1.1.0")
+	e.change(t, "release.yaml", "name: node-1.34", "name: node-1.34-next")
+	e.change(t, "bundle.yaml", "version: 1.0.0", "version: 1.1.0")
 	cni, err := os.ReadFile(filepath.Join(dir, "addons", "cni.yaml"))
 	require.NoError(t, err)
 	e.write(t, "enterprise/addons/cni.yaml", string(cni)+"\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: next, namespace: kube-system}\n")
-	e.runWith(t, []string{"HTTPS_PROXY=" + e.proxy}, "sealift", "bundle", "create", "-f", "enterprise/bundle.yaml", "-o", "next.tar", "--key", "cosign.key",
-		"--registry-ca", e.authority.File, "--quiet")
+	e.createBundle(t, "next.tar")
+}
+
+// lastBundle makes last.tar, release 1.2.0, for which no machine is replaced.
+func (e *enterprise) lastBundle(t *testing.T) {
+	e.change(t, "bundle.yaml", "version: 1.1.0", "version: 1.2.0")
+	e.change(t, "addons/cni.yaml", "metadata: {name: next,", "metadata: {name: last,")
+	e.createBundle(t, "last.tar")
+}
+
+// change replaces a text in a file of the bundle's folder.
+func (e *enterprise) change(t *testing.T, name, old, now string) {
+	name = filepath.Join("enterprise", name)
+	data, err := os.ReadFile(filepath.Join(e.dir, name))
+	require.NoError(t, err)
+	require.Contains(t, string(data), old)
+	e.write(t, name, strings.Replace(string(data), old, now, 1))
 }
 
 // well waits until status says that all is well: the controllers that the
@@ -109,13 +118,19 @@ func (e *enterprise) operate(t *testing.T, before []string) {
 	to := []string{"-f", "site.yaml", "--bundle", "next.tar", "--key", "cosign.pub", "--dir", "state"}
 	t.Log(string(e.sealift(t, append([]string{"upgrade", "--dry-run"}, to...)...)))
 	require.Equal(t, machines, e.vcenter.names(t), "--dry-run changes nothing")
-	took(t, "upgrade", func() { t.Log(string(e.sealift(t, append([]string{"upgrade", "--yes"}, to...)...))) })
+	took(t, "upgrade by the console", func() { e.upgradeByConsole(t, "next.tar", "1.1.0") })
 	require.Contains(t, string(e.sealift(t, append([]string{"upgrade", "--dry-run"}, to...)...)), "nothing changes")
 	for _, name := range e.vcenter.names(t) {
 		if strings.HasPrefix(name, "enterprise-") {
 			require.NotContains(t, machines, name, "every machine is a new one")
 		}
 	}
+	machines = e.vcenter.names(t)
+	took(t, "the bundle after that", func() { e.lastBundle(t) })
+	to[3] = "last.tar"
+	took(t, "upgrade by the command", func() { t.Log(string(e.sealift(t, append([]string{"upgrade", "--yes"}, to...)...))) })
+	require.Contains(t, string(e.sealift(t, append([]string{"upgrade", "--dry-run"}, to...)...)), "nothing changes")
+	require.Equal(t, machines, e.vcenter.names(t), "no machine has another template")
 	e.well(t)
 
 	took(t, "uninstall", func() { e.uninstall(t, before) })

@@ -72,7 +72,7 @@ func openSite(t *testing.T) *darkSite {
 	s.address = s.network.Address.String()
 	s.programs, err = lab.Programs()
 	require.NoError(t, err)
-	s.programs["sealift"], s.programs["helm"] = built(t, "bin/sealift"), built(t, ".tools/bin/helm")
+	s.programs["sealift"] = built(t, "bin/sealift")
 	s.proxy = s.upstream(t)
 	t.Setenv("COSIGN_PASSWORD", "x")
 	t.Setenv("DOCKER_CONFIG", s.dir)

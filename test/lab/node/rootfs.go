@@ -34,7 +34,7 @@ var bootable string
 // the lab's images take from here, and cloud-init with what it sets up for machines of vSphere.
 func packages() []string {
 	return strings.Fields(`systemd dbus conntrack iptables nftables iproute2 ethtool util-linux mount kmod libseccomp2 e2fsprogs
-		bash ca-certificates curl jq procps socat hostname iputils-ping containerd runc busybox-static cloud-init systemd-timesyncd`)
+		bash ca-certificates curl jq procps socat hostname iputils-ping containerd pigz runc busybox-static cloud-init systemd-timesyncd`)
 }
 
 // bootPackages are what a machine has that boots by itself.
