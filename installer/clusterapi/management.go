@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,7 +47,7 @@ func Connect(ctx context.Context, kubeconfig string) (*Management, error) {
 	}
 	// The API server limits itself; a client's own limit is for controllers.
 	restConfig.QPS = -1
-	restConfig.Wrap(func(rt http.RoundTripper) http.RoundTripper { return marking{rt} })
+	Mark(restConfig)
 	// clusterctl and client-go log through these, between the lines of a list of
 	// steps; controller-runtime's complains where nobody listens.
 	crlog.SetLogger(logr.Discard())

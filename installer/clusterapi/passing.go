@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
 
 	"github.com/sealift/sealift/internal/retry"
 )
@@ -28,6 +29,11 @@ func (m marking) RoundTrip(r *http.Request) (*http.Response, error) {
 		err = unreached{err}
 	}
 	return answer, err
+}
+
+// Mark lets Passing know the failures of the way to an API server.
+func Mark(config *rest.Config) {
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return marking{rt} })
 }
 
 // Passing tells whether an error means that the API server, or a webhook that it

@@ -71,6 +71,8 @@ func sweep() {
 
 // enter unpacks the record of the installation into a folder.
 func enter(ctx context.Context, config *rest.Config, account, dir string) (*Surroundings, error) {
+	config = rest.CopyConfig(config)
+	clusterapi.Mark(config)
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("reaching the cluster: %w", err)

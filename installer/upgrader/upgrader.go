@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -27,6 +28,7 @@ import (
 	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
+	"github.com/sealift/sealift/internal/retry"
 	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/registry"
@@ -104,6 +106,27 @@ func (u *Upgrader) Bundles(ctx context.Context) (out []upgrade.Bundle, err error
 		return s.addFile(ctx, &out)
 	})
 	slices.SortStableFunc(out, func(a, b upgrade.Bundle) int { return semver.Compare("v"+b.Version, "v"+a.Version) })
+	return out, err
+}
+
+// Registry returns the registry of the site.
+func (u *Upgrader) Registry(ctx context.Context) (out *upgrade.Registry, err error) {
+	err = u.enter(ctx, func(s *session) error {
+		r := s.Site.Spec.Registry
+		if r.PlainHTTP {
+			return problem.New(problem.Failed, "give the registry a certificate", "registry %s has no TLS, and the console takes no bundles there", r.Endpoint)
+		}
+		out = &upgrade.Registry{Endpoint: r.Endpoint, Prefix: r.Prefix, Username: s.Registry.Username, Password: s.Registry.Password.Reveal(), Key: string(s.Verifier.PublicKey())}
+		if r.CAFile == "" {
+			return nil
+		}
+		ca, err := os.ReadFile(s.Site.Path(r.CAFile))
+		if err != nil {
+			return fmt.Errorf("reading the registry's authority: %w", err)
+		}
+		out.CA = string(ca)
+		return nil
+	})
 	return out, err
 }
 
@@ -190,9 +213,26 @@ func (u *Upgrader) Plan(ctx context.Context, bundle string) (plan *upgrade.Plan,
 	return plan, err
 }
 
-// Run carries an upgrade out, or goes on with one.
+// How long the way to the steps may be barred, and how often it is tried.
+const (
+	patience   = 15 * time.Minute
+	againAfter = 2 * time.Second
+)
+
+// Run carries an upgrade out, or goes on with one. Who takes an upgrade up finds
+// the cluster in the middle of it: its API server may be away for a moment.
 func (u *Upgrader) Run(ctx context.Context, bundle string, choices upgrade.Choices, o upgrade.Observer) error {
-	return u.enter(ctx, func(s *session) error {
+	for end := time.Now().Add(patience); ; {
+		began, err := u.run(ctx, bundle, choices, o)
+		if err == nil || began || !clusterapi.Passing(err) && !retry.Connection(err) || time.Now().After(end) || retry.Sleep(ctx, againAfter) != nil {
+			return err
+		}
+	}
+}
+
+// run is one attempt; began tells whether it came to the steps.
+func (u *Upgrader) run(ctx context.Context, bundle string, choices upgrade.Choices, o upgrade.Observer) (began bool, err error) {
+	err = u.enter(ctx, func(s *session) error {
 		return s.install(ctx, bundle, choices, func(in *steps.Installation, _ bool) error {
 			list, err := in.UpgradeSteps(ctx)
 			if err != nil {
@@ -202,11 +242,13 @@ func (u *Upgrader) Run(ctx context.Context, bundle string, choices upgrade.Choic
 			for _, one := range list {
 				names = append(names, one.Name())
 			}
+			began = true
 			o.Steps(names)
 			_, err = step.Run(ctx, list, step.Options{Observer: observer{o}, Passing: clusterapi.Passing, Remedy: "then resume it: it goes on with this step"})
 			return err
 		})
 	})
+	return began, err
 }
 
 // Installed returns what the last installation or upgrade brought; nil when the

@@ -2,6 +2,7 @@ package upgrader_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 
 	"github.com/sealift/sealift/bundles"
@@ -144,6 +146,24 @@ func TestLoginsOfAKilledProcessAreRemoved(t *testing.T) {
 
 // The console in the cluster lists the bundles of the registry, plans an upgrade
 // to one with nothing but its own account and the record, and begins it.
+// Whoever takes an upgrade up may find the API server away.
+func TestAnUpgradeWaitsForTheAPIServer(t *testing.T) {
+	config := &rest.Config{Host: "https://127.0.0.1:1"}
+	clusterapi.Mark(config)
+	client, err := kubernetes.NewForConfig(config)
+	require.NoError(t, err)
+	calls, lost := 0, errors.New("the record is lost")
+	u := upgrader.New(upgrader.Options{Enter: func(ctx context.Context) (*upgrader.Surroundings, func() error, error) {
+		if calls++; calls > 2 {
+			return nil, nil, lost
+		}
+		_, err := client.CoreV1().Secrets(clusterapi.Namespace).Get(ctx, "any", metav1.GetOptions{})
+		return nil, nil, err
+	}})
+	require.ErrorIs(t, u.Run(t.Context(), "any", nil, &notes{}), lost)
+	require.Equal(t, 3, calls)
+}
+
 func TestUpgradeInTheCluster(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	l := newLab(t)
@@ -162,6 +182,12 @@ func TestUpgradeInTheCluster(t *testing.T) {
 	installed, err = u.Installed(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "enterprise 1.0.0", installed.Release)
+	registry, err := u.Registry(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, l.site.Spec.Registry.Endpoint, registry.Endpoint)
+	require.Equal(t, l.RegistryLogin.Password.Reveal(), registry.Password)
+	require.Contains(t, registry.CA, "BEGIN CERTIFICATE")
+	require.Contains(t, registry.Key, "BEGIN PUBLIC KEY")
 	all, err := u.Bundles(t.Context())
 	require.NoError(t, err)
 	require.Len(t, all, 2)

@@ -77,6 +77,15 @@ type Installed struct {
 	Components []Component `json:"components"`
 }
 
+// Registry is the one that an installation takes everything from, with the login
+// that it has there. It is for use, never for showing.
+type Registry struct {
+	Endpoint, Prefix   string
+	Username, Password string // empty where the registry asks for none
+	CA                 string // PEM; empty means what the system trusts
+	Key                string // PEM of the key that bundles are signed with
+}
+
 // State is how far a step is.
 type State string
 

@@ -22,4 +22,6 @@ type Upgrader interface {
 	// Installed returns what the last installation or upgrade brought; nil when
 	// the cluster has no record of it.
 	Installed(ctx context.Context) (*upgrade.Installed, error)
+	// Registry returns the one that the cluster was installed from.
+	Registry(ctx context.Context) (*upgrade.Registry, error)
 }
