@@ -4,7 +4,8 @@
 // out, and found out anew in the background; one that is older than the bound
 // is waited for. At most one finds out at a time, however many ask. When finding
 // out fails, whoever waited gets the error with the last value that was known:
-// it is theirs to say whether that one will do.
+// it is theirs to say whether that one will do. What takes long to find out is
+// fresh for longer: no more than a tenth of the time goes into it.
 package recent
 
 import (
@@ -15,7 +16,7 @@ import (
 
 // Options say how old a value may be. The zero value is usable.
 type Options struct {
-	Fresh time.Duration // until it is found out anew; 0 means 2 s
+	Fresh time.Duration // until it is found out anew, at least; 0 means 2 s
 	Bound time.Duration // the oldest that is ever handed out; 0 means 15 s
 	Limit time.Duration // for finding out; 0 means 30 s
 }
@@ -26,9 +27,10 @@ type Value[T any] struct {
 	opts Options
 
 	mu   sync.Mutex
-	last T         // that was known; the zero value when none was
-	at   time.Time // when finding out last began; zero when it has to be found out anew
-	call *call[T]  // under way
+	last T             // that was known; the zero value when none was
+	at   time.Time     // when finding out last began; zero when it has to be found out anew
+	took time.Duration // that
+	call *call[T]      // under way
 }
 
 type call[T any] struct {
@@ -57,7 +59,7 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	v.mu.Lock()
 	age := time.Since(v.at)
 	last := v.last
-	if age < v.opts.Fresh {
+	if age < v.fresh() {
 		v.mu.Unlock()
 		return last, nil
 	}
@@ -75,6 +77,12 @@ func (v *Value[T]) Get(ctx context.Context) (T, error) {
 	case <-ctx.Done():
 		return last, ctx.Err()
 	}
+}
+
+// fresh is how long the value is handed out before it is found out anew. The
+// lock is held.
+func (v *Value[T]) fresh() time.Duration {
+	return max(v.opts.Fresh, min(10*v.took, v.opts.Bound/2))
 }
 
 // Forget makes the next Get find out anew, and wait for it: what is under way
@@ -102,7 +110,7 @@ func (v *Value[T]) begin(ctx context.Context) *call[T] {
 		if v.call == c {
 			v.call = nil
 			if c.err == nil {
-				v.last, v.at = c.value, begun
+				v.last, v.at, v.took = c.value, begun, time.Since(begun)
 			}
 		}
 		v.mu.Unlock()

@@ -56,6 +56,20 @@ func TestAges(t *testing.T) {
 	})
 }
 
+func TestWhatTakesLongIsFoundOutSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		v := recent.New(func(context.Context) (int, error) { time.Sleep(500 * time.Millisecond); n++; return n, nil }, recent.Options{})
+		for range 600 { // a minute
+			_, err := v.Get(t.Context())
+			require.NoError(t, err)
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		require.InDelta(t, 12, n, 1, "half a second in each five")
+	})
+}
+
 func TestWhatBeganBeforeAChangeIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var state atomic.Int32
