@@ -25,7 +25,7 @@ func whoMay() map[string][]auth.Role {
 	both, admins, all := []auth.Role{auth.Root, auth.Operations}, []auth.Role{auth.Root, auth.AccountAdmin}, auth.Roles()
 	return map[string][]auth.Role{
 		"": all, "password": all, "me": all, "audit": all, "audit.csv": all, "tokens": all,
-		"settings": both, "backups": both, "tenants": both, "new-tenant": both, "cluster": both, "install": both, "registries": both, "new-registry": both, "uploads": both, "bundles": both, "administration": both, "master-key": both, "metrics": both,
+		"settings": both, "backups": both, "tenants": both, "new-tenant": both, "cluster": both, "install": both, "registries": both, "new-registry": both, "site-registry": both, "uploads": both, "bundles": both, "administration": both, "master-key": both, "metrics": both,
 		"accounts": admins, "new-account": admins,
 	}
 }

@@ -45,6 +45,7 @@ func (s *Server) registryCalls() []route {
 	return append([]route{
 		call("GET /registries", auth.ReadRegistries, "List the site's registries", s.apiRegistries),
 		call("POST /registries", write, "Add a registry, and ask it whether it answers", s.apiAddRegistry),
+		call("POST /site-registry", write, "Add the registry that the cluster was installed from, with the login of the installation", s.apiAddSiteRegistry),
 		call("POST /registries/{name}/validate", write, "Ask a registry whether it answers", s.apiValidateRegistry),
 		call("DELETE /registries/{name}", write, "Forget a registry; what it holds stays there", s.apiRemoveRegistry),
 		call("GET /uploads", write, "List the bundles that were uploaded and still take room", s.apiUploads),
@@ -93,6 +94,11 @@ func (s *Server) apiAddRegistry(r *http.Request, d registries.Draft) (Registry, 
 		return Registry{}, err
 	}
 	item, err := s.registries.Validate(r.Context(), d.Name)
+	return registryOf(item), err
+}
+
+func (s *Server) apiAddSiteRegistry(r *http.Request, _ nothing) (Registry, error) {
+	item, err := s.addSiteRegistry(r.Context())
 	return registryOf(item), err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/registries"
 	upstream "github.com/sealift/sealift/test/registries"
@@ -77,6 +78,39 @@ func (p *program) ended(id string) registries.JobState {
 	return *u.Job
 }
 
+// The registry that the cluster was installed from is added as the installation
+// knows it: by a button, and by the API.
+func TestTheSitesRegistry(t *testing.T) {
+	registry, ca := siteRegistry(t)
+	_, key := signedBundle(t)
+	u := newLabUpgrade()
+	c := startWith(t, systemconsole.Options{Upgrader: u})
+	p := c.program(t)
+	var failure systemconsole.Failure
+	require.Equal(t, http.StatusBadRequest, p.call("POST", "/api/v1/site-registry", nil, &failure))
+	require.Contains(t, failure.Message, "has no TLS")
+	require.NotEmpty(t, failure.Remedies)
+
+	u.registry = &upgrade.Registry{Endpoint: upstream.Host(registry), Prefix: "sealift", Username: "robot", Password: "Hush-9", CA: ca, Key: key}
+	b := c.browser(t)
+	b.get("/login").send("/login", "name", "admin", "password", goodPassword)
+	b.get("/registries")
+	require.Contains(t, b.page, "the cluster was installed from")
+	b.send("/site-registry")
+	require.Equal(t, "/registries/site?notice=registry-added", b.path, b.page)
+	require.Contains(t, b.page, "Answers")
+	require.NotContains(t, b.page, "Hush-9")
+	b.get("/registries")
+	require.NotContains(t, b.page, "the cluster was installed from")
+	require.Equal(t, http.StatusUnprocessableEntity, p.call("POST", "/api/v1/site-registry", nil, nil), "it is there")
+	p.ok("DELETE", "/api/v1/registries/site", nil, nil)
+	var made systemconsole.Registry
+	p.ok("POST", "/api/v1/site-registry", nil, &made)
+	require.Equal(t, "sealift", made.Prefix)
+	require.True(t, made.HasKey)
+	require.Empty(t, made.Failure)
+}
+
 // registryCalls tries every route of registries and uploads.
 func (p *program) registryCalls() {
 	t := p.t
@@ -88,6 +122,8 @@ func (p *program) registryCalls() {
 	require.Equal(t, http.StatusUnprocessableEntity, p.call("POST", "/api/v1/registries", registries.Draft{Name: "Bad Name"}, nil))
 	p.ok("POST", "/api/v1/registries", registries.Draft{Name: "site", Type: registries.OCI, Endpoint: upstream.Host(registry), CA: ca, Key: key}, &made)
 	require.Equal(t, "0 repositories", made.Found)
+	require.Equal(t, http.StatusNotFound, p.call("POST", "/api/v1/site-registry", nil, nil), "this console cannot know it")
+	p.called["POST /api/v1/site-registry"] = true // TestTheSitesRegistry calls it
 	p.ok("POST", "/api/v1/registries/site/validate", nil, &made)
 	require.Empty(t, made.Failure)
 	require.True(t, made.HasKey)

@@ -1,13 +1,17 @@
 package systemconsole
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/registries"
+	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/web"
 )
 
@@ -20,7 +24,8 @@ func (s *Server) registriesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := web.RegistriesPage{Frame: s.frame(r, "Registries", "registries"), May: mayChangeRegistries(r), Registries: all, Upload: s.uploads != nil}
+	p := web.RegistriesPage{Frame: s.frame(r, "Registries", "registries"), May: mayChangeRegistries(r), Registries: all, Upload: s.uploads != nil,
+		Installed: s.opts.Upgrader != nil}
 	if s.uploads != nil && p.May {
 		if p.Uploads, err = s.uploads.List(r.Context()); err != nil {
 			return err
@@ -69,6 +74,33 @@ func (s *Server) addRegistry(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return seeNotice(w, r, "/registries/"+d.Name, noticeRegistryAdded)
+}
+
+// siteRegistry is the name of the registry that the cluster was installed from.
+const siteRegistry = "site"
+
+// addSiteRegistry adds the registry that the cluster was installed from, as the
+// installation knows it, and asks whether it answers.
+func (s *Server) addSiteRegistry(ctx context.Context) (store.Item[registries.Registry], error) {
+	if s.opts.Upgrader == nil {
+		return store.Item[registries.Registry]{}, errUnknown
+	}
+	r, err := s.opts.Upgrader.Registry(ctx)
+	if err != nil { // who asks can mend it
+		return store.Item[registries.Registry]{}, &problem.Error{Err: fmt.Errorf("reading how the installation reaches its registry: %w", err), Kind: problem.Usage}
+	}
+	d := registries.Draft{Name: siteRegistry, Type: registries.OCI, Endpoint: r.Endpoint, Prefix: r.Prefix, Username: r.Username, Password: r.Password, CA: r.CA, Key: r.Key}
+	if err := s.registries.Add(ctx, d); err != nil {
+		return store.Item[registries.Registry]{}, err
+	}
+	return s.registries.Validate(ctx, d.Name)
+}
+
+func (s *Server) addSiteRegistryPage(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.addSiteRegistry(r.Context()); err != nil {
+		return err
+	}
+	return seeNotice(w, r, "/registries/"+siteRegistry, noticeRegistryAdded)
 }
 
 func (s *Server) registryPage(w http.ResponseWriter, r *http.Request) error {

@@ -9,6 +9,7 @@ func (s *Server) registryRoutes() []route {
 		{pattern: "GET /registries", access: read, handler: s.registriesPage},
 		{pattern: "GET /new-registry", access: write, handler: s.newRegistryPage},
 		{pattern: "POST /new-registry", access: write, handler: s.addRegistry},
+		{pattern: "POST /site-registry", access: write, handler: s.addSiteRegistryPage},
 		{pattern: "GET /registries/{name}", access: read, handler: s.registryPage},
 		{pattern: "GET /registries/{name}/contents/{part...}", access: read, handler: s.registryEntries},
 		{pattern: "POST /registries/{name}/validate", access: write, handler: s.validateRegistry},

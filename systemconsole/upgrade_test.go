@@ -28,8 +28,9 @@ import (
 // lets it go on, and settles the machines. The real one is the installer's,
 // whose own tests try it; what pages do with it is tried here.
 type labUpgrade struct {
-	objects *controlplane.Cluster
-	goOn    chan struct{}
+	objects  *controlplane.Cluster
+	registry *upgrade.Registry
+	goOn     chan struct{}
 
 	mu      sync.Mutex
 	live    map[string]any
@@ -144,6 +145,13 @@ func (u *labUpgrade) Installed(context.Context) (*upgrade.Installed, error) {
 		i.Components = append(i.Components, upgrade.Component{Name: c[0], Kind: c[1], Version: c[2], Digest: "sha256:" + strings.Repeat(fmt.Sprintf("%02x", 17*(n+1)), 32)})
 	}
 	return i, nil
+}
+
+func (u *labUpgrade) Registry(context.Context) (*upgrade.Registry, error) {
+	if u.registry == nil {
+		return nil, problem.New(problem.Failed, "give the registry a certificate", "registry registry.north.example has no TLS")
+	}
+	return u.registry, nil
 }
 
 // upgradable is the console of the lab's cluster with a newer release.

@@ -17,7 +17,7 @@ import (
 
 func (a *app) adminRegistry(c *consoleClient) *cobra.Command {
 	return group("registry", "The registries of a console, and bundles on their way there",
-		a.registryList(c), a.registryAdd(c), a.registryRemove(c), a.registryUpload(c), a.registryUploads(c), a.registryRemoveUpload(c))
+		a.registryList(c), a.registryAdd(c), a.registryAddSite(c), a.registryRemove(c), a.registryUpload(c), a.registryUploads(c), a.registryRemoveUpload(c))
 }
 
 func (a *app) registryList(c *consoleClient) *cobra.Command {
@@ -49,14 +49,7 @@ func (a *app) registryAdd(c *consoleClient) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Name = args[0]
 			d.Password = strings.TrimRight(d.Password, "\r\n")
-			var r systemconsole.Registry
-			if err := call(cmd, c, "POST", "registries", d, &r); err != nil {
-				return err
-			}
-			if r.Failure != "" {
-				a.note("it is kept, and does not answer: %s", r.Failure)
-			}
-			return nil
+			return a.addRegistry(cmd, c, "registries", d)
 		},
 	}
 	fl := cmd.Flags()
@@ -69,6 +62,23 @@ func (a *app) registryAdd(c *consoleClient) *cobra.Command {
 	fl.Var((*fileText)(&d.Key), "key", "PEM `file` of the key that bundles for it are signed with")
 	complete(cmd, "type", string(registries.OCI), string(registries.Helm), string(registries.Packs))
 	return cmd
+}
+
+func (a *app) registryAddSite(c *consoleClient) *cobra.Command {
+	return &cobra.Command{
+		Use: "add-site", Short: "Add the registry that the cluster was installed from, with the installation's login, as site", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.addRegistry(cmd, c, "site-registry", nil) },
+	}
+}
+
+// addRegistry asks for a registry, and tells when it does not answer.
+func (a *app) addRegistry(cmd *cobra.Command, c *consoleClient, path string, in any) error {
+	var r systemconsole.Registry
+	err := call(cmd, c, "POST", path, in, &r)
+	if err == nil && r.Failure != "" {
+		a.note("it is kept, and does not answer: %s", r.Failure)
+	}
+	return err
 }
 
 func (a *app) registryRemove(c *consoleClient) *cobra.Command {

@@ -72,6 +72,10 @@ func (*releases) Installed(context.Context) (*upgrade.Installed, error) {
 		Key: "sha256:5c", Verified: time.Now(), Components: []upgrade.Component{{Name: "registry.k8s.io/etcd", Kind: "image", Version: "3.6.5-0", Digest: "sha256:11"}}}, nil
 }
 
+func (*releases) Registry(context.Context) (*upgrade.Registry, error) {
+	return &upgrade.Registry{Endpoint: "registry.north.example:1", Prefix: "sealift", Username: "robot", Password: "Hush-9"}, nil
+}
+
 // clusterConsole is a console of a cluster on a real API server, where a test
 // does the work of Cluster API's controllers.
 type clusterConsole struct {
