@@ -131,16 +131,6 @@ func (e *enterprise) secondInstall(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(e.dir, "state", "bootstrap"))
 }
 
-// scaleWorkers goes from one worker to two through Cluster API, and back through
-// the console.
-func (e *enterprise) scaleWorkers(t *testing.T, controlPlanes int) {
-	t.Helper()
-	e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=2")
-	e.awaitNodes(t, controlPlanes+2, 5*time.Minute)
-	e.console(t, "cluster", "scale", "enterprise-default", "1", "--wait")
-	e.awaitNodes(t, controlPlanes+1, 5*time.Minute)
-}
-
 // repairControlPlane destroys a machine of the control plane and waits for
 // another, which nobody asks for: the cluster's own health check does.
 func (e *enterprise) repairControlPlane(t *testing.T, controlPlanes int) {

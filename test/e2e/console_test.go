@@ -70,9 +70,7 @@ func (e *enterprise) console(t *testing.T, args ...string) string {
 // and lets the console upgrade the cluster that it runs in.
 func (e *enterprise) upgradeByConsole(t *testing.T, bundle, version string) {
 	t.Helper()
-	e.write(t, "registry-password", registryPassword+"\n")
-	e.console(t, "admin", "registry", "add", "site", "--endpoint", e.registryName, "--prefix", "sealift", "--ca", "ca.crt", "--key", "cosign.pub",
-		"--username", registryUser, "--password-file", "registry-password")
+	e.console(t, "admin", "registry", "add-site")
 	e.console(t, "admin", "registry", "upload", bundle, "site")
 	t.Log(e.console(t, "cluster", "upgrade", "plan", version))
 	t.Log(e.console(t, "cluster", "upgrade", "begin", version, "--confirm", "enterprise", "--wait"))

@@ -139,7 +139,6 @@ func TestInstall(t *testing.T) {
 	took(t, "install again", func() { e.secondInstall(t) })
 	e.consoleAnswers(t, done.Console)
 	e.administrate(t, done.Console)
-	took(t, "a worker more and one less", func() { e.scaleWorkers(t, 1) })
 	e.operate(t, before)
 	e.nothingLeft(t)
 }

@@ -105,16 +105,22 @@ func (e *enterprise) supportBundle(t *testing.T) {
 	}
 }
 
-// operate is an administrator's life with an installation: it is looked at,
-// brought to another release, and removed without a trace. before is what the
-// vCenter had without it.
+// operate is an administrator's life with an installation of two machines: it is
+// looked at, scaled through Cluster API and through the console, brought to other
+// releases, and removed without a trace. before is what the vCenter had without it.
 func (e *enterprise) operate(t *testing.T, before []string) {
-	took(t, "status and support bundle", func() {
-		e.well(t)
+	took(t, "a worker more, status, support bundle and the next bundle", func() {
+		e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=2")
 		e.supportBundle(t)
+		e.nextBundle(t)
+		e.awaitNodes(t, 3, 5*time.Minute)
+		e.well(t)
+	})
+	took(t, "a worker less", func() {
+		e.console(t, "cluster", "scale", "enterprise-default", "1", "--wait")
+		e.awaitNodes(t, 2, 5*time.Minute)
 	})
 	machines := e.vcenter.names(t)
-	took(t, "the next bundle", func() { e.nextBundle(t) })
 	to := []string{"-f", "site.yaml", "--bundle", "next.tar", "--key", "cosign.pub", "--dir", "state"}
 	t.Log(string(e.sealift(t, append([]string{"upgrade", "--dry-run"}, to...)...)))
 	require.Equal(t, machines, e.vcenter.names(t), "--dry-run changes nothing")

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/test/lab/site"
+	"github.com/sealift/sealift/test/sites"
 )
 
 // standing says what TestStand does, and for whom.
@@ -53,7 +54,7 @@ func TestStand(t *testing.T) {
 		e.jumpEngine(t)
 	}
 	e.nextBundle(t)
-	install := []string{"install", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub", "--dir", "state"}
+	install := []string{"install", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub"}
 	if !*standing.install {
 		say("install with: sealift " + strings.Join(install, " "))
 	} else if err := e.attached(t, "sealift", install...); err != nil {
@@ -72,7 +73,7 @@ func say(text string) { fmt.Fprintln(os.Stderr, "\n==> "+text) }
 func (e *enterprise) attached(t *testing.T, program string, args ...string) error {
 	cmd := e.jump.Command(context.WithoutCancel(t.Context()), program, args...)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = e.dir, os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), append(e.variables, "KUBECONFIG="+filepath.Join(e.dir, "state", "kubeconfig"),
+	cmd.Env = append(os.Environ(), append(e.variables, "KUBECONFIG="+filepath.Join(e.dir, ".local", "state", "sealift", sites.Name, "kubeconfig"),
 		"PATH="+filepath.Dir(e.programs["sealift"])+":"+filepath.Dir(e.programs["kubectl"])+":"+os.Getenv("PATH"))...)
 	return cmd.Run()
 }

@@ -39,9 +39,12 @@ type Network struct {
 	Nameservers, SearchDomains, NTP []string
 }
 
+// Name is the site's.
+const Name = "north"
+
 const text = `apiVersion: sealift.dev/v1
 kind: Site
-metadata: {name: north}
+metadata: {name: ` + Name + `}
 spec:
 {{- with .Bootstrap}}
   bootstrap: {{.}}

@@ -38,7 +38,7 @@ func lanes() map[string][]suite {
 	return map[string][]suite{
 		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
 		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
-		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)"}, {dir: "test/lab/site"}, {dir: "test/lab/clusterapi"}},
+		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)"}, {dir: "test/lab/site"}},
 	}
 }
 
@@ -75,12 +75,14 @@ func run(ctx context.Context, one bool) error {
 	}
 	defer restore() //nolint:errcheck // the higher limit harms nobody
 	var group errgroup.Group
-	group.Go(func() error { return costs.time("compile the tests", func() error { return compile(ctx, dir) }) })
+	r := &runner{binaries: dir, logs: lab.Logs(), costs: costs}
+	group.Go(func() error {
+		return costs.time("compile the tests", func() error { return r.compile(ctx, "test/e2e") })
+	})
 	group.Go(func() error { return costs.time("engine and node images", func() error { return ready(ctx, lab) }) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	r := &runner{binaries: dir, logs: lab.Logs(), costs: costs}
 	if err := os.MkdirAll(r.logs, 0o755); err != nil {
 		return err
 	}
@@ -108,28 +110,28 @@ func ready(ctx context.Context, lab *site.Lab) error {
 	return err
 }
 
-// compile makes the program of each package's tests.
-func compile(ctx context.Context, dir string) error {
-	for _, suites := range lanes() {
-		for _, s := range suites {
-			if _, err := os.Stat(program(dir, s)); err == nil {
-				continue
-			}
-			cmd := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "e2e", "-o", program(dir, s), "./"+s.dir)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				return fmt.Errorf("compiling the tests of %s: %w\n%s", s.dir, err, out)
-			}
-		}
-	}
-	return nil
-}
-
-func program(dir string, s suite) string { return filepath.Join(dir, filepath.Base(s.dir)+".test") }
-
 // runner runs lanes.
 type runner struct {
 	binaries, logs string // folders
 	costs          *costs
+}
+
+// program is that of a package's tests.
+func (r *runner) program(dir string) string {
+	return filepath.Join(r.binaries, filepath.Base(dir)+".test")
+}
+
+// compile makes the program of a package's tests, unless it is there.
+func (r *runner) compile(ctx context.Context, dir string) error {
+	if _, err := os.Stat(r.program(dir)); err == nil {
+		return nil
+	}
+	// Nobody debugs it: without symbols it is linked in half the time.
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "e2e", "-ldflags", "-s -w", "-o", r.program(dir), "./"+dir)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("compiling the tests of %s: %w\n%s", dir, err, out)
+	}
+	return nil
 }
 
 // all runs the lanes side by side.
@@ -170,6 +172,9 @@ func (r *runner) lane(ctx context.Context, name string, suites []suite) error {
 const timeout = 40 * time.Minute
 
 func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) error {
+	if err := r.compile(ctx, s.dir); err != nil {
+		return err
+	}
 	args := []string{"-test.v=test2json", "-test.count=1", "-test.timeout=" + timeout.String()}
 	if s.run != "" {
 		args = append(args, "-test.run="+s.run)
@@ -177,7 +182,7 @@ func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) 
 	if s.skip != "" {
 		args = append(args, "-test.skip="+s.skip)
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", "-t", program(r.binaries, s)}, args...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", "-t", r.program(s.dir)}, args...)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = s.dir, append(os.Environ(), "LAB_TEST=1"), log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the tests, and what they run, end with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

@@ -1,14 +1,11 @@
 package site_test
 
 import (
-	"net"
-	"net/http/httptest"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/sealift/sealift/mirror/serve"
 	"github.com/sealift/sealift/test/lab/site"
 )
 
@@ -23,21 +20,4 @@ func openBuilt(t *testing.T) *site.Lab {
 	require.NoError(t, err)
 	require.NoError(t, lab.Ready(t.Context()))
 	return lab
-}
-
-// upstream serves the lab's images on an address.
-func upstream(t *testing.T, lab *site.Lab, address string) (url string) {
-	t.Helper()
-	data := t.TempDir()
-	require.NoError(t, lab.LinkUpstream(data))
-	handler, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: data})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, closeRegistry()) })
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-	require.NoError(t, err)
-	server := httptest.NewUnstartedServer(handler)
-	server.Listener = listener
-	server.Start()
-	t.Cleanup(server.Close)
-	return server.URL
 }

@@ -2,16 +2,11 @@ package site_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"embed"
 	"encoding/base64"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"text/template"
@@ -35,8 +30,8 @@ import (
 //go:embed testdata
 var testdata embed.FS
 
-// machineSite is a dark network with a vCenter, a template imported from the
-// lab's OVA, and a registry.
+// machineSite is a dark network with a vCenter, and a template imported from the
+// lab's OVA.
 type machineSite struct {
 	t        *testing.T
 	lab      *site.Lab
@@ -45,8 +40,6 @@ type machineSite struct {
 	vcenter  *vcenter.VCenter
 	machines *vcenter.Containers
 	find     *find.Finder
-	registry string
-	kubectl  func(args ...string) (string, error)
 }
 
 func newMachineSite(t *testing.T, name string) *machineSite {
@@ -58,11 +51,9 @@ func newMachineSite(t *testing.T, name string) *machineSite {
 	require.NoError(t, err)
 	_, err = lab.LoadNodes(ctx, s.engine)
 	require.NoError(t, err)
-	s.network, err = darknet.Create(ctx, s.engine, name, darknet.Options{Names: map[string]netip.Addr{"registry.north.example": {}, "time.north.example": {}}, Log: t.Logf})
+	s.network, err = darknet.Create(ctx, s.engine, name, darknet.Options{Names: map[string]netip.Addr{"time.north.example": {}}, Log: t.Logf})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.network.Close(context.Background())) })
-	s.registry = upstream(t, lab, s.network.Address.String())
-
 	disks, err := lab.Disks()
 	require.NoError(t, err)
 	s.machines = &vcenter.Containers{Engine: s.engine, Name: name, Disks: disks, Network: s.network.Name,
@@ -149,26 +140,9 @@ func (s *machineSite) boot(from *object.VirtualMachine, name string, address net
 	return vm
 }
 
-// userData is what Cluster API's kubeadm provider writes, and as the suite does
-// the registry for all images.
+// userData is what Cluster API's kubeadm provider writes, without kubeadm.
 func (s *machineSite) userData() []byte {
-	version, err := s.lab.Kubernetes()
-	require.NoError(s.t, err)
-	hosts := map[string]string{}
-	for _, host := range []string{"registry.k8s.io", "docker.io", "lab.sealift.test"} {
-		hosts[host] = packed(s.t, fmt.Sprintf("[host.\"%s/v2/%s\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n", s.registry, host))
-	}
-	return render(s.t, template.New("userdata.yaml").Delims("[[", "]]"), map[string]any{"Version": version, "Hosts": hosts})
-}
-
-// packed returns a text as gzip+base64.
-func packed(t *testing.T, text string) string {
-	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	_, err := z.Write([]byte(text))
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
-	return base64.StdEncoding.EncodeToString(out.Bytes())
+	return render(s.t, template.New("userdata.yaml"), nil)
 }
 
 func render(t *testing.T, tmpl *template.Template, values any) []byte {
@@ -192,53 +166,6 @@ func (s *machineSite) in(vm *object.VirtualMachine, args ...string) (string, err
 	return s.engine.Run(s.t.Context(), append([]string{"exec", s.container(vm)}, args...)...)
 }
 
-// ready waits until kubeadm has made a cluster, gives it a network, and waits
-// until its node and all pods are ready.
-func (s *machineSite) ready(vm *object.VirtualMachine) {
-	t := s.t
-	var config string
-	if !assertEventually(t, 2*time.Minute, func() bool {
-		_, err := s.in(vm, "test", "-f", "/run/cluster-api/bootstrap-success.complete")
-		if err == nil {
-			config, err = s.in(vm, "cat", "/etc/kubernetes/admin.conf")
-		}
-		return err == nil
-	}) {
-		out, _ := s.in(vm, "tail", "-40", "/var/log/cloud-init-output.log")
-		require.Fail(t, "kubeadm did not end", out)
-	}
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
-	programs, err := s.lab.Programs()
-	require.NoError(t, err)
-	s.kubectl = func(args ...string) (string, error) {
-		out, err := exec.CommandContext(t.Context(), programs["kubectl"], append([]string{"--kubeconfig", file}, args...)...).CombinedOutput()
-		return string(out), err
-	}
-	cni, err := node.CNI("10.244.0.0/16")
-	require.NoError(t, err)
-	manifest := filepath.Join(t.TempDir(), "cni.yaml")
-	require.NoError(t, os.WriteFile(manifest, []byte(cni), 0o600))
-	s.must("apply", "-f", manifest)
-	s.waitReady()
-}
-
-// waitReady waits for the node and all pods.
-func (s *machineSite) waitReady() {
-	s.must("wait", "--for=condition=Ready", "--all", "--timeout=120s", "nodes")
-	s.must("wait", "--for=condition=Ready", "--all", "--all-namespaces", "--timeout=120s", "pods")
-}
-
-func (s *machineSite) must(args ...string) string {
-	s.t.Helper()
-	out, err := s.kubectl(args...)
-	if err != nil {
-		all, _ := s.kubectl("get", "pods,events", "-A", "-o", "wide")
-		require.NoError(s.t, err, "%s\n%s", out, all)
-	}
-	return out
-}
-
 func assertEventually(t *testing.T, limit time.Duration, check func() bool) bool {
 	for end := time.Now().Add(limit); time.Now().Before(end) && t.Context().Err() == nil; time.Sleep(200 * time.Millisecond) {
 		if check() {
@@ -248,22 +175,24 @@ func assertEventually(t *testing.T, limit time.Duration, check func() bool) bool
 	return false
 }
 
-// A clone of what was imported from the OVA becomes a node by its user data
-// alone, at an address of its metadata, and keeps its disk until it is destroyed.
-func TestMachineBecomesANode(t *testing.T) {
+// A clone of what was imported from the OVA does what its user data says, at an
+// address of its metadata, and keeps its disk until it is destroyed. That it
+// becomes a node so is TestInstall's.
+func TestMachineKeepsItsDisk(t *testing.T) {
 	s := newMachineSite(t, "sealift-machines")
 	address := s.network.Pool(1)[0]
 	start := time.Now()
 	vm := s.boot(s.template(), "cp-0", address)
 	ip, err := vm.WaitForIP(t.Context(), true)
 	require.NoError(t, err)
-	t.Logf("%s after %s", ip, time.Since(start))
-	s.ready(vm)
-	t.Logf("node ready after %s", time.Since(start))
 	require.Equal(t, address.String(), ip, "nobody sees the engine's address")
-	require.Equal(t, s.properties(vm).Config.Uuid, s.must("get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.systemUUID}"))
+	s.begun(vm)
+	t.Logf("%s began after %s", ip, time.Since(start))
+	id, err := s.in(vm, "cat", "/sys/class/dmi/id/product_uuid")
+	require.NoError(t, err)
+	require.Equal(t, s.properties(vm).Config.Uuid, strings.TrimSpace(id))
 	// Its exit code tells of what is deprecated, as Cluster API's gateway4 is.
-	out, err := s.in(vm, "sh", "-c", "cloud-init status --format json || true")
+	out, err := s.in(vm, "sh", "-c", "cloud-init status --wait --format json || true")
 	require.NoError(t, err)
 	require.Contains(t, out, `"datasource": "vmware"`)
 	require.Contains(t, out, `"errors": []`)
@@ -273,7 +202,7 @@ func TestMachineBecomesANode(t *testing.T) {
 	admin, err := s.vcenter.Client(t.Context(), s.vcenter.Admin()) // the installer may not reset
 	require.NoError(t, err)
 	s.done(object.NewVirtualMachine(admin.Client, vm.Reference()).Reset(t.Context()))
-	s.again(vm)
+	s.kept(vm)
 	t.Logf("again after a reset after %s", time.Since(start))
 	s.done(vm.PowerOff(t.Context()))
 	s.done(vm.PowerOn(t.Context()))
@@ -290,20 +219,19 @@ func TestMachineBecomesANode(t *testing.T) {
 	}), "the container is gone with its machine")
 }
 
-// again waits for a machine that boots again, whose control plane must come
-// back with what is on its disk.
-func (s *machineSite) again(vm *object.VirtualMachine) {
-	s.kept(vm)
-	require.True(s.t, assertEventually(s.t, 90*time.Second, func() bool {
-		out, err := s.kubectl("get", "--raw", "/readyz")
-		return err == nil && out == "ok"
+// begun waits for the end of the user data's commands, which know the metadata.
+func (s *machineSite) begun(vm *object.VirtualMachine) {
+	require.True(s.t, assertEventually(s.t, time.Minute, func() bool {
+		out, err := s.in(vm, "cat", "/run/cluster-api/bootstrap-success.complete")
+		return err == nil && strings.TrimSpace(out) == "cp-0"
 	}))
 }
 
-// kept waits for a machine that boots again with what is on its disk.
+// kept waits for a machine that boots again with what is on its disk, and with
+// containerd.
 func (s *machineSite) kept(vm *object.VirtualMachine) {
 	require.True(s.t, assertEventually(s.t, 30*time.Second, func() bool {
-		_, err := s.in(vm, "test", "-f", "/root/kept", "-a", "-f", "/var/lib/kept")
+		_, err := s.in(vm, "sh", "-c", "test -f /root/kept -a -f /var/lib/kept && systemctl is-active containerd")
 		return err == nil
 	}))
 }
