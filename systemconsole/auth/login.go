@@ -114,6 +114,7 @@ func (s *Service) enter(ctx context.Context, name string, purpose Purpose, c Cli
 // Identify returns who has the session of a secret, and what it is for. The
 // account is looked at each time: one that is disabled is out at once.
 func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpose, error) {
+	account := s.readAhead(ctx, secret)
 	session, token, err := s.Session(ctx, secret)
 	if err != nil {
 		return Identity{}, "", err
@@ -123,7 +124,7 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 	if v.Purpose.OfTenant() {
 		return id, v.Purpose, nil // the tenant's own service looks further
 	}
-	item, err := s.accounts.Get(ctx, v.Account)
+	item, err := account(v.Account)
 	if errors.Is(err, store.ErrNotFound) || err == nil && item.Value.Disabled {
 		return Identity{}, "", ErrNoSession
 	}
@@ -132,6 +133,32 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 		id.Permissions = item.Value.Role.Permissions()
 	}
 	return id, v.Purpose, err
+}
+
+// readAhead begins to read the account that a session is probably of, so that
+// the two are not read one after the other. What it returns reads the account
+// that the session is of, unless that is the one.
+func (s *Service) readAhead(ctx context.Context, secret string) func(name string) (store.Item[Account], error) {
+	session, known := s.sessions.Table.Peek(hashed(secret))
+	if !known || session.Value.Purpose.OfTenant() {
+		return func(name string) (store.Item[Account], error) { return s.accounts.Get(ctx, name) }
+	}
+	type answer struct {
+		item store.Item[Account]
+		err  error
+	}
+	ahead := make(chan answer, 1)
+	go func() {
+		item, err := s.accounts.Get(ctx, session.Value.Account)
+		ahead <- answer{item, err}
+	}()
+	return func(name string) (store.Item[Account], error) {
+		if name != session.Value.Account {
+			return s.accounts.Get(ctx, name)
+		}
+		a := <-ahead
+		return a.item, a.err
+	}
 }
 
 // ChangePassword sets a new password for the account of an identity, ends all

@@ -251,6 +251,18 @@ func (t *Table[T]) patience() time.Duration {
 	}
 }
 
+// Peek returns an item as the table has it, if it answers now and has it: a
+// guess, by which nothing may be decided.
+func (t *Table[T]) Peek(name string) (Item[T], bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i, found := find(t.rows.all, name)
+	if !found || !t.current() {
+		return Item[T]{}, false
+	}
+	return *t.rows.all[i], true
+}
+
 // each goes through the items, of one owner when it is named, and tells whether
 // it could. The items are the table's own: nobody may change them.
 func (t *Table[T]) each(ctx context.Context, owner string, do func(*Item[T])) bool {

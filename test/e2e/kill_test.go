@@ -45,7 +45,7 @@ const (
 
 // booting returns when a machine of the cluster runs.
 func (e *enterprise) booting(t *testing.T) {
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
 		out, err := e.engine.Run(t.Context(), "ps", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-")
 		if err == nil && out != "" {
 			return

@@ -107,15 +107,16 @@ func (e *enterprise) kindIsWatched(t *testing.T, docker *engine.Engine) {
 // the lab's begin and end some time after the vCenter says so.
 func (e *enterprise) awaitSilence(t *testing.T) {
 	t.Helper()
+	require.Eventually(t, func() bool {
+		out, err := e.engine.Run(t.Context(), "ps", "--all", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-")
+		return err == nil && out == ""
+	}, 2*time.Minute, time.Second)
 	var said []byte
 	require.Eventually(t, func() bool {
-		if out, err := e.engine.Run(t.Context(), "ps", "--all", "--quiet", "--filter", "name="+e.vcenter.machines.Name+"-vm-"); err != nil || out != "" {
-			return false
-		}
 		var err error
 		said, err = e.command(t, "preflight", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub").CombinedOutput()
 		return err == nil
-	}, 2*time.Minute, 500*time.Millisecond, "%s", lazy(func() string { return string(said) }))
+	}, time.Minute, 3*time.Second, "%s", lazy(func() string { return string(said) }))
 }
 
 // has tells whether a command of an engine succeeds and prints something or has
@@ -134,7 +135,7 @@ func (e *enterprise) killedWhen(t *testing.T, there func() bool) {
 	require.NoError(t, cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline) && !there(); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline) && !there(); time.Sleep(time.Second) {
 		select {
 		case err := <-ended:
 			require.NoError(t, err, lines.String())

@@ -109,10 +109,11 @@ func (e *enterprise) supportBundle(t *testing.T) {
 // looked at, scaled through Cluster API and through the console, brought to other
 // releases, and removed without a trace. before is what the vCenter had without it.
 func (e *enterprise) operate(t *testing.T, before []string) {
-	took(t, "a worker more, status, support bundle and the next bundle", func() {
+	took(t, "a worker more, status, support bundle and two more bundles", func() {
 		e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=2")
 		e.supportBundle(t)
 		e.nextBundle(t)
+		e.lastBundle(t)
 		e.awaitNodes(t, 3, 5*time.Minute)
 		e.well(t)
 	})
@@ -132,7 +133,6 @@ func (e *enterprise) operate(t *testing.T, before []string) {
 		}
 	}
 	machines = e.vcenter.names(t)
-	took(t, "the bundle after that", func() { e.lastBundle(t) })
 	to[3] = "last.tar"
 	took(t, "upgrade by the command", func() { t.Log(string(e.sealift(t, append([]string{"upgrade", "--yes"}, to...)...))) })
 	require.Contains(t, string(e.sealift(t, append([]string{"upgrade", "--dry-run"}, to...)...)), "nothing changes")

@@ -119,8 +119,16 @@ func setImage(deployment object, image string) error {
 	// A tag of a release never changes, and a node may be cut off from its
 	// registry when a manager starts again.
 	manager["image"], manager["imagePullPolicy"] = image, "IfNotPresent"
+	env, _ := manager["env"].([]any)
+	manager["env"] = append(env, object{"name": "HTTP2_READ_IDLE_TIMEOUT_SECONDS", "value": silentSeconds}, object{"name": "HTTP2_PING_TIMEOUT_SECONDS", "value": silentSeconds})
 	return nil
 }
+
+// silentSeconds is how long a connection to an API server may be silent before a
+// manager asks whether anybody is there, and how long it waits for the answer.
+// Who repairs control planes loses connections with them: client-go's own 30 and
+// 15 s are for clients that can wait.
+const silentSeconds = "5"
 
 // unreachableSeconds is how long a manager is waited for on a node that says
 // nothing, before another takes its place. Who repairs nodes must not wait with

@@ -67,7 +67,8 @@ func TestEdit(t *testing.T) {
 	deployment := parse(t, `{kind: Deployment, metadata: {labels: {a: b}}, spec: {template: {spec: {containers: [{image: x}]}}}}`)
 	require.NoError(t, p.edit(deployment, "v1.2.3"))
 	spec := dig(deployment, "spec", "template", "spec").(object)
-	require.Equal(t, []any{object{"image": "registry.k8s.io/manager:v1.2.3", "imagePullPolicy": "IfNotPresent"}}, spec["containers"])
+	require.Equal(t, []any{object{"image": "registry.k8s.io/manager:v1.2.3", "imagePullPolicy": "IfNotPresent", "env": []any{
+		object{"name": "HTTP2_READ_IDLE_TIMEOUT_SECONDS", "value": "5"}, object{"name": "HTTP2_PING_TIMEOUT_SECONDS", "value": "5"}}}}, spec["containers"])
 	tolerations, _ := spec["tolerations"].([]any)
 	require.Len(t, tolerations, 2, "it leaves a node that is not ready, or says nothing")
 	for _, one := range tolerations {

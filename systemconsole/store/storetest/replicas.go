@@ -108,6 +108,13 @@ func tablesFollow(t *testing.T, first, second store.Store) {
 	require.NoError(t, err)
 	shows("you", "after=1", "before=3")
 	require.Empty(t, texts(t, b, "me"))
+	item, known := b.Table.Peek("before")
+	require.True(t, known)
+	require.Equal(t, "you", item.Owner)
+	_, known = b.Table.Peek("nothing")
+	require.False(t, known)
+	_, known = (&store.Table[Thing]{}).Peek("before")
+	require.False(t, known, "it follows nothing")
 }
 
 // ownChangesAreShown: what a console changed itself it shows at once, whether or
