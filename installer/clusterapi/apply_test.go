@@ -17,6 +17,7 @@ import (
 )
 
 func TestApplyProvidersLocally(t *testing.T) {
+	t.Parallel()
 	local, m := plane(t, t.TempDir())
 	opts := clusterapi.ApplyOptions{Local: clusterapi.NewLocalManagers(local)}
 	require.NoError(t, m.ApplyProviders(t.Context(), providers(t), opts))

@@ -33,6 +33,7 @@ data: {a: b}
 `
 
 func TestADiffShowsFieldsAndNoSecret(t *testing.T) {
+	t.Parallel()
 	_, m := plane(t, t.TempDir())
 	objects, err := clusterapi.ParseManifests([]byte(before))
 	require.NoError(t, err)
@@ -81,6 +82,7 @@ subjects: [{kind: ServiceAccount, name: moor, namespace: default}]
 
 // What nobody can change is made anew; what is wrong leaves the one that is there.
 func TestAJobIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	_, m := plane(t, t.TempDir())
 	objects, err := clusterapi.ParseManifests([]byte(jobBefore))
 	require.NoError(t, err)
@@ -137,6 +139,7 @@ spec:
 
 // Whoever uses a kind at once finds it: Helm does, and does not wait.
 func TestAppliedKindsAreServed(t *testing.T) {
+	t.Parallel()
 	_, m := plane(t, t.TempDir())
 	for i := range 5 {
 		name := fmt.Sprintf("harborage%d.example", i)
@@ -150,6 +153,7 @@ func TestAppliedKindsAreServed(t *testing.T) {
 
 // What a controller changes between two questions is no difference.
 func TestAnObjectThatAControllerChangesIsAsDescribed(t *testing.T) {
+	t.Parallel()
 	_, m := plane(t, t.TempDir())
 	objects, err := clusterapi.ParseManifests([]byte(before))
 	require.NoError(t, err)

@@ -135,6 +135,7 @@ func arrived(t *testing.T, from, to *clusterapi.Management) {
 }
 
 func TestMove(t *testing.T) {
+	t.Parallel()
 	from, to := sides(t)
 	require.ErrorIs(t, clusterapi.Move(t.Context(), to, from, "another"), clusterapi.ErrNoCluster)
 	began := time.Now()
@@ -147,6 +148,7 @@ func TestMove(t *testing.T) {
 
 // A move that is canceled anywhere leaves one side at work, and goes on.
 func TestMoveGoesOn(t *testing.T) {
+	t.Parallel()
 	from, to := sides(t)
 	cut := 0
 	for after := 100 * time.Millisecond; ; after += 150 * time.Millisecond {
@@ -170,6 +172,7 @@ func TestMoveGoesOn(t *testing.T) {
 
 // What a kill leaves - both sides paused, the source partly deleted - is found.
 func TestMoveGoesOnAfterAKill(t *testing.T) {
+	t.Parallel()
 	from, to := sides(t)
 	c := &clusterv1.Cluster{}
 	require.NoError(t, from.Get(t.Context(), clusterKey, c))

@@ -18,6 +18,7 @@ import (
 // While machines are replaced, webhooks and API servers are away for moments:
 // what fails meanwhile may pass, and nothing else may.
 func TestWhatPasses(t *testing.T) {
+	t.Parallel()
 	local, m := plane(t, t.TempDir())
 	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": "one", "namespace": metav1.NamespaceDefault}, "data": map[string]any{"a": "b"}}}

@@ -13,6 +13,7 @@ import (
 // An upgrade to another template changes what refers to it, and replaces nothing
 // that is there before it is applied.
 func TestWhatAnUpgradeWouldChange(t *testing.T) {
+	t.Parallel()
 	programs(t)
 	v, _ := startVCenter(t)
 	m := install(t, t.TempDir())
@@ -54,6 +55,7 @@ func TestWhatAnUpgradeWouldChange(t *testing.T) {
 }
 
 func TestARolloutIsDoneWithItsLastOldMachine(t *testing.T) {
+	t.Parallel()
 	done := clusterapi.Rollout{Want: 3, UpToDate: 3, Available: 3, All: 3, Observed: true}
 	require.True(t, done.Done())
 	for _, change := range []func(*clusterapi.Rollout){

@@ -74,6 +74,7 @@ func atVCenter(t *testing.T, v *vcenter.VCenter) clusterapi.Description {
 // A machine is cloned though the first two clones fail, and boots with all that
 // a node needs.
 func TestAMachineBootsAfterFaults(t *testing.T) {
+	t.Parallel()
 	programs(t)
 	v, recorder := startVCenter(t)
 	v.Inject(vcenter.Fault{Method: "CloneVM_Task", Times: 2, AtCall: true, Err: &types.InsufficientResourcesFault{}})
@@ -119,6 +120,7 @@ func TestAMachineBootsAfterFaults(t *testing.T) {
 
 // Without workers, kubeadm gives the control plane no taint: everything runs there.
 func TestAClusterWithoutWorkers(t *testing.T) {
+	t.Parallel()
 	programs(t)
 	v, recorder := startVCenter(t)
 	m := install(t, t.TempDir())
@@ -153,6 +155,7 @@ func awaitWords(t *testing.T, m *clusterapi.Management, words string) {
 // A machine waits for room on a datastore that became full, and for a vCenter
 // that restarts while it is cloned.
 func TestAMachineBootsAfterAFullDatastoreAndARestart(t *testing.T) {
+	t.Parallel()
 	programs(t)
 	v, recorder := startVCenter(t)
 	m := install(t, t.TempDir())

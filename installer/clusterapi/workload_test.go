@@ -17,6 +17,7 @@ import (
 // A single pod that may be replaced in place counts as available to Kubernetes
 // while it crashes; here it does not, and its own words are told.
 func TestAWorkloadThatDoesNotStart(t *testing.T) {
+	t.Parallel()
 	_, m := plane(t, t.TempDir())
 	at := client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "beacon"}
 	d, pod := workload(at)
@@ -47,6 +48,7 @@ func TestAWorkloadThatDoesNotStart(t *testing.T) {
 
 // Pods of an earlier form that are ready say nothing of the new.
 func TestAWorkloadThatIsBeingReplaced(t *testing.T) {
+	t.Parallel()
 	_, m := plane(t, t.TempDir())
 	at := client.ObjectKey{Namespace: metav1.NamespaceDefault, Name: "beacon"}
 	d, _ := workload(at)

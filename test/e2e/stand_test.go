@@ -53,7 +53,7 @@ func TestStand(t *testing.T) {
 	if *standing.bootstrap == "kind" {
 		e.jumpEngine(t)
 	}
-	e.nextBundle(t)
+	e.nextBundle(t, true)
 	install := []string{"install", "-f", "site.yaml", "--bundle", "enterprise.tar", "--key", "cosign.pub"}
 	if !*standing.install {
 		say("install with: sealift " + strings.Join(install, " "))

@@ -45,8 +45,9 @@ func lanes() map[string][]suite {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	one := flag.Bool("one-at-a-time", false, "run one lane after another, whatever memory there is")
+	long := flag.Bool("long", false, "let the console replace every machine, which takes some minutes more")
 	flag.Parse()
-	err := run(ctx, *one)
+	err := run(ctx, *one, *long)
 	stop()
 	if err == nil {
 		return
@@ -58,7 +59,7 @@ func main() {
 	os.Exit(1)
 }
 
-func run(ctx context.Context, one bool) error {
+func run(ctx context.Context, one, long bool) error {
 	dir, err := os.MkdirTemp("", "sealift-e2e-")
 	if err != nil {
 		return err
@@ -75,7 +76,7 @@ func run(ctx context.Context, one bool) error {
 	}
 	defer restore() //nolint:errcheck // the higher limit harms nobody
 	var group errgroup.Group
-	r := &runner{binaries: dir, logs: lab.Logs(), costs: costs}
+	r := &runner{binaries: dir, logs: lab.Logs(), long: long, costs: costs}
 	group.Go(func() error {
 		return costs.time("compile the tests", func() error { return r.compile(ctx, "test/e2e") })
 	})
@@ -113,6 +114,7 @@ func ready(ctx context.Context, lab *site.Lab) error {
 // runner runs lanes.
 type runner struct {
 	binaries, logs string // folders
+	long           bool
 	costs          *costs
 }
 
@@ -178,6 +180,9 @@ func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) 
 	args := []string{"-test.v=test2json", "-test.count=1", "-test.timeout=" + timeout.String()}
 	if s.run != "" {
 		args = append(args, "-test.run="+s.run)
+	}
+	if r.long && s.dir == "test/e2e" {
+		args = append(args, "-long")
 	}
 	if s.skip != "" {
 		args = append(args, "-test.skip="+s.skip)
