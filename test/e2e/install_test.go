@@ -120,10 +120,14 @@ func (e *enterprise) registryGone(t *testing.T, away time.Duration) {
 
 // TestInstall builds the enterprise cluster on the lab's vCenter from a local
 // control plane on the jump host, by runs that are killed once in each step,
-// lives with it, upgrades it, and removes it. It has one control plane: three
-// are TestInstallKind's, beside which it runs.
+// lives with it, upgrades it, and removes it. It has one control plane, or three
+// with -long: beside TestInstallKind's three they take their time.
 func TestInstall(t *testing.T) {
-	e := newEnterprise(t, "local", 1)
+	controlPlanes := 1
+	if *long {
+		controlPlanes = affordable(t)
+	}
+	e := newEnterprise(t, "local", controlPlanes)
 	before := e.vcenter.names(t)
 	took(t, "preflight", func() { e.preflight(t) })
 	var done installation
@@ -134,12 +138,12 @@ func TestInstall(t *testing.T) {
 			}
 		})
 	})
-	e.awaitNodes(t, 2, time.Minute)
-	e.managesItself(t, 2)
+	e.awaitNodes(t, controlPlanes+1, time.Minute)
+	e.managesItself(t, controlPlanes+1)
 	took(t, "install again", func() { e.secondInstall(t) })
 	e.consoleAnswers(t, done.Console)
 	e.administrate(t, done.Console)
-	e.operate(t, before)
+	e.operate(t, controlPlanes, before)
 	e.nothingLeft(t)
 }
 

@@ -40,8 +40,9 @@ func (v *vSphere) names(t *testing.T) []string {
 	return out
 }
 
-// long asks for an upgrade that replaces every machine.
-var long = flag.Bool("long", false, "let the console replace every machine")
+// long asks for three control planes where the memory allows, and for an upgrade
+// that replaces every machine.
+var long = flag.Bool("long", false, "three control planes from a local bootstrap too, all of which the console replaces")
 
 // nextBundle makes next.tar, release 1.1.0: the same Kubernetes with one addon
 // more, and perhaps with another template.
@@ -111,21 +112,21 @@ func (e *enterprise) supportBundle(t *testing.T) {
 	}
 }
 
-// operate is an administrator's life with an installation of two machines: it is
-// looked at, scaled through Cluster API and through the console, brought to other
+// operate is an administrator's life with an installation of some control planes
+// and a worker: it is looked at, scaled through Cluster API and through the console, brought to other
 // releases, and removed without a trace. before is what the vCenter had without it.
-func (e *enterprise) operate(t *testing.T, before []string) {
+func (e *enterprise) operate(t *testing.T, controlPlanes int, before []string) {
 	took(t, "a worker more, status, support bundle and two more bundles", func() {
 		e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=2")
 		e.supportBundle(t)
 		e.nextBundle(t, *long)
 		e.lastBundle(t)
-		e.awaitNodes(t, 3, 5*time.Minute)
+		e.awaitNodes(t, controlPlanes+2, 5*time.Minute)
 		e.well(t)
 	})
 	took(t, "a worker less", func() {
 		e.console(t, "cluster", "scale", "enterprise-default", "1", "--wait")
-		e.awaitNodes(t, 2, 5*time.Minute)
+		e.awaitNodes(t, controlPlanes+1, 5*time.Minute)
 	})
 	machines := e.vcenter.names(t)
 	to := []string{"-f", "site.yaml", "--bundle", "next.tar", "--key", "cosign.pub", "--dir", "state"}

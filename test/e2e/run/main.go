@@ -45,7 +45,7 @@ func lanes() map[string][]suite {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	one := flag.Bool("one-at-a-time", false, "run one lane after another, whatever memory there is")
-	long := flag.Bool("long", false, "let the console replace every machine, which takes some minutes more")
+	long := flag.Bool("long", false, "three control planes in lane local too, and let the console replace every machine: some minutes more")
 	flag.Parse()
 	err := run(ctx, *one, *long)
 	stop()
