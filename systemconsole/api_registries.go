@@ -90,10 +90,7 @@ func (s *Server) apiRegistries(r *http.Request, _ nothing) (RegistryList, error)
 }
 
 func (s *Server) apiAddRegistry(r *http.Request, d registries.Draft) (Registry, error) {
-	if err := s.registries.Add(r.Context(), d); err != nil {
-		return Registry{}, err
-	}
-	item, err := s.registries.Validate(r.Context(), d.Name)
+	item, err := s.keepRegistry(r.Context(), d)
 	return registryOf(item), err
 }
 

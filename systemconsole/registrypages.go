@@ -63,24 +63,29 @@ func (s *Server) addRegistry(w http.ResponseWriter, r *http.Request) error {
 	text := func(name string) string { return strings.TrimSpace(r.PostFormValue(name)) }
 	d := registries.Draft{Name: text("name"), Type: registries.Type(text("type")), Endpoint: text("endpoint"), Prefix: text("prefix"),
 		Username: text("username"), Password: r.PostFormValue("password"), CA: text("ca"), Key: text("key")}
-	err := s.registries.Add(r.Context(), d)
+	_, err := s.keepRegistry(r.Context(), d)
 	if problems, ok := form.From(err); ok {
 		return s.showNewRegistry(w, r, http.StatusUnprocessableEntity, d, problems)
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := s.registries.Validate(r.Context(), d.Name); err != nil {
-		return err
-	}
 	return seeNotice(w, r, "/registries/"+d.Name, noticeRegistryAdded)
+}
+
+// keepRegistry adds a registry, and asks whether it answers.
+func (s *Server) keepRegistry(ctx context.Context, d registries.Draft) (store.Item[registries.Registry], error) {
+	if err := s.registries.Add(ctx, d); err != nil {
+		return store.Item[registries.Registry]{}, err
+	}
+	return s.registries.Validate(ctx, d.Name)
 }
 
 // siteRegistry is the name of the registry that the cluster was installed from.
 const siteRegistry = "site"
 
 // addSiteRegistry adds the registry that the cluster was installed from, as the
-// installation knows it, and asks whether it answers.
+// installation knows it.
 func (s *Server) addSiteRegistry(ctx context.Context) (store.Item[registries.Registry], error) {
 	if s.opts.Upgrader == nil {
 		return store.Item[registries.Registry]{}, errUnknown
@@ -89,11 +94,8 @@ func (s *Server) addSiteRegistry(ctx context.Context) (store.Item[registries.Reg
 	if err != nil { // who asks can mend it
 		return store.Item[registries.Registry]{}, &problem.Error{Err: fmt.Errorf("reading how the installation reaches its registry: %w", err), Kind: problem.Usage}
 	}
-	d := registries.Draft{Name: siteRegistry, Type: registries.OCI, Endpoint: r.Endpoint, Prefix: r.Prefix, Username: r.Username, Password: r.Password, CA: r.CA, Key: r.Key}
-	if err := s.registries.Add(ctx, d); err != nil {
-		return store.Item[registries.Registry]{}, err
-	}
-	return s.registries.Validate(ctx, d.Name)
+	return s.keepRegistry(ctx, registries.Draft{Name: siteRegistry, Type: registries.OCI, Endpoint: r.Endpoint, Prefix: r.Prefix,
+		Username: r.Username, Password: r.Password, CA: r.CA, Key: r.Key})
 }
 
 func (s *Server) addSiteRegistryPage(w http.ResponseWriter, r *http.Request) error {

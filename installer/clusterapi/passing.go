@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"syscall"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -44,7 +43,7 @@ func Passing(err error) bool {
 		return false
 	}
 	text := err.Error()
-	return errors.As(err, &unreached{}) && (retry.Connection(err) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)) ||
+	return errors.As(err, &unreached{}) && retry.Unreached(err) ||
 		apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) ||
 		// The API server says so only in words.
 		strings.Contains(text, "failed calling webhook") || strings.Contains(text, "conversion webhook")

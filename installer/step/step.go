@@ -87,18 +87,11 @@ type Options struct {
 	// Nil means never.
 	Passing func(error) bool
 	// Patience is how long a step that does not get on is begun again; 0 means
-	// 15 minutes.
+	// retry.LongAbsence.
 	Patience time.Duration
 	// Remedy says how a run that failed goes on; empty means the same command.
 	Remedy string
 }
-
-const (
-	defaultPatience = 15 * time.Minute
-	againAfter      = 2 * time.Second
-	// gotOn is how long an attempt takes at least that got on before it failed.
-	gotOn = 5 * time.Minute
-)
 
 // defaultRemedy is for commands.
 const defaultRemedy = "then run the same command again: it goes on with this step"
@@ -108,8 +101,7 @@ const defaultRemedy = "then run the same command again: it goes on with this ste
 // it another, when steps before it are done.
 func Run(ctx context.Context, steps []Step, opts Options) ([]Result, error) {
 	var results []Result
-	opts.Observer, opts.Patience = cmp.Or[Observer](opts.Observer, nobody{}), cmp.Or(opts.Patience, defaultPatience)
-	observer := opts.Observer
+	observer := cmp.Or[Observer](opts.Observer, nobody{})
 	for i, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return results, err
@@ -127,28 +119,16 @@ func Run(ctx context.Context, steps []Step, opts Options) ([]Result, error) {
 
 // one takes a step, again and again while what it fails with may pass.
 func one(ctx context.Context, s Step, say Say, opts Options) Result {
-	start, stuck := time.Now(), time.Now()
-	r := Result{Name: s.Name(), Outcome: Skipped}
-	for {
-		began := time.Now()
-		var worked bool
-		var status Status
-		worked, status, r.Err = attempt(ctx, s, say)
-		r.Detail, r.Took = status.Detail, time.Since(start)
-		if worked {
+	start, r := time.Now(), Result{Name: s.Name(), Outcome: Skipped}
+	p := retry.Patience{Away: opts.Passing, Limit: opts.Patience, Say: func(_ time.Time, err error) { say("%v; trying again", err) }}
+	_, r.Err = p.Do(ctx, func(ctx context.Context) error {
+		worked, status, err := attempt(ctx, s, say)
+		if r.Detail = status.Detail; worked {
 			r.Outcome = Applied
 		}
-		if time.Since(began) > gotOn {
-			stuck = time.Now()
-		}
-		if r.Err == nil || ctx.Err() != nil || opts.Passing == nil || !opts.Passing(r.Err) || time.Since(stuck) > opts.Patience {
-			break
-		}
-		say("%v; trying again", r.Err)
-		if retry.Sleep(ctx, againAfter) != nil {
-			break
-		}
-	}
+		return err
+	})
+	r.Took = time.Since(start)
 	if r.Err != nil {
 		r.Outcome = Failed
 	}

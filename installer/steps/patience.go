@@ -1,10 +1,10 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"github.com/sealift/sealift/installer/step"
@@ -13,50 +13,25 @@ import (
 	"github.com/sealift/sealift/mirror/registry"
 )
 
-// How long registry and vCenter may be away in the middle of a step, and how
-// often they are asked meanwhile. A vCenter that restarts takes some minutes.
-const (
-	defaultPatience = 15 * time.Minute
-	askAgain        = 2 * time.Second
-	// gotOn is how long work has run at least that began while the other side
-	// was back: what cannot be reached is given up before.
-	gotOn = 5 * time.Minute
-)
-
-func (in *Installation) patience() time.Duration {
-	if in.Patience > 0 {
-		return in.Patience
-	}
-	return defaultPatience
-}
+// patience is how long registry and vCenter may be away in the middle of a step.
+func (in *Installation) patience() time.Duration { return cmp.Or(in.Patience, retry.LongAbsence) }
 
 // away tells whether a failure means that the other side cannot be reached or
 // cannot answer now. A step has reached it before: its name and address are good.
 func away(err error) bool {
-	return retry.Connection(err) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) ||
-		errors.Is(err, registry.ErrUnavailable) || vsphere.Starting(err)
+	return retry.Unreached(err) || errors.Is(err, registry.ErrUnavailable) || vsphere.Starting(err)
 }
 
-// untilBack does work again and again while the other side is away, until
-// patience ends. When it is away a second time, that is another absence.
+// untilBack does work again and again while the other side is away.
 func (in *Installation) untilBack(ctx context.Context, whose string, say step.Say, work func(context.Context) error) error {
-	var gone time.Time
-	for {
-		began := time.Now()
-		err := work(ctx)
-		switch {
-		case err == nil || !away(err) || ctx.Err() != nil:
-			return err
-		case gone.IsZero() || time.Since(began) > gotOn:
-			gone = time.Now()
-		case time.Since(gone) > in.patience():
-			return fmt.Errorf("%s was away for %s: %w", whose, time.Since(gone).Round(time.Second), err)
-		}
-		say("%s is away since %s, and is asked again: %v", whose, gone.Format(time.TimeOnly), err)
-		if cause := retry.Sleep(ctx, askAgain); cause != nil {
-			return errors.Join(cause, err)
-		}
+	p := retry.Patience{Away: away, Limit: in.patience(), Say: func(since time.Time, err error) {
+		say("%s is away since %s, and is asked again: %v", whose, since.Format(time.TimeOnly), err)
+	}}
+	gone, err := p.Do(ctx, work)
+	if gone > 0 {
+		return fmt.Errorf("%s was away for %s: %w", whose, gone.Round(time.Second), err)
 	}
+	return err
 }
 
 // pastRestarts does work again that failed because the vCenter restarted: it has

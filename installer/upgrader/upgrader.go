@@ -213,42 +213,34 @@ func (u *Upgrader) Plan(ctx context.Context, bundle string) (plan *upgrade.Plan,
 	return plan, err
 }
 
-// How long the way to the steps may be barred, and how often it is tried.
-const (
-	patience   = 15 * time.Minute
-	againAfter = 2 * time.Second
-)
-
 // Run carries an upgrade out, or goes on with one. Who takes an upgrade up finds
 // the cluster in the middle of it: its API server may be away for a moment.
 func (u *Upgrader) Run(ctx context.Context, bundle string, choices upgrade.Choices, o upgrade.Observer) error {
-	for end := time.Now().Add(patience); ; {
-		began, err := u.run(ctx, bundle, choices, o)
-		if err == nil || began || !clusterapi.Passing(err) && !retry.Connection(err) || time.Now().After(end) || retry.Sleep(ctx, againAfter) != nil {
-			return err
-		}
-	}
-}
-
-// run is one attempt; began tells whether it came to the steps.
-func (u *Upgrader) run(ctx context.Context, bundle string, choices upgrade.Choices, o upgrade.Observer) (began bool, err error) {
-	err = u.enter(ctx, func(s *session) error {
-		return s.install(ctx, bundle, choices, func(in *steps.Installation, _ bool) error {
-			list, err := in.UpgradeSteps(ctx)
-			if err != nil {
-				return err
-			}
-			var names []string
-			for _, one := range list {
-				names = append(names, one.Name())
-			}
-			began = true
-			o.Steps(names)
-			_, err = step.Run(ctx, list, step.Options{Observer: observer{o}, Passing: clusterapi.Passing, Remedy: "then resume it: it goes on with this step"})
-			return err
+	began := false // the steps have a patience of their own
+	p := retry.Patience{Away: func(err error) bool { return !began && (clusterapi.Passing(err) || retry.Connection(err)) }}
+	_, err := p.Do(ctx, func(ctx context.Context) error {
+		return u.enter(ctx, func(s *session) error {
+			return s.install(ctx, bundle, choices, func(in *steps.Installation, _ bool) error {
+				list, err := in.UpgradeSteps(ctx)
+				if err != nil {
+					return err
+				}
+				began = true
+				return runSteps(ctx, list, o)
+			})
 		})
 	})
-	return began, err
+	return err
+}
+
+func runSteps(ctx context.Context, list []step.Step, o upgrade.Observer) error {
+	var names []string
+	for _, one := range list {
+		names = append(names, one.Name())
+	}
+	o.Steps(names)
+	_, err := step.Run(ctx, list, step.Options{Observer: observer{o}, Passing: clusterapi.Passing, Remedy: "then resume it: it goes on with this step"})
+	return err
 }
 
 // Installed returns what the last installation or upgrade brought; nil when the

@@ -144,8 +144,6 @@ func TestLoginsOfAKilledProcessAreRemoved(t *testing.T) {
 	require.DirExists(t, alive)
 }
 
-// The console in the cluster lists the bundles of the registry, plans an upgrade
-// to one with nothing but its own account and the record, and begins it.
 // Whoever takes an upgrade up may find the API server away.
 func TestAnUpgradeWaitsForTheAPIServer(t *testing.T) {
 	config := &rest.Config{Host: "https://127.0.0.1:1"}
@@ -164,6 +162,8 @@ func TestAnUpgradeWaitsForTheAPIServer(t *testing.T) {
 	require.Equal(t, 3, calls)
 }
 
+// The console in the cluster lists the bundles of the registry, plans an upgrade
+// to one with nothing but its own account and the record, and begins it.
 func TestUpgradeInTheCluster(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	l := newLab(t)

@@ -81,5 +81,11 @@ func Connection(err error) bool {
 	}
 }
 
+// Unreached tells whether a connection failed as Connection tells, or because
+// there was no way to the host, as while a machine is being replaced.
+func Unreached(err error) bool {
+	return Connection(err) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
+}
+
 // Refused tells whether a host took no connection.
 func Refused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
