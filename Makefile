@@ -15,8 +15,12 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go /usr/li
 export PATH := $(CURDIR)/.tools/bin:$(if $(GO),$(dir $(GO)):)$(PATH)
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+# One way to compile, for programs, tests and tools: nothing is compiled twice, and
+# what is tested is what ships.
+export GOFLAGS += -trimpath -buildvcs=false
+export CGO_ENABLED := 0
 LDFLAGS := -s -w -X github.com/sealift/sealift/internal/buildinfo.version=$(VERSION)
-BUILD := $(GO) build -buildvcs=false -trimpath -ldflags "$(LDFLAGS)"
+BUILD := $(GO) build -ldflags "$(LDFLAGS)"
 FUZZTIME ?= 30s
 PAGES ?= InABrowser
 
@@ -24,11 +28,11 @@ PAGES ?= InABrowser
 
 .PHONY: demo
 demo: build ## the whole journey of a bundle on this machine, up to the console: about a minute
-	$(GO) run -buildvcs=false ./test/demo -sealift bin/sealift
+	$(GO) run ./test/demo -sealift bin/sealift
 
 .PHONY: build
 build: needs-go ## bin/sealift and bin/systemconsole
-	CGO_ENABLED=0 $(BUILD) -o bin/ ./cmd/sealift ./cmd/systemconsole
+	$(BUILD) -o bin/ ./cmd/sealift ./cmd/systemconsole
 
 .PHONY: assets
 assets: ## what the console takes from npm, into systemconsole/web/static
@@ -45,13 +49,12 @@ build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens an
 
 ##@ Check
 
-# As make build compiles: then nothing is compiled twice, and what is tested is what ships.
 .PHONY: test
 test: needs-go build tools-test ## every test that needs no Docker
 	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev qemu-utils fdisk mtools iproute2 iptables chromium npm
 	systemconsole/web/assets.sh
-	CGO_ENABLED=0 $(GO) vet -trimpath ./...
-	CGO_ENABLED=0 $(GO) test -trimpath -timeout 20m ./...
+	$(GO) vet ./...
+	$(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -tags pkcs11key ./bundles/sign/...
 
 .PHONY: lint
@@ -79,7 +82,7 @@ fuzz: needs-go ## each fuzz test for FUZZTIME (30s)
 .PHONY: bench
 bench: needs-go build tools-bench ## times beside other tools, written to docs/benchmarks.md
 	.ci/packages skopeo
-	$(GO) run -buildvcs=false ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
+	$(GO) run ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
 
 .PHONY: bench-console
 bench-console: needs-go build ## pages, memory and start of the console with both stores, written to docs/benchmarks.md
@@ -87,28 +90,28 @@ bench-console: needs-go build ## pages, memory and start of the console with bot
 
 .PHONY: discovery
 discovery: needs-go ## precision and recall of discovery, as in docs/discovery.md
-	$(GO) run -buildvcs=false ./test/discovery $(DISCOVERYFLAGS)
+	$(GO) run ./test/discovery $(DISCOVERYFLAGS)
 ##@ The lab: a dark site on this machine (docs/lab.md)
 
 .PHONY: lab-build
 lab-build: needs-go ## Kubernetes and all that the lab needs, from source: an hour at most, then kept
 	.ci/packages mmdebstrap iptables qemu-utils $(if $(filter bootable,$(LAB_DISK)),fdisk mtools)
-	$(GO) run -buildvcs=false ./test/lab build
+	$(GO) run ./test/lab build
 
 .PHONY: lab-ready
 lab-ready: needs-go ## says whether the lab can be brought up
-	@$(GO) run -buildvcs=false ./test/lab ready
+	@$(GO) run ./test/lab ready
 
 .PHONY: lab-up
 lab-up: needs-go ## an engine if none runs, and a cluster
-	@$(GO) run -buildvcs=false ./test/lab up
+	@$(GO) run ./test/lab up
 
 .PHONY: e2e
 e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from bundles, and machines of its vCenter: about 12 minutes on two cores, E2EFLAGS=-long more
 	.ci/packages iptables iproute2 nftables $(if $(filter bootable,$(LAB_DISK)),qemu-system-x86 ovmf)
-	$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
-	trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
-	$(GO) run -buildvcs=false ./test/e2e/run $(E2EFLAGS)
+	$(GO) run ./test/lab ready || $(MAKE) lab-build
+	trap '$(GO) run ./test/lab down' EXIT; \
+	$(GO) run ./test/e2e/run $(E2EFLAGS)
 
 .PHONY: lab-site
 lab-site: STAND = -site
@@ -122,14 +125,14 @@ lab-install: lab-stand ## the same with the enterprise cluster installed: prints
 .PHONY: lab-stand
 lab-stand: needs-go build
 	@.ci/packages iptables iproute2 nftables
-	@$(GO) run -buildvcs=false ./test/lab ready || $(MAKE) lab-build
-	@echo compiling what makes the site; $(GO) test -c -buildvcs=false -tags e2e -o .cache/stand ./test/e2e
-	@trap '$(GO) run -buildvcs=false ./test/lab down' EXIT; \
+	@$(GO) run ./test/lab ready || $(MAKE) lab-build
+	@echo compiling what makes the site; $(GO) test -c -tags e2e -o .cache/stand ./test/e2e
+	@trap '$(GO) run ./test/lab down' EXIT; \
 	(cd test/e2e && $(CURDIR)/.cache/stand -test.run '^TestStand$$' -test.timeout 0 $(STAND) $(STANDFLAGS))
 
 .PHONY: lab-down
 lab-down: needs-go ## removes all that lab-up made
-	@$(GO) run -buildvcs=false ./test/lab down
+	@$(GO) run ./test/lab down
 
 ##@ Work on it
 
@@ -149,7 +152,7 @@ tools-bench: $(filter .tools/bin/crane .tools/bin/regctl .tools/bin/oras,$(TOOLS
 .tools/bin/%: test/tools/%/go.mod | needs-go
 	@echo "Building $* into .tools/bin (once for this version; a few minutes on a cold machine)"
 	mkdir -p .tools/bin
-	cd test/tools/$* && CGO_ENABLED=0 GOBIN=$(CURDIR)/.tools/bin $(GO) install -buildvcs=false -trimpath -ldflags '-s -w' tool
+	cd test/tools/$* && GOBIN=$(CURDIR)/.tools/bin $(GO) install -ldflags '-s -w' tool
 	touch $@
 
 .PHONY: clean

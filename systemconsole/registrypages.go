@@ -24,8 +24,8 @@ func (s *Server) registriesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := web.RegistriesPage{Frame: s.frame(r, "Registries", "registries"), May: mayChangeRegistries(r), Registries: all, Upload: s.uploads != nil,
-		Installed: s.opts.Upgrader != nil}
+	p := web.RegistriesPage{Frame: s.frame(r, "Registries", "registries"), May: mayChangeRegistries(r), Registries: all, Upload: s.uploads != nil}
+	p.Site = p.May && s.opts.Upgrader != nil && len(all) == 0
 	if s.uploads != nil && p.May {
 		if p.Uploads, err = s.uploads.List(r.Context()); err != nil {
 			return err

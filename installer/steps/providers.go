@@ -29,7 +29,7 @@ func (in *Installation) providers(ctx context.Context) ([]*clusterapi.Provider, 
 func (in *Installation) providerNames() string {
 	var out []string
 	for _, p := range in.Release.Spec.Providers {
-		out = append(out, p.Name+" "+p.Version)
+		out = append(out, clusterapi.Label(p)+" "+p.Version)
 	}
 	return strings.Join(out, ", ")
 }
@@ -92,7 +92,7 @@ func (s *ownProviders) Check(ctx context.Context) (step.Status, error) {
 	}
 	for _, p := range s.Release.Spec.Providers {
 		if version := installed[clusterapi.Label(p)]; version != p.Version {
-			return step.Status{Detail: fmt.Sprintf("%s %s is not there", p.Name, p.Version)}, nil
+			return step.Status{Detail: fmt.Sprintf("%s %s is not there", clusterapi.Label(p), p.Version)}, nil
 		}
 	}
 	return step.Status{Done: true, Detail: s.providerNames()}, nil

@@ -9,7 +9,7 @@ import (
 type RegistriesPage struct {
 	Frame
 	May        bool
-	Installed  bool // the console knows the registry that the cluster was installed from
+	Site       bool // the one that the cluster was installed from can be added
 	Registries []store.Item[registries.Registry]
 	Upload     bool // bundles can be uploaded
 	Uploads    []registries.Upload

@@ -45,31 +45,21 @@ func (s *darkSite) kindNode(t *testing.T, dir string) {
 // jumpEngine starts a container engine on the jump host. What its containers
 // send leaves by the jump host's own address, and is counted on the dark network.
 func (e *enterprise) jumpEngine(t *testing.T) *engine.Engine {
-	docker, err := e.lab.JumpEngine(t.Context(), e.jump.Enter())
+	docker, err := e.lab.JumpEngine(t.Context(), e.network.Name, e.jump.Enter())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, e.lab.StopJumpEngine(context.Background())) })
+	t.Cleanup(func() { require.NoError(t, e.lab.StopJumpEngine(context.Background(), e.network.Name)) })
 	e.variables = append(e.variables, docker.Env()...)
 	return docker
 }
 
 // TestInstallKind builds the enterprise cluster from a kind cluster on the jump
-// host, with three control planes where the memory allows. An installation that
-// is killed while the kind cluster is being made, and again while that makes
-// machines, is given up and removed; the next is killed once and goes to its
-// end. Of three control planes one is lost, and comes back.
+// host, with three control planes where the memory allows, by runs of which one
+// is killed while kind works. Of three control planes one is lost, and comes back.
 func TestInstallKind(t *testing.T) {
 	controlPlanes := affordable(t)
 	e := newEnterprise(t, "kind", controlPlanes)
-	before := e.vcenter.names(t)
 	docker := e.jumpEngine(t)
 	e.preflight(t)
-	took(t, "an installation that is given up", func() {
-		e.killedWhen(t, func() bool { return e.has(t, docker, "ps", "--quiet", "--all") })
-		e.killedWhen(t, func() bool { return len(e.machines(t)) > 0 })
-		e.uninstall(t, before)
-		e.nothingOfKind(t, docker)
-		e.awaitSilence(t)
-	})
 	took(t, "a run that is killed while kind works", func() {
 		e.killedWhen(t, func() bool {
 			return e.has(t, docker, "exec", kindCluster+"-control-plane", "test", "-f", "/etc/kubernetes/admin.conf")
@@ -85,6 +75,21 @@ func TestInstallKind(t *testing.T) {
 	if controlPlanes > 1 {
 		took(t, "a lost control plane comes back", func() { e.repairControlPlane(t, controlPlanes) })
 	}
+	e.nothingLeft(t)
+}
+
+// TestGivenUpWithKind begins an installation that is killed while the kind
+// cluster is being made, and again while that makes machines; then it is removed,
+// and the site is as before.
+func TestGivenUpWithKind(t *testing.T) {
+	e := newEnterprise(t, "kind", 1)
+	before := e.vcenter.names(t)
+	docker := e.jumpEngine(t)
+	e.killedWhen(t, func() bool { return e.has(t, docker, "ps", "--quiet", "--all") })
+	e.killedWhen(t, func() bool { return len(e.machines(t)) > 0 })
+	e.uninstall(t, before)
+	e.nothingOfKind(t, docker)
+	e.awaitSilence(t)
 	e.nothingLeft(t)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,33 +29,47 @@ func (l *Lab) Logs() string { return filepath.Join(l.dir, "logs") }
 func (l *Lab) own() *engine.Own { return engine.NewOwn(l.dir, l.cache.Path(l.steps.engine)) }
 
 // jump returns the engine of a jump host, whether it runs or not.
-func (l *Lab) jump() *engine.Own {
-	return engine.NewOwn(filepath.Join(l.dir, "jump"), l.cache.Path(l.steps.engine))
+func (l *Lab) jump(host string) *engine.Own {
+	return engine.NewOwn(filepath.Join(l.jumps(), host), l.cache.Path(l.steps.engine))
 }
 
+func (l *Lab) jumps() string { return filepath.Join(l.dir, "jump") }
+
 // JumpEngine starts an engine where the command enter leads: that of a jump
-// host, which is on no network but the host's. There is one at a time; its end
-// is StopJumpEngine's, or Down's.
-func (l *Lab) JumpEngine(ctx context.Context, enter []string) (*engine.Engine, error) {
-	if err := l.StopJumpEngine(ctx); err != nil {
+// host, by its name, which is on no network but the host's. Its end is
+// StopJumpEngine's, or Down's.
+func (l *Lab) JumpEngine(ctx context.Context, host string, enter []string) (*engine.Engine, error) {
+	if err := l.StopJumpEngine(ctx, host); err != nil {
 		return nil, err
 	}
 	if _, err := l.Make(ctx, l.steps.engine); err != nil {
 		return nil, err
 	}
-	o := l.jump()
+	o := l.jump(host)
 	o.Enter = enter
 	return o.Start(ctx)
 }
 
-// StopJumpEngine ends the jump host's engine and removes its data. It does
+// StopJumpEngine ends a jump host's engine and removes its data. It does
 // nothing where there is none.
-func (l *Lab) StopJumpEngine(ctx context.Context) error {
-	o := l.jump()
+func (l *Lab) StopJumpEngine(ctx context.Context, host string) error {
+	o := l.jump(host)
 	if err := o.Stop(ctx); err != nil {
 		return err
 	}
 	return os.RemoveAll(filepath.Dir(o.Data))
+}
+
+// stopJumpEngines stops those of all jump hosts.
+func (l *Lab) stopJumpEngines(ctx context.Context) error {
+	hosts, err := os.ReadDir(l.jumps())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, host := range hosts {
+		err = errors.Join(err, l.StopJumpEngine(ctx, host.Name()))
+	}
+	return err
 }
 
 // findEngine returns the engine that runs without the lab.
@@ -151,7 +166,7 @@ func (l *Lab) Down(ctx context.Context) error {
 }
 
 func (l *Lab) down(ctx context.Context) error {
-	if err := l.StopJumpEngine(ctx); err != nil {
+	if err := l.stopJumpEngines(ctx); err != nil {
 		return err
 	}
 	e, err := l.engineToClean(ctx)
