@@ -18,10 +18,6 @@ type definition struct {
 	Spec       definitionSpec `json:"spec"`
 }
 
-type metadata struct {
-	Name string `json:"name"`
-}
-
 type definitionSpec struct {
 	Group    string    `json:"group"`
 	Scope    string    `json:"scope"`

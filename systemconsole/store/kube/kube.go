@@ -11,15 +11,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/sealift/sealift/systemconsole/store"
@@ -39,7 +40,7 @@ const (
 
 // Store is a store in a namespace of a cluster.
 type Store struct {
-	client    dynamic.Interface
+	client    *rest.RESTClient
 	namespace string
 }
 
@@ -47,17 +48,51 @@ var _ store.Store = (*Store)(nil)
 
 // Open returns the store in a namespace of the cluster that config reaches.
 func Open(config *rest.Config, namespace string) (*Store, error) {
+	scheme := runtime.NewScheme()
+	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // the server's errors
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = -1, 0 // the server's own fairness is the limit
-	client, err := dynamic.NewForConfig(config)
+	config.APIPath, config.GroupVersion = "/apis", &schema.GroupVersion{Group: Group, Version: Version}
+	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
+	client, err := rest.RESTClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store in namespace %s: %w", namespace, err)
 	}
 	return &Store{client: client, namespace: namespace}, nil
 }
 
-func (s *Store) resource(kind string) dynamic.ResourceInterface {
-	return s.client.Resource(schema.GroupVersionResource{Group: Group, Version: Version, Resource: Plural(kind)}).Namespace(s.namespace)
+// resource is an object as the server writes it, as far as it matters here: of
+// the packages that know all of it, a page would take half of its time.
+type resource struct {
+	APIVersion string          `json:"apiVersion,omitempty"`
+	Kind       string          `json:"kind,omitempty"`
+	Metadata   metadata        `json:"metadata"`
+	Spec       json.RawMessage `json:"spec"`
+}
+
+type metadata struct {
+	Name            string            `json:"name"`
+	ResourceVersion string            `json:"resourceVersion,omitempty"`
+	Labels          map[string]string `json:"labels,omitempty"`
+	Annotations     map[string]string `json:"annotations,omitempty"`
+}
+
+// of directs a request to the resources of a kind.
+func (s *Store) of(kind string, r *rest.Request) *rest.Request {
+	return r.Namespace(s.namespace).Resource(Plural(kind))
+}
+
+// answer sends a request and reads what comes into out, unless that is nil.
+func answer(ctx context.Context, r *rest.Request, out any) error {
+	result := r.Do(ctx)
+	if err := result.Error(); err != nil || out == nil {
+		return err
+	}
+	data, err := result.Raw()
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, out)
 }
 
 // Plural is the name of the resource of a kind: a word in lower case.
@@ -77,32 +112,39 @@ func (s *Store) Get(ctx context.Context, kind, name string) (store.Object, error
 	if err := store.CheckName(name); err != nil {
 		return store.Object{}, fmt.Errorf("%s %.60q: %w", kind, name, store.ErrNotFound)
 	}
-	u, err := s.resource(kind).Get(ctx, name, metav1.GetOptions{})
-	if err != nil {
+	var found resource
+	if err := answer(ctx, s.of(kind, s.client.Get()).Name(name), &found); err != nil {
 		return store.Object{}, wrap(kind, name, err)
 	}
-	return decode(u)
+	return found.object(), nil
 }
 
 // List returns a page.
 func (s *Store) List(ctx context.Context, kind string, opts store.ListOptions) (store.Page, error) {
-	list := metav1.ListOptions{Limit: int64(opts.PageSize()), Continue: opts.Continue}
-	if opts.Owner != "" {
-		list.LabelSelector = ownerLabel + "=" + ownerHash(opts.Owner)
+	r := s.of(kind, s.client.Get()).Param("limit", strconv.Itoa(opts.PageSize()))
+	if opts.Continue != "" {
+		r = r.Param("continue", opts.Continue)
 	}
-	found, err := s.resource(kind).List(ctx, list)
-	if err != nil {
+	if opts.Owner != "" {
+		r = r.Param("labelSelector", ownerLabel+"="+ownerHash(opts.Owner))
+	}
+	var found list
+	if err := answer(ctx, r, &found); err != nil {
 		return store.Page{}, wrap(kind, "", err)
 	}
-	page := store.Page{Continue: found.GetContinue()}
-	for i := range found.Items {
-		o, err := decode(&found.Items[i])
-		if err != nil {
-			return store.Page{}, err
-		}
-		page.Objects = append(page.Objects, o)
+	page := store.Page{Continue: found.Metadata.Continue}
+	for _, item := range found.Items {
+		page.Objects = append(page.Objects, item.object())
 	}
 	return page, nil
+}
+
+type list struct {
+	Metadata struct {
+		Continue        string `json:"continue"`
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+	Items []resource `json:"items"`
 }
 
 // Create adds an object.
@@ -110,59 +152,59 @@ func (s *Store) Create(ctx context.Context, o store.Object) (string, error) {
 	if err := store.CheckName(o.Name); err != nil {
 		return "", err
 	}
-	u := &unstructured.Unstructured{Object: map[string]any{}}
-	u.SetAPIVersion(Group + "/" + Version)
-	u.SetKind(o.Kind)
-	u.SetName(o.Name)
+	if err := check(o); err != nil {
+		return "", err
+	}
+	made := resource{APIVersion: Group + "/" + Version, Kind: o.Kind, Metadata: metadata{Name: o.Name}, Spec: o.Data}
 	if o.Owner != "" {
 		if err := store.CheckName(o.Owner); err != nil {
 			return "", err
 		}
-		u.SetLabels(map[string]string{ownerLabel: ownerHash(o.Owner)})
-		u.SetAnnotations(map[string]string{ownerAnnotation: o.Owner})
+		made.Metadata.Labels = map[string]string{ownerLabel: ownerHash(o.Owner)}
+		made.Metadata.Annotations = map[string]string{ownerAnnotation: o.Owner}
 	}
-	spec, err := spec(o)
-	if err != nil {
-		return "", err
-	}
-	u.Object["spec"] = spec
-	made, err := s.resource(o.Kind).Create(ctx, u, metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
-	if err != nil {
-		return "", wrap(o.Kind, o.Name, err)
-	}
-	return made.GetResourceVersion(), nil
+	return s.write(ctx, o, s.client.Post().SetHeader("Content-Type", "application/json"), made)
 }
 
 // Update replaces the spec. One patch says both what is expected and what is
 // new, so that nothing can come in between.
 func (s *Store) Update(ctx context.Context, o store.Object) (string, error) {
-	if _, err := spec(o); err != nil {
+	if err := check(o); err != nil {
 		return "", err
 	}
 	if o.Version == "" { // which Kubernetes takes for any
 		return "", fmt.Errorf("%s %s: %w", o.Kind, o.Name, store.ErrConflict)
 	}
-	patch, err := json.Marshal([]map[string]any{
+	return s.write(ctx, o, s.client.Patch(types.JSONPatchType).Name(o.Name), []map[string]any{
 		{"op": "replace", "path": "/metadata/resourceVersion", "value": o.Version},
 		{"op": "replace", "path": "/spec", "value": o.Data},
 	})
+}
+
+// write sends what changes an object and returns its new version.
+func (s *Store) write(ctx context.Context, o store.Object, r *rest.Request, body any) (string, error) {
+	data, err := json.Marshal(body)
 	if err != nil {
 		return "", fmt.Errorf("writing %s %s: %w", o.Kind, o.Name, err)
 	}
-	made, err := s.resource(o.Kind).Patch(ctx, o.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict})
-	if err != nil {
+	var made resource
+	if err := answer(ctx, s.of(o.Kind, r).Param("fieldValidation", metav1.FieldValidationStrict).Body(data), &made); err != nil {
 		return "", wrap(o.Kind, o.Name, err)
 	}
-	return made.GetResourceVersion(), nil
+	return made.Metadata.ResourceVersion, nil
 }
 
 // Delete removes an object.
 func (s *Store) Delete(ctx context.Context, kind, name, version string) error {
-	var opts metav1.DeleteOptions
+	r := s.of(kind, s.client.Delete()).Name(name)
 	if version != "" {
-		opts.Preconditions = &metav1.Preconditions{ResourceVersion: &version}
+		data, err := json.Marshal(metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &version}})
+		if err != nil {
+			return err
+		}
+		r = r.SetHeader("Content-Type", "application/json").Body(data)
 	}
-	if err := s.resource(kind).Delete(ctx, name, opts); err != nil {
+	if err := answer(ctx, r, nil); err != nil {
 		return wrap(kind, name, err)
 	}
 	return nil
@@ -170,20 +212,20 @@ func (s *Store) Delete(ctx context.Context, kind, name, version string) error {
 
 // Watch returns the changes of a kind.
 func (s *Store) Watch(ctx context.Context, kind string) (<-chan store.Event, error) {
-	now, err := s.resource(kind).List(ctx, metav1.ListOptions{Limit: 1})
-	if err != nil {
+	var now list
+	if err := answer(ctx, s.of(kind, s.client.Get()).Param("limit", "1"), &now); err != nil {
 		return nil, wrap(kind, "", err)
 	}
-	w, err := s.resource(kind).Watch(ctx, metav1.ListOptions{ResourceVersion: now.GetResourceVersion()})
+	stream, err := s.of(kind, s.client.Get()).Param("watch", "true").Param("resourceVersion", now.Metadata.ResourceVersion).Stream(ctx)
 	if err != nil {
 		return nil, wrap(kind, "", err)
 	}
 	out := make(chan store.Event)
 	go func() {
 		defer close(out)
-		defer w.Stop()
-		for e := range w.ResultChan() {
-			event, ok := decodeEvent(e)
+		defer stream.Close() //nolint:errcheck // it was only read
+		for in := json.NewDecoder(stream); ; {
+			event, ok := next(in)
 			if !ok {
 				return
 			}
@@ -197,34 +239,30 @@ func (s *Store) Watch(ctx context.Context, kind string) (<-chan store.Event, err
 	return out, nil
 }
 
-// decodeEvent fails for what ends a watch.
-func decodeEvent(e watch.Event) (store.Event, bool) {
-	u, ok := e.Object.(*unstructured.Unstructured)
-	if !ok {
+// next fails for what ends a watch.
+func next(in *json.Decoder) (store.Event, bool) {
+	var e struct {
+		Type   watch.EventType `json:"type"`
+		Object resource        `json:"object"`
+	}
+	if in.Decode(&e) != nil {
 		return store.Event{}, false
 	}
 	change, ok := map[watch.EventType]store.Change{watch.Added: store.Added, watch.Modified: store.Modified, watch.Deleted: store.Deleted}[e.Type]
-	if !ok {
-		return store.Event{}, false
-	}
-	o, err := decode(u)
-	return store.Event{Change: change, Object: o}, err == nil
+	return store.Event{Change: change, Object: e.Object.object()}, ok
 }
 
-func decode(u *unstructured.Unstructured) (store.Object, error) {
-	data, err := json.Marshal(u.Object["spec"])
-	if err != nil {
-		return store.Object{}, fmt.Errorf("reading %s %s: %w", u.GetKind(), u.GetName(), err)
-	}
-	return store.Object{Kind: u.GetKind(), Name: u.GetName(), Owner: u.GetAnnotations()[ownerAnnotation], Version: u.GetResourceVersion(), Data: data}, nil
+func (r resource) object() store.Object {
+	return store.Object{Kind: r.Kind, Name: r.Metadata.Name, Owner: r.Metadata.Annotations[ownerAnnotation], Version: r.Metadata.ResourceVersion, Data: r.Spec}
 }
 
-func spec(o store.Object) (map[string]any, error) {
-	var out map[string]any
-	if err := json.Unmarshal(o.Data, &out); err != nil || out == nil {
-		return nil, fmt.Errorf("%s %s: the data is no JSON object", o.Kind, o.Name)
+// check fails for data that is no JSON object.
+func check(o store.Object) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(o.Data, &fields); err != nil || fields == nil {
+		return fmt.Errorf("%s %s: the data is no JSON object", o.Kind, o.Name)
 	}
-	return out, nil
+	return nil
 }
 
 func ownerHash(owner string) string {
