@@ -35,10 +35,16 @@ func (c *Console) AddTo(set Set, words Words) {
 	set.StringVar(&c.KeyFile, "tls-key", c.KeyFile, "PEM `file` of the certificate's key")
 	set.StringVar(&c.URL, "url", c.URL, "https:// `address` in links that are sent to people; default the one of the request")
 	set.StringVar(&c.Kubeconfig, "kubeconfig", c.Kubeconfig, "`file` with the way to the enterprise cluster ("+words.Kubeconfig+")")
-	set.StringVar(&c.KMS.Address, "kms-address", c.KMS.Address, "https:// `address` of a Vault or OpenBao whose transit engine has the master key (default: "+words.MasterKey+" has it)")
-	set.StringVar(&c.KMS.Key, "kms-key", "sealift", "`name` of the key in the transit engine")
-	set.StringVar(&c.KMS.Mount, "kms-mount", "transit", "`path` at which the transit engine is mounted")
-	set.StringVar(&c.KMS.Namespace, "kms-namespace", c.KMS.Namespace, "`namespace` of the key management service")
-	set.StringVar(&c.KMS.TokenFile, "kms-token-file", c.KMS.TokenFile, "`file` with the token for it; it is read for each request")
-	set.StringVar(&c.KMS.CA, "kms-ca", c.KMS.CA, "PEM `file` of the authority of its certificate")
+	AddKMS(set, &c.KMS, words.MasterKey)
+}
+
+// AddKMS adds the flags of the service that has the master key; without says
+// what has it else.
+func AddKMS(set Set, kms *seal.TransitOptions, without string) {
+	set.StringVar(&kms.Address, "kms-address", kms.Address, "https:// `address` of a Vault or OpenBao whose transit engine has the master key (default: "+without+" has it)")
+	set.StringVar(&kms.Key, "kms-key", "sealift", "`name` of the key in the transit engine")
+	set.StringVar(&kms.Mount, "kms-mount", "transit", "`path` at which the transit engine is mounted")
+	set.StringVar(&kms.Namespace, "kms-namespace", kms.Namespace, "`namespace` of the key management service")
+	set.StringVar(&kms.TokenFile, "kms-token-file", kms.TokenFile, "`file` with the token for it; it is read for each request")
+	set.StringVar(&kms.CA, "kms-ca", kms.CA, "PEM `file` of the authority of its certificate")
 }

@@ -21,6 +21,12 @@ import (
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 )
 
+// The files of a console's folder.
+const (
+	databaseFile  = "console.db"
+	masterKeyFile = "master.key"
+)
+
 // consoleFlags say how the console is run on this host.
 type consoleFlags struct {
 	flags.Console
@@ -74,12 +80,12 @@ func (a *app) runConsole(ctx context.Context, f *consoleFlags) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := bolt.Open(filepath.Join(f.data, "console.db"))
+	s, err := bolt.Open(filepath.Join(f.data, databaseFile))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	keeper, err := f.keeper(ctx)
+	keeper, err := masterKey(ctx, f.data, f.KMS)
 	if err != nil {
 		return err
 	}
@@ -103,14 +109,15 @@ func (a *app) runConsole(ctx context.Context, f *consoleFlags) (err error) {
 	return console.Run(ctx, serve)
 }
 
-// keeper returns who has the master key: the key management service, or a file.
-// A file that was there before the service still opens what it wrapped.
-func (f *consoleFlags) keeper(ctx context.Context) (seal.Keeper, error) {
-	path := filepath.Join(f.data, "master.key")
-	if f.KMS.Address == "" {
+// masterKey returns who has the master key of the console in a folder: the key
+// management service, or a file. A file that was there before the service still
+// opens what it wrapped.
+func masterKey(ctx context.Context, data string, kms seal.TransitOptions) (seal.Keeper, error) {
+	path := filepath.Join(data, masterKeyFile)
+	if kms.Address == "" {
 		return seal.File(path)
 	}
-	keeper, err := seal.Transit(ctx, f.KMS)
+	keeper, err := seal.Transit(ctx, kms)
 	if err != nil {
 		return nil, err
 	}

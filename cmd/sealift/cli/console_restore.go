@@ -14,45 +14,56 @@ import (
 	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole/backup"
+	"github.com/sealift/sealift/systemconsole/flags"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 )
 
+// consoleRestore is the command's flags.
+type consoleRestore struct {
+	data string              // folder of the console
+	ca   string              // file
+	kms  seal.TransitOptions // has the master key; without an address the folder does
+}
+
 func (a *app) consoleRestore() *cobra.Command {
-	var data, ca string
+	var f consoleRestore
 	cmd := &cobra.Command{
 		Use: "restore FILE|s3://BUCKET/KEY --data DIR", Short: "Bring a backup into the empty folder of a console that is gone",
 		Long: `Reads a backup whole, checks it, and brings everything of it, also the audit record, into a folder that has no console yet but
-for the file master.key: the one of the console that wrote the backup. Then start the console on that folder.
+for the file master.key: the one of the console that wrote the backup. With --kms-address a service has the key, and the folder may
+be empty. Then start the console on that folder.
 
 S3 is reached as the tools of AWS are: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY.`,
 		Example: `  install -m 600 /media/key/master.key /var/lib/sealift-console/master.key
   sealift console restore s3://backups/console/console-20260102T030405.000Z.backup --data /var/lib/sealift-console`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := restoreConsole(cmd.Context(), args[0], data, location.Options{CAFile: ca})
+			n, err := f.restore(cmd.Context(), args[0], location.Options{CAFile: f.ca})
 			if err == nil {
-				a.note("%d objects were restored; start the console with --data %s", n, data)
+				a.note("%d objects were restored; start the console with --data %s", n, f.data)
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&data, "data", "console", "`folder` for the data, with its master.key")
-	cmd.Flags().StringVar(&ca, "store-ca", "", "PEM `file` of the authority of the S3 store")
+	fl := cmd.Flags()
+	fl.StringVar(&f.data, "data", "console", "`folder` for the data, with its master.key")
+	fl.StringVar(&f.ca, "store-ca", "", "PEM `file` of the authority of the S3 store")
+	flags.AddKMS(fl, &f.kms, "the file master.key in the folder")
 	return cmd
 }
 
-// restoreConsole brings a backup into a folder and returns the number of its
-// objects. When it fails the folder is as it was.
-func restoreConsole(ctx context.Context, from, data string, opts location.Options) (objects int, err error) {
-	key, db := filepath.Join(data, "master.key"), filepath.Join(data, "console.db")
-	if _, err := os.Stat(key); err != nil {
-		return 0, problem.New(problem.Usage, "put the master.key of the console that wrote the backup there", "opening a backup: %w", err)
+// restore brings a backup into the folder and returns the number of its objects.
+// When it fails the folder is as it was.
+func (f *consoleRestore) restore(ctx context.Context, from string, opts location.Options) (objects int, err error) {
+	if _, err := os.Stat(filepath.Join(f.data, masterKeyFile)); err != nil && f.kms.Address == "" {
+		return 0, problem.New(problem.Usage, "put the master.key of the console that wrote the backup there, or name the service that has it with --kms-address", "opening a backup: %w", err)
 	}
+	db := filepath.Join(f.data, databaseFile)
 	if _, err := os.Stat(db); !errors.Is(err, fs.ErrNotExist) {
 		return 0, problem.New(problem.Usage, "choose an empty folder, or restore on the page Administration, Backup of the console that runs", "%s is there already", db)
 	}
-	keeper, err := seal.File(key)
+	keeper, err := masterKey(ctx, f.data, f.kms)
 	if err != nil {
 		return 0, err
 	}
@@ -61,6 +72,9 @@ func restoreConsole(ctx context.Context, from, data string, opts location.Option
 		return 0, err
 	}
 	defer source.Close() //nolint:errcheck // it was only read
+	if err := os.MkdirAll(f.data, 0o700); err != nil {
+		return 0, fmt.Errorf("making the console's folder: %w", err)
+	}
 	s, err := bolt.Open(db)
 	if err != nil {
 		return 0, err
