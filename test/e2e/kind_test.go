@@ -157,16 +157,12 @@ func (e *enterprise) killedWhen(t *testing.T, there func() bool) {
 func (e *enterprise) nothingOfKind(t *testing.T, docker *engine.Engine) {
 	t.Helper()
 	require.NoDirExists(t, filepath.Join(e.dir, "state", "bootstrap"))
-	for _, what := range []string{"container", "image", "volume", "network"} {
-		args := []string{what, "ls", "--quiet"}
-		switch what {
-		case "container":
-			args = append(args, "--all")
-		case "network":
-			args = append(args, "--filter", "type=custom")
-		}
-		out, err := docker.Run(t.Context(), args...)
+	for _, list := range [][]string{
+		{"container", "ls", "--all", "--format", "{{.Names}}"}, {"image", "ls", "--format", "{{.Repository}}"},
+		{"volume", "ls", "--format", "{{.Name}}"}, {"network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"},
+	} {
+		out, err := docker.Run(t.Context(), list...)
 		require.NoError(t, err)
-		require.Empty(t, out, what)
+		require.Empty(t, out, list[0])
 	}
 }

@@ -10,11 +10,14 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sealift/sealift/internal/problem"
@@ -39,6 +42,8 @@ type Containers struct {
 	Network  string            // the network of the engine for cards whose port group has none of its own
 	Networks map[string]string // network by name of port group
 	Args     []string          // further arguments of docker create, such as --privileged
+
+	guests sync.Map // guestProcess by machine's id
 }
 
 var _ Runtime = (*Containers)(nil)
@@ -181,28 +186,57 @@ func (c *Containers) Clean(ctx context.Context) error {
 // as ip does, and nothing before the guest's network has settled.
 const guestTools = "/usr/local/lib/guest/addresses"
 
-// Addresses asks the guest where it has something to answer with, else the
-// engine. Only the guest knows of addresses that it gave itself, as from its
-// metadata.
+// Addresses asks the guest, else the engine. Only the guest knows of addresses
+// that it gave itself, as from its metadata. It is asked in its namespaces: by
+// the engine each question would start four processes, and there are many.
 func (c *Containers) Addresses(ctx context.Context, id string) ([]Address, error) {
-	for _, ask := range [][]string{{guestTools}, {"ip", "-json", "address"}} {
-		out, err := c.Engine.Run(ctx, append([]string{"exec", c.container(id)}, ask...)...)
-		if err != nil {
-			continue
-		}
-		if list, err := guestAddresses([]byte(out)); err == nil {
+	if guest, ok := c.guests.Load(id); ok {
+		if list, err := guest.(guestProcess).addresses(ctx); err == nil {
 			return list, nil
 		}
+		c.guests.Delete(id)
 	}
-	out, err := c.Engine.Run(ctx, "container", "inspect", "--format", "{{.State.Running}} {{json .NetworkSettings.Networks}}", c.container(id))
+	out, err := c.Engine.Run(ctx, "container", "inspect", "--format", "{{.State.Pid}} {{json .NetworkSettings.Networks}}", c.container(id))
 	if err != nil {
 		return nil, fmt.Errorf("reading addresses of machine %s: %w", id, err)
 	}
-	running, networks, _ := strings.Cut(out, " ")
-	if running != "true" {
+	pid, networks, _ := strings.Cut(out, " ")
+	if pid == "0" {
 		return nil, fmt.Errorf("machine %s: %w", id, ErrEnded)
 	}
+	if guest, err := findGuest(pid); err == nil {
+		if list, err := guest.addresses(ctx); err == nil {
+			c.guests.Store(id, guest)
+			return list, nil
+		}
+	}
 	return engineAddresses([]byte(networks))
+}
+
+// guestProcess is the first process of a guest. Its namespace tells it from one
+// that has its number later.
+type guestProcess struct{ proc, namespace string }
+
+func findGuest(pid string) (guestProcess, error) {
+	proc := filepath.Join("/proc", pid)
+	namespace, err := os.Readlink(filepath.Join(proc, "ns/net"))
+	return guestProcess{proc, namespace}, err
+}
+
+func (g guestProcess) addresses(ctx context.Context) ([]Address, error) {
+	enter := []string{"--net=" + filepath.Join(g.proc, "ns/net")}
+	tools := []string{"ip", "-json", "address"}
+	if _, err := os.Stat(filepath.Join(g.proc, "root", guestTools)); err == nil {
+		enter, tools = append(enter, "--mount="+filepath.Join(g.proc, "ns/mnt")), []string{guestTools}
+	}
+	if now, err := os.Readlink(filepath.Join(g.proc, "ns/net")); err != nil || now != g.namespace {
+		return nil, ErrEnded
+	}
+	out, err := exec.CommandContext(ctx, "nsenter", append(enter, tools...)...).Output()
+	if err != nil {
+		return nil, err
+	}
+	return guestAddresses(out)
 }
 
 // guestAddresses reads what ip -json address prints. Loopback and link-local
