@@ -37,8 +37,8 @@ type suite struct {
 func lanes() map[string][]suite {
 	return map[string][]suite{
 		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
-		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
-		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)"}, {dir: "test/lab/site"}},
+		"kind":  {{dir: "test/e2e", run: "Kind$"}},
+		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)|Kind$"}, {dir: "test/lab/site"}},
 	}
 }
 
