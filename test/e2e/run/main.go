@@ -36,8 +36,8 @@ type suite struct {
 // lanes are the suites by the name of their lane.
 func lanes() map[string][]suite {
 	return map[string][]suite{
-		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
-		"kind":  {{dir: "test/e2e", run: "Kind$"}},
+		"local": {{dir: "test/e2e", run: "^TestInstall$"}, {dir: "test/e2e", run: "^TestGivenUpWithKind$"}},
+		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
 		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)|Kind$"}, {dir: "test/lab/site"}},
 	}
 }
