@@ -61,7 +61,6 @@ func TestGivenUpWithKind(t *testing.T) {
 	docker := e.jumpEngine(t)
 	e.killedWhen(t, func() bool { return e.has(t, docker, "ps", "--quiet", "--all") })
 	e.killedWhen(t, func() bool { return len(e.machines(t)) > 0 })
-	e.kindIsWatched(t, docker)
 	e.uninstall(t, before)
 	e.nothingOfKind(t, docker)
 	e.awaitSilence(t)
@@ -69,12 +68,19 @@ func TestGivenUpWithKind(t *testing.T) {
 }
 
 // TestInstallKind builds the enterprise cluster from a kind cluster, with three
-// control planes where the memory allows. Of three one is lost, and comes back.
+// control planes where the memory allows, by two runs of which the first is
+// killed while kubeadm works in the kind node. Of three one is lost, and comes back.
 func TestInstallKind(t *testing.T) {
 	controlPlanes := affordable(t)
 	e := newEnterprise(t, "kind", controlPlanes)
 	docker := e.jumpEngine(t)
 	e.preflight(t)
+	took(t, "a run that is killed while kind works", func() {
+		e.killedWhen(t, func() bool {
+			return e.has(t, docker, "exec", kindCluster+"-control-plane", "test", "-f", "/etc/kubernetes/admin.conf")
+		})
+	})
+	e.kindIsWatched(t, docker)
 	var done installation
 	took(t, "install", func() { done = e.install(t) })
 	e.nothingOfKind(t, docker)

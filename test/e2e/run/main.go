@@ -34,18 +34,22 @@ type suite struct {
 }
 
 // lanes are the suites by the name of their lane.
-func lanes() map[string][]suite {
-	return map[string][]suite{
-		"local": {{dir: "test/e2e", run: "^TestInstall$"}, {dir: "test/e2e", run: "^TestGivenUpWithKind$"}},
+func lanes(long bool) map[string][]suite {
+	out := map[string][]suite{
+		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
 		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
-		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)|Kind$"}, {dir: "test/lab/site"}},
+		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)|Kind$"}},
 	}
+	if long {
+		out["nodes"] = append(out["nodes"], suite{dir: "test/e2e", run: "^TestGivenUpWithKind$"}, suite{dir: "test/lab/site"})
+	}
+	return out
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	one := flag.Bool("one-at-a-time", false, "run one lane after another, whatever memory there is")
-	long := flag.Bool("long", false, "three control planes in lane local too, and let the console replace every machine: some minutes more")
+	long := flag.Bool("long", false, "three control planes in lane local too, let the console replace every machine, give up an installation with kind, and try the lab's machines: some minutes more")
 	flag.Parse()
 	err := run(ctx, *one, *long)
 	stop()
@@ -88,8 +92,9 @@ func run(ctx context.Context, one, long bool) error {
 		return err
 	}
 	if one || !roomy(costs.say) {
-		for _, name := range slices.Sorted(maps.Keys(lanes())) {
-			err = errors.Join(err, r.lane(ctx, name, lanes()[name]))
+		all := lanes(long)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			err = errors.Join(err, r.lane(ctx, name, all[name]))
 		}
 	} else {
 		err = r.all(ctx)
@@ -141,7 +146,7 @@ func (r *runner) all(ctx context.Context) error {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
-	for name, suites := range lanes() {
+	for name, suites := range lanes(r.long) {
 		wg.Go(func() {
 			err := r.lane(ctx, name, suites)
 			mu.Lock()
