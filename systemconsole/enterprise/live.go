@@ -45,8 +45,6 @@ func Connect(ctx context.Context, config *rest.Config, opts Options) (*Live, err
 	if err != nil {
 		return nil, err
 	}
-	config = rest.CopyConfig(config)
-	config.DisableCompression = true // lists of thousands of objects take both sides longer with it than the site's network saves
 	c, err := client.New(config, client.Options{Scheme: kinds})
 	if err != nil {
 		return nil, problem.WithRemedy(fmt.Errorf("connecting to the cluster: %w", err), "look whether the API server's address can be reached from the console")

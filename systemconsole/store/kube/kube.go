@@ -52,7 +52,6 @@ func Open(config *rest.Config, namespace string) (*Store, error) {
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // the server's errors
 	config = rest.CopyConfig(config)
 	config.QPS, config.Burst = -1, 0 // the server's own fairness is the limit
-	config.DisableCompression = true // it takes both sides longer than the site's network saves
 	config.APIPath, config.GroupVersion = "/apis", &schema.GroupVersion{Group: Group, Version: Version}
 	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
 	client, err := rest.RESTClientFor(config)
