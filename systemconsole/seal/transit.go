@@ -143,9 +143,9 @@ func (t *transit) call(ctx context.Context, path string, in, out any) error {
 }
 
 func (t *transit) post(ctx context.Context, path string, in any) (*http.Response, error) {
-	token, err := os.ReadFile(t.opts.TokenFile)
+	token, err := t.token()
 	if err != nil {
-		return nil, fmt.Errorf("reading its token: %w", err)
+		return nil, problem.WithRemedy(fmt.Errorf("reading its token: %w", err), "--kms-token-file names a file with the token and nothing else")
 	}
 	body := []byte("{}")
 	if in != nil {
@@ -158,12 +158,28 @@ func (t *transit) post(ctx context.Context, path string, in any) (*http.Response
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Vault-Token", string(bytes.TrimSpace(token)))
+	req.Header.Set("X-Vault-Token", token)
 	req.Header.Set("X-Vault-Request", "true") // agents and proxies ask for it
 	if t.opts.Namespace != "" {
 		req.Header.Set("X-Vault-Namespace", t.opts.Namespace)
 	}
-	return t.http.Do(req)
+	resp, err := t.http.Do(req)
+	if err != nil {
+		return nil, problem.WithRemedy(err, "look whether --kms-address is right and answers, and give the authority of its certificate with --kms-ca")
+	}
+	return resp, nil
+}
+
+func (t *transit) token() (string, error) {
+	data, err := os.ReadFile(t.opts.TokenFile)
+	if err != nil {
+		return "", err
+	}
+	token := string(bytes.TrimSpace(data))
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("%s holds none", t.opts.TokenFile)
+	}
+	return token, nil
 }
 
 // refusal is what the service says against a request. A ciphertext that is not

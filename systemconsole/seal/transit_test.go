@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/test/transit"
 )
@@ -53,6 +54,9 @@ func TestTransitIsTriedAtTheStart(t *testing.T) {
 	good := transit.Start(t)
 	wrong := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(wrong, []byte("wrong"), 0o600))
+	binary, empty := filepath.Join(t.TempDir(), "binary"), filepath.Join(t.TempDir(), "empty")
+	require.NoError(t, os.WriteFile(binary, []byte{'s', '.', 0, 0xff}, 0o600))
+	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
 	for what, c := range map[string]struct {
 		change func(*seal.TransitOptions)
 		says   string
@@ -60,6 +64,8 @@ func TestTransitIsTriedAtTheStart(t *testing.T) {
 		"no TLS":    {func(o *seal.TransitOptions) { o.Address = "http://127.0.0.1:1" }, "no https:// address"},
 		"bad key":   {func(o *seal.TransitOptions) { o.Key = "../sys/seal" }, "no name of a key"},
 		"no token":  {func(o *seal.TransitOptions) { o.TokenFile = "none" }, "reading its token"},
+		"binary":    {func(o *seal.TransitOptions) { o.TokenFile = binary }, binary + " holds none"},
+		"empty":     {func(o *seal.TransitOptions) { o.TokenFile = empty }, empty + " holds none"},
 		"wrong":     {func(o *seal.TransitOptions) { o.TokenFile = wrong }, "permission denied"},
 		"mount":     {func(o *seal.TransitOptions) { o.Mount = "elsewhere" }, "404"},
 		"authority": {func(o *seal.TransitOptions) { o.CA = "" }, "certificate"},
@@ -70,6 +76,7 @@ func TestTransitIsTriedAtTheStart(t *testing.T) {
 			c.change(&opts)
 			_, err := seal.Transit(t.Context(), opts)
 			require.ErrorContains(t, err, c.says)
+			require.NotEmpty(t, problem.Remedies(err))
 		})
 	}
 }
