@@ -74,10 +74,19 @@ func (k *Kind) useNetwork() error {
 // repository is where in the engine the node images of this cluster are.
 func (k *Kind) repository() string { return "sealift.local/" + k.opts.Name }
 
-// removeLeftovers removes from the engine what was made for the nodes: the
-// image and the network.
+// leftovers returns what the engine has for the nodes beside them: images by
+// their names, and networks by their numbers.
+func (k *Kind) leftovers(ctx context.Context) (images, networks []string, err error) {
+	images, err = k.engine.output(ctx, nil, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+k.repository())
+	if err != nil {
+		return nil, nil, err
+	}
+	networks, err = k.engine.output(ctx, nil, "network", "ls", "--quiet", "--filter", "name=^"+k.opts.Name+"$")
+	return images, networks, err
+}
+
 func (k *Kind) removeLeftovers(ctx context.Context) error {
-	images, err := k.engine.output(ctx, nil, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference="+k.repository())
+	images, networks, err := k.leftovers(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,10 +94,6 @@ func (k *Kind) removeLeftovers(ctx context.Context) error {
 		if err := k.engine.run(ctx, nil, "image", "rm", image); err != nil {
 			return err
 		}
-	}
-	networks, err := k.engine.output(ctx, nil, "network", "ls", "--quiet", "--filter", "name=^"+k.opts.Name+"$")
-	if err != nil {
-		return err
 	}
 	for _, network := range networks {
 		if err := k.engine.run(ctx, nil, "network", "rm", network); err != nil {

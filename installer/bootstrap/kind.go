@@ -81,7 +81,7 @@ func (k *Kind) kubeconfig() *Kubeconfig {
 }
 
 // Exists implements Bootstrap.
-func (k *Kind) Exists(context.Context) (bool, error) {
+func (k *Kind) Exists(ctx context.Context) (bool, error) {
 	if _, err := os.Lstat(k.opts.Dir); err == nil {
 		return true, nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +91,11 @@ func (k *Kind) Exists(context.Context) (bool, error) {
 	if err != nil {
 		return false, noEngine(k.engine, err)
 	}
-	return len(nodes) > 0, nil
+	if len(nodes) > 0 {
+		return true, nil
+	}
+	images, networks, err := k.leftovers(ctx)
+	return len(images)+len(networks) > 0, err
 }
 
 // Start implements Bootstrap. A cluster is finished when its kubeconfig is in

@@ -56,7 +56,25 @@ func TestKindLoadsItsNodeFromTheBundle(t *testing.T) {
 	tag := "sealift.local/sealift-bootstrap-load:" + d.Digest.Encoded()[:32]
 	_, err = e.Run(t.Context(), "image", "inspect", tag)
 	require.NoError(t, err)
-	_, err = e.Run(t.Context(), "image", "rm", "--force", tag)
-	require.NoError(t, err)
 	require.NoError(t, k.Remove(t.Context()))
+	_, err = e.Run(t.Context(), "image", "inspect", tag)
+	require.Error(t, err)
+}
+
+// A network without nodes is something that is left, also when the folder has gone.
+func TestKindLeavesNoNetwork(t *testing.T) {
+	e := needsEngine(t)
+	k := bootstrap.NewKind(bootstrap.KindOptions{Name: "sealift-bootstrap-left", Dir: filepath.Join(t.TempDir(), "kind"), Image: "none"})
+	there, err := k.Exists(t.Context())
+	require.NoError(t, err)
+	require.False(t, there)
+	_, err = e.Run(t.Context(), "network", "create", "sealift-bootstrap-left")
+	require.NoError(t, err)
+	there, err = k.Exists(t.Context())
+	require.NoError(t, err)
+	require.True(t, there)
+	require.NoError(t, k.Remove(t.Context()))
+	there, err = k.Exists(t.Context())
+	require.NoError(t, err)
+	require.False(t, there)
 }
