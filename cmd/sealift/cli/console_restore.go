@@ -19,15 +19,15 @@ import (
 	"github.com/sealift/sealift/systemconsole/store/bolt"
 )
 
-// consoleRestore is the command's flags.
-type consoleRestore struct {
+// restoreFlags say where a console comes back.
+type restoreFlags struct {
 	data string              // folder of the console
 	ca   string              // file
 	kms  seal.TransitOptions // has the master key; without an address the folder does
 }
 
 func (a *app) consoleRestore() *cobra.Command {
-	var f consoleRestore
+	var f restoreFlags
 	cmd := &cobra.Command{
 		Use: "restore FILE|s3://BUCKET/KEY --data DIR", Short: "Bring a backup into the empty folder of a console that is gone",
 		Long: `Reads a backup whole, checks it, and brings everything of it, also the audit record, into a folder that has no console yet but
@@ -55,7 +55,7 @@ S3 is reached as the tools of AWS are: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_
 
 // restore brings a backup into the folder and returns the number of its objects.
 // When it fails the folder is as it was.
-func (f *consoleRestore) restore(ctx context.Context, from string, opts location.Options) (objects int, err error) {
+func (f *restoreFlags) restore(ctx context.Context, from string, opts location.Options) (objects int, err error) {
 	if _, err := os.Stat(filepath.Join(f.data, masterKeyFile)); err != nil && f.kms.Address == "" {
 		return 0, problem.New(problem.Usage, "put the master.key of the console that wrote the backup there, or name the service that has it with --kms-address", "opening a backup: %w", err)
 	}
@@ -72,8 +72,10 @@ func (f *consoleRestore) restore(ctx context.Context, from string, opts location
 		return 0, err
 	}
 	defer source.Close() //nolint:errcheck // it was only read
-	if err := os.MkdirAll(f.data, 0o700); err != nil {
-		return 0, fmt.Errorf("making the console's folder: %w", err)
+	err = os.Mkdir(f.data, 0o700)
+	made := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return 0, problem.WithRemedy(fmt.Errorf("making the console's folder: %w", err), "--data names a folder in one that is there and may be written")
 	}
 	s, err := bolt.Open(db)
 	if err != nil {
@@ -81,7 +83,11 @@ func (f *consoleRestore) restore(ctx context.Context, from string, opts location
 	}
 	objects, err = backup.Restore(ctx, io.NewSectionReader(source, 0, source.Size()), keeper, s)
 	if err = errors.Join(err, s.Close()); err != nil {
-		return 0, errors.Join(fmt.Errorf("restoring %s: %w", location.Redact(from), err), os.Remove(db))
+		err = errors.Join(fmt.Errorf("restoring %s: %w", location.Redact(from), err), os.Remove(db))
+		if made {
+			err = errors.Join(err, os.Remove(f.data))
+		}
+		return 0, err
 	}
 	return objects, nil
 }

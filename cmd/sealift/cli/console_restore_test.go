@@ -25,7 +25,7 @@ func TestRestoreConsoleFromS3(t *testing.T) {
 	stores.S3(t, []string{"backups"})
 	opts := location.Options{PlainHTTP: []string{os.Getenv("AWS_ENDPOINT_URL")}}
 	dir := t.TempDir()
-	for _, f := range []consoleRestore{{data: filepath.Join(dir, "file")}, {data: filepath.Join(dir, "service"), kms: transit.Start(t)}} {
+	for _, f := range []restoreFlags{{data: filepath.Join(dir, "file")}, {data: filepath.Join(dir, "service"), kms: transit.Start(t)}} {
 		require.NoError(t, os.MkdirAll(f.data, 0o700))
 		keeper, err := masterKey(t.Context(), f.data, f.kms)
 		require.NoError(t, err)
@@ -43,11 +43,11 @@ func TestRestoreConsoleFromS3(t *testing.T) {
 		_, err = f.restore(t.Context(), from, opts)
 		require.ErrorContains(t, err, "is there already")
 	}
-	other := consoleRestore{data: filepath.Join(dir, "other"), kms: transit.Start(t)}
+	other := restoreFlags{data: filepath.Join(dir, "other"), kms: transit.Start(t)}
 	_, err := other.restore(t.Context(), "s3://backups/console/service.backup", opts)
 	require.ErrorContains(t, err, "restoring s3://backups/console/service.backup")
-	require.NoFileExists(t, filepath.Join(other.data, databaseFile))
-	none := consoleRestore{data: filepath.Join(dir, "none")}
+	require.NoDirExists(t, other.data)
+	none := restoreFlags{data: filepath.Join(dir, "none")}
 	_, err = none.restore(t.Context(), "s3://backups/console/file.backup", opts)
 	require.ErrorContains(t, err, masterKeyFile)
 	require.NoDirExists(t, none.data)

@@ -61,8 +61,8 @@ func Open(config *rest.Config, namespace string) (*Store, error) {
 	return &Store{client: client, namespace: namespace}, nil
 }
 
-// resource is an object as the server writes it, as far as it matters here: of
-// the packages that know all of it, a page would take half of its time.
+// resource is an object as the server writes it, as far as it matters here. Its
+// spec stays as it came: who asked for it decodes it.
 type resource struct {
 	APIVersion string          `json:"apiVersion,omitempty"`
 	Kind       string          `json:"kind,omitempty"`
