@@ -50,6 +50,7 @@ type Plan struct {
 type Uninstallation struct {
 	Options
 	found     *status.Found
+	managed   map[string]string // see known
 	placement *vsphere.Placement
 }
 
@@ -69,7 +70,7 @@ func New(ctx context.Context, opts Options) (*Uninstallation, error) {
 	if opts.Dir, err = filepath.Abs(opts.Dir); err != nil {
 		return nil, fmt.Errorf("the folder of the installation: %w", err)
 	}
-	return &Uninstallation{Options: opts, found: status.Find(ctx, opts.Dir, opts.Site.Spec.Cluster.Name), placement: placement}, nil
+	return &Uninstallation{Options: opts, found: status.Find(ctx, opts.Dir, opts.Site.Spec.Cluster.Name), managed: map[string]string{}, placement: placement}, nil
 }
 
 // Plan returns what would be removed now.
@@ -175,25 +176,25 @@ func (u *Uninstallation) templates(s *survey, all []vsphere.VM, others string) {
 }
 
 // known returns the names of Cluster API's machines by the UUID of the virtual
-// machine, where the cluster's objects can be read.
+// machine. What was read once is remembered: a cluster that manages itself goes
+// with its machines, and from then on vCenter's marks tell of others.
 func (u *Uninstallation) known(ctx context.Context) (map[string]string, error) {
-	out := map[string]string{}
 	if u.found.Manager == nil {
-		return out, nil
+		return u.managed, nil
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(schema.GroupVersionKind{Group: "infrastructure.cluster.x-k8s.io", Version: "v1beta2", Kind: "VSphereVM"})
 	err := u.found.Manager.List(ctx, list, client.InNamespace(clusterapi.Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: u.Site.Spec.Cluster.Name})
 	if err != nil {
-		u.found.Manager = nil // it went away, as it does when its machines go: vCenter's marks tell
-		return out, ctx.Err()
+		u.found.Manager = nil
+		return u.managed, ctx.Err()
 	}
 	for _, vm := range list.Items {
 		if uuid, _, _ := unstructured.NestedString(vm.Object, "spec", "biosUUID"); uuid != "" {
-			out[strings.ToLower(uuid)] = "VSphereVM " + vm.GetName()
+			u.managed[strings.ToLower(uuid)] = "VSphereVM " + vm.GetName()
 		}
 	}
-	return out, nil
+	return u.managed, nil
 }
 
 // warnings are what a person should know before.

@@ -88,6 +88,7 @@ func (s *removeMachines) Apply(ctx context.Context, say step.Say) error {
 		if err != nil || len(left.machines) == 0 {
 			return err
 		}
+		s.found.Manager = nil // it may run on them: it would be waited for in vain
 		err = each(ctx, left.machines, func(ctx context.Context, m vsphere.VM) error {
 			say("turning off %s", m.Name)
 			return s.VCenter.PowerOff(ctx, m)

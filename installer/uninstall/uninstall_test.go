@@ -1,6 +1,7 @@
 package uninstall_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,10 @@ import (
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/types"
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/sealift/sealift/installer/bootstrap"
 	"github.com/sealift/sealift/installer/clusterapi"
@@ -144,6 +149,34 @@ func TestOnlyWhatSealiftMadeIsRemoved(t *testing.T) {
 	require.Empty(t, plan.Removed)
 	_, err = step.Run(t.Context(), l.uninstall().Steps(), step.Options{})
 	require.NoError(t, err, "again")
+}
+
+// A cluster that manages itself is asked before its machines are turned off, and
+// not waited for after that; what it said is remembered.
+func TestTheClusterIsNotAskedWhenItIsOff(t *testing.T) {
+	l := start(t)
+	before := l.names()
+	l.machine("enterprise-abcde", clusterapi.Owner(l.site))
+	known := l.create("/north/vm/sealift", "renamed", types.VirtualMachineConfigSpec{})
+	off := func() bool {
+		state, err := known.PowerState(t.Context())
+		require.NoError(t, err)
+		return state == types.VirtualMachinePowerStatePoweredOff
+	}
+	task, err := known.PowerOn(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, task.Wait(t.Context()))
+	asked := 0
+	objects := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{List: func(_ context.Context, _ client.WithWatch, list client.ObjectList, _ ...client.ListOption) error {
+		asked++
+		require.False(t, off(), "it runs on the machines that are off")
+		list.(*unstructured.UnstructuredList).Items = []unstructured.Unstructured{{Object: map[string]any{"spec": map[string]any{"biosUUID": known.UUID(t.Context())}}}}
+		return nil
+	}})
+	_, err = step.Run(t.Context(), l.uninstall().Managed(&clusterapi.Management{Client: objects}).Steps(), step.Options{})
+	require.NoError(t, err)
+	require.NotZero(t, asked)
+	require.Equal(t, before, l.names())
 }
 
 func TestTheTemplatesOfTheOnlyClusterGo(t *testing.T) {
