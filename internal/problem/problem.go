@@ -9,6 +9,9 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
 )
 
 // Kind tells what sort of failure an error is. The zero value is Failed.
@@ -73,7 +76,8 @@ func KindOf(err error) Kind {
 }
 
 // Remedies returns every remedy in the chain of err, the innermost last, each
-// once. Errors joined with errors.Join are all searched.
+// once. Errors joined with errors.Join are all searched. Where nobody gave one
+// and a file is the reason, it says what the system's words mean for that.
 func Remedies(err error) []string {
 	seen := map[string]bool{}
 	var out []string
@@ -100,5 +104,37 @@ func Remedies(err error) []string {
 		}
 	}
 	walk(err)
+	if remedy := ofFile(err); len(out) == 0 && remedy != "" {
+		out = append(out, remedy)
+	}
 	return out
+}
+
+// ofFile returns the remedy for what the system said of a file.
+func ofFile(err error) string {
+	path := ""
+	var of *fs.PathError
+	var between *os.LinkError
+	switch {
+	case errors.As(err, &of):
+		path = of.Path
+	case errors.As(err, &between):
+		path = between.New
+	default:
+		return ""
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "make room on the file system of " + path + ", or name another place"
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return "let this user read and write " + path + ", or name another place"
+	case errors.Is(err, syscall.ENOTDIR):
+		return "name another place: what should be a folder in " + path + " is a file"
+	case errors.Is(err, syscall.EISDIR):
+		return "name a file: " + path + " is a folder"
+	case errors.Is(err, fs.ErrNotExist):
+		return "look whether " + path + " is there and spelled right, with the folder that it is in"
+	default:
+		return ""
+	}
 }

@@ -3,6 +3,10 @@ package problem_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,4 +26,26 @@ func TestKindsAndRemediesTravel(t *testing.T) {
 	require.NoError(t, problem.WithRemedy(nil, "x"))
 	require.NoError(t, problem.As(problem.Usage, nil))
 	require.Empty(t, problem.Remedies(nil))
+}
+
+func TestFilesHaveRemedies(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	said := func(err error) []string {
+		require.Error(t, err)
+		return problem.Remedies(fmt.Errorf("doing something: %w", err))
+	}
+	_, err := os.ReadFile(file + "/below")
+	require.Equal(t, []string{"name another place: what should be a folder in " + file + "/below is a file"}, said(err))
+	_, err = os.Create(filepath.Dir(file))
+	require.Equal(t, []string{"name a file: " + filepath.Dir(file) + " is a folder"}, said(err))
+	_, err = os.Open(file + "s")
+	require.Equal(t, []string{"look whether " + file + "s is there and spelled right, with the folder that it is in"}, said(err))
+	require.Equal(t, []string{"ask somebody"}, said(problem.WithRemedy(err, "ask somebody")), "who knows more is heard")
+	for errno, want := range map[syscall.Errno]string{syscall.ENOSPC: "make room", syscall.EROFS: "let this user", syscall.EACCES: "let this user", syscall.EDQUOT: "make room"} {
+		require.Contains(t, said(&fs.PathError{Op: "write", Path: "x", Err: errno})[0], want)
+		require.Contains(t, said(&os.LinkError{Op: "rename", Old: "w", New: "x", Err: errno})[0], " x, or name another place")
+	}
+	require.Empty(t, said(&fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}))
+	require.Empty(t, said(errors.New("something else")))
 }
