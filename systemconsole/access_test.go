@@ -77,10 +77,10 @@ func (s *Server) as(t *testing.T, rt route, role auth.Role) *http.Request {
 	}
 	secret, _, err := s.auth.OpenSession(t.Context(), auth.AccountOwner(name), auth.Session{Account: name, Purpose: auth.Full}, auth.Client{})
 	require.NoError(t, err)
-	_, form, err := s.auth.Session(t.Context(), secret)
+	id, _, err := s.auth.Identify(t.Context(), secret)
 	require.NoError(t, err)
 	if method != http.MethodGet && method != http.MethodHead {
-		r = httptest.NewRequestWithContext(t.Context(), method, r.URL.String(), strings.NewReader(url.Values{FormTokenField: {form}}.Encode()))
+		r = httptest.NewRequestWithContext(t.Context(), method, r.URL.String(), strings.NewReader(url.Values{FormTokenField: {id.FormToken}}.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	r.AddCookie(&http.Cookie{Name: sessionCookie, Value: secret})

@@ -15,6 +15,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/backup"
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/settings"
+	"github.com/sealift/sealift/systemconsole/store"
 )
 
 const (
@@ -176,8 +177,8 @@ func backupDue(last backup.Run, hours int, now time.Time) bool {
 }
 
 // notRestored are the kinds that a restore in place leaves as they are: the
-// record of changes is never shortened.
-func notRestored() []string { return []string{audit.Kind, backup.RunKind} }
+// record of changes is never shortened, and the pulse only grows.
+func notRestored() []string { return []string{audit.Kind, backup.RunKind, store.PulseKind} }
 
 // restore makes everything what it was when a backup was written, but for the
 // record of changes and where backups are. All logins end. Before that, one more backup is written.
@@ -208,7 +209,7 @@ func (s *Server) restore(ctx context.Context, placeName, name string) (objects i
 	}
 	err = s.audit.Do(ctx, audit.Event{Action: "backup.restore", Object: "Backup/" + name}, func() error {
 		objects, err = backup.Replace(ctx, file, s.restoreTarget())
-		return err
+		return errors.Join(err, s.auth.Replaced(ctx)) // even when half of it is there
 	})
 	s.settings.Forget()
 	if err == nil {
@@ -219,7 +220,7 @@ func (s *Server) restore(ctx context.Context, placeName, name string) (objects i
 }
 
 func (s *Server) restoreTarget() backup.Target {
-	t := backup.Target{Store: s.opts.Store, Keeper: s.opts.Keeper, Known: []string{auth.TokenKind}, Dropped: []string{auth.SessionKind, auth.LinkKind}}
+	t := backup.Target{Store: s.opts.Store, Keeper: s.opts.Keeper, Known: []string{auth.TokenKind}, Dropped: []string{auth.LinkKind}}
 	apart := append(notRestored(), auth.TokenKind, auth.SessionKind, auth.LinkKind)
 	for _, k := range Kinds() {
 		if !slices.Contains(apart, k.Name) {

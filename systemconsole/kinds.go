@@ -17,5 +17,5 @@ import (
 
 // Kinds are the kinds of everything that the console keeps.
 func Kinds() []store.Kind {
-	return slices.Concat(audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds(), backup.Kinds(), upgrades.Kinds())
+	return slices.Concat(store.PulseKinds(), audit.Kinds(), auth.Kinds(), tenant.Kinds(), registries.Kinds(), settings.Kinds(), backup.Kinds(), upgrades.Kinds())
 }

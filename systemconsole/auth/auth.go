@@ -39,6 +39,7 @@ type Options struct {
 type Service struct {
 	opts     Options
 	log      *audit.Log
+	pulse    *store.Pulse // of accounts and sessions
 	accounts store.Collection[Account]
 	sessions store.Collection[Session]
 	links    store.Collection[Link]
@@ -51,17 +52,18 @@ func New(s store.Store, log *audit.Log, opts Options) *Service {
 	if opts.FailureTime == 0 {
 		opts.FailureTime = 400 * time.Millisecond
 	}
-	return &Service{opts: opts, log: log,
-		accounts: store.Collection[Account]{Store: s, Kind: AccountKind, Table: &store.Table[Account]{}},
-		sessions: store.Collection[Session]{Store: s, Kind: SessionKind, Table: &store.Table[Session]{}},
+	pulse := store.NewPulse(s)
+	return &Service{opts: opts, log: log, pulse: pulse,
+		accounts: store.Collection[Account]{Store: s, Kind: AccountKind, Table: &store.Table[Account]{}, Pulse: pulse},
+		sessions: store.Collection[Session]{Store: s, Kind: SessionKind, Table: &store.Table[Session]{}, Pulse: pulse},
 		links:    store.Collection[Link]{Store: s, Kind: LinkKind},
 		tokens:   store.Collection[Token]{Store: s, Kind: TokenKind, Table: &store.Table[Token]{}},
 		hasher:   newHasher(2, 64)}
 }
 
 // Follow keeps in memory what pages list, until ctx is done. Who is let in is
-// never decided by it: each request reads its session, its token and its account
-// from the store.
+// decided by it only when the store's pulse, which each request reads, says that
+// it is current: else the session and the account are read from the store.
 func (s *Service) Follow(ctx context.Context, report func(kind string, err error)) {
 	var all sync.WaitGroup
 	all.Go(func() { s.accounts.Follow(ctx, report) })

@@ -114,8 +114,11 @@ func (s *Service) enter(ctx context.Context, name string, purpose Purpose, c Cli
 // Identify returns who has the session of a secret, and what it is for. The
 // account is looked at each time: one that is disabled is out at once.
 func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpose, error) {
-	account := s.readAhead(ctx, secret)
-	session, token, err := s.Session(ctx, secret)
+	now, err := s.pulse.Now(ctx)
+	if err != nil {
+		return Identity{}, "", err
+	}
+	session, token, err := s.session(ctx, now, secret)
 	if err != nil {
 		return Identity{}, "", err
 	}
@@ -124,7 +127,7 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 	if v.Purpose.OfTenant() {
 		return id, v.Purpose, nil // the tenant's own service looks further
 	}
-	item, err := account(v.Account)
+	item, err := s.accounts.At(ctx, now, v.Account)
 	if errors.Is(err, store.ErrNotFound) || err == nil && item.Value.Disabled {
 		return Identity{}, "", ErrNoSession
 	}
@@ -133,32 +136,6 @@ func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpos
 		id.Permissions = item.Value.Role.Permissions()
 	}
 	return id, v.Purpose, err
-}
-
-// readAhead begins to read the account that a session is probably of, so that
-// the two are not read one after the other. What it returns reads the account
-// that the session is of, unless that is the one.
-func (s *Service) readAhead(ctx context.Context, secret string) func(name string) (store.Item[Account], error) {
-	session, known := s.sessions.Table.Peek(hashed(secret))
-	if !known || session.Value.Purpose.OfTenant() {
-		return func(name string) (store.Item[Account], error) { return s.accounts.Get(ctx, name) }
-	}
-	type answer struct {
-		item store.Item[Account]
-		err  error
-	}
-	ahead := make(chan answer, 1)
-	go func() {
-		item, err := s.accounts.Get(ctx, session.Value.Account)
-		ahead <- answer{item, err}
-	}()
-	return func(name string) (store.Item[Account], error) {
-		if name != session.Value.Account {
-			return s.accounts.Get(ctx, name)
-		}
-		a := <-ahead
-		return a.item, a.err
-	}
 }
 
 // ChangePassword sets a new password for the account of an identity, ends all

@@ -135,10 +135,10 @@ func (s *Service) makeRoom(ctx context.Context, owner, account string, most int)
 	return nil
 }
 
-// Session returns the session of a secret, with the token of its forms. It
+// session returns the session of a secret, with the token of its forms. It
 // fails with ErrNoSession when there is none, or its time is over.
-func (s *Service) Session(ctx context.Context, secret string) (store.Item[Session], string, error) {
-	item, err := s.sessions.Get(ctx, hashed(secret))
+func (s *Service) session(ctx context.Context, now store.Moment, secret string) (store.Item[Session], string, error) {
+	item, err := s.sessions.At(ctx, now, hashed(secret))
 	if errors.Is(err, store.ErrNotFound) {
 		return item, "", ErrNoSession
 	}
@@ -169,9 +169,16 @@ func (s *Service) touch(ctx context.Context, item store.Item[Session], p Policy)
 	return err
 }
 
-// CloseSession ends a session. One that is gone already is no failure.
+// CloseSession ends a session. One that is gone already is no failure. Its time
+// is over before it is deleted: that is what other consoles are told.
 func (s *Service) CloseSession(ctx context.Context, name string) error {
-	err := s.sessions.Delete(ctx, name, "")
+	_, err := s.sessions.Modify(ctx, name, func(v *Session) error {
+		v.Expires = s.now()
+		return nil
+	})
+	if err == nil {
+		err = s.sessions.Delete(ctx, name, "")
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -192,4 +199,10 @@ func (s *Service) CloseSessions(ctx context.Context, owner, except string) error
 		}
 	}
 	return nil
+}
+
+// Replaced ends all sessions and tells other consoles of all accounts: somebody
+// put the accounts of a backup in the place of what was there.
+func (s *Service) Replaced(ctx context.Context) error {
+	return errors.Join(s.accounts.Tell(ctx), s.CloseSessions(ctx, "", ""))
 }

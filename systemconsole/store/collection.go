@@ -21,6 +21,7 @@ type Collection[T any] struct {
 	Store Store
 	Kind  string
 	Table *Table[T] // what Select reads, or nil; see Follow
+	Pulse *Pulse    // tells other processes of what is created and updated, or nil; see At
 }
 
 // Get returns an item.
@@ -30,6 +31,18 @@ func (c Collection[T]) Get(ctx context.Context, name string) (Item[T], error) {
 		return Item[T]{}, err
 	}
 	return c.Decode(o)
+}
+
+// At returns an item as it was at a moment of the collection's pulse, or later:
+// from the table when that has heard of so much, else as Get does. It is as good
+// as Get for a decision, but for one thing: the pulse does not tell of what is
+// deleted. What must not be found any more has to be updated first, so that it
+// says so itself. Nobody may change the item, which others see as well.
+func (c Collection[T]) At(ctx context.Context, m Moment, name string) (Item[T], error) {
+	if item, found := c.Table.at(ctx, m[c.Kind], name); found {
+		return item, nil
+	}
+	return c.Get(ctx, name)
 }
 
 // List returns a page of items, and what continues it.
@@ -97,8 +110,7 @@ func (c Collection[T]) Create(ctx context.Context, item Item[T]) (string, error)
 		return "", err
 	}
 	version, err := c.Store.Create(ctx, o)
-	c.Table.written(version)
-	return version, err
+	return version, c.wrote(ctx, o, version, err)
 }
 
 // Update replaces the value of an item and returns its version.
@@ -108,8 +120,34 @@ func (c Collection[T]) Update(ctx context.Context, item Item[T]) (string, error)
 		return "", err
 	}
 	version, err := c.Store.Update(ctx, o)
+	return version, c.wrote(ctx, o, version, err)
+}
+
+// wrote tells of a change.
+func (c Collection[T]) wrote(ctx context.Context, o Object, version string, err error) error {
+	if err != nil {
+		return err
+	}
 	c.Table.written(version)
-	return version, err
+	if err := c.Pulse.beat(ctx, c.Kind, version); err != nil {
+		return fmt.Errorf("%s %s is changed, but not every console may know of it yet: %w", o.Kind, o.Name, err)
+	}
+	return nil
+}
+
+// Tell lets the pulse beat for what is there, which somebody wrote past the
+// collection.
+func (c Collection[T]) Tell(ctx context.Context) error {
+	var newest Item[T]
+	for item, err := range c.All(ctx, "") {
+		if err != nil {
+			return err
+		}
+		if number(item.Version) > number(newest.Version) {
+			newest = item
+		}
+	}
+	return c.Pulse.beat(ctx, c.Kind, newest.Version)
 }
 
 // attempts is how often Modify tries before it gives up: each failure means

@@ -9,10 +9,11 @@ import (
 
 // Table is the items of one kind in memory, in the order of their names, for
 // pages that list them. It follows the store's watch and is a moment behind it
-// when another process changes something: it is for showing, and nothing may be
-// decided by it. Collection.Select reads it, and reads the store instead while
-// the table follows nothing, or does not hear of what its own collection
-// changed. The zero value is a table that follows nothing.
+// when another process changes something: it is for showing. Collection.Select
+// reads it, and reads the store instead while the table follows nothing, or does
+// not hear of what its own collection changed. Nothing may be decided by it, but
+// for what Collection.At finds in it. The zero value is a table that follows
+// nothing.
 type Table[T any] struct {
 	// Trim takes away what no page shows, before an item is kept. Nil keeps all.
 	Trim func(*T)
@@ -28,6 +29,7 @@ type Table[T any] struct {
 	state   state
 	ended   time.Time           // when the watch ended; zero while there is one
 	seen    uint64              // the newest version that was heard of
+	whole   uint64              // everything up to this version is in it
 	wrote   uint64              // the newest version that the collection wrote
 	doomed  map[string]struct{} // what the collection removed and is still here
 	waiting chan struct{}       // closed at the next change; nil when nobody waits
@@ -51,6 +53,7 @@ const (
 const (
 	untilFilled = 5 * time.Second
 	untilHeard  = 500 * time.Millisecond // of an own change
+	untilWhole  = 50 * time.Millisecond  // who decides reads one object, which is quick
 )
 
 // The pauses before a kind is followed anew.
@@ -87,7 +90,8 @@ func (c Collection[T]) Follow(ctx context.Context, report func(kind string, err 
 }
 
 // follow watches first and lists then: no change falls in between. What the
-// watch tells of twice does no harm, for versions grow.
+// watch tells of twice does no harm, for versions grow. What was listed may be
+// of different moments, but all of it is as new as the pulse was before.
 func (c Collection[T]) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -96,6 +100,12 @@ func (c Collection[T]) follow(ctx context.Context) error {
 		return err
 	}
 	c.Table.fill()
+	var before Moment
+	if c.Pulse != nil {
+		if before, err = c.Pulse.Now(ctx); err != nil {
+			return err
+		}
+	}
 	var filled rows[T]
 	var newest uint64
 	for item, err := range c.All(ctx, "") {
@@ -108,7 +118,7 @@ func (c Collection[T]) follow(ctx context.Context) error {
 		filled.put(c.Table.trimmed(item))
 		newest = max(newest, number(item.Version))
 	}
-	c.Table.begin(filled, newest)
+	c.Table.begin(filled, newest, before[c.Kind])
 	for e := range events {
 		if err := c.hear(e); err != nil {
 			return err
@@ -123,6 +133,7 @@ func (c Collection[T]) hear(e Event) error {
 		c.Table.change(number(e.Object.Version), func(t *Table[T]) {
 			delete(t.doomed, e.Object.Name)
 			t.rows.remove(e.Object.Name, e.Object.Version)
+			t.whole = max(t.whole, number(e.Object.Version))
 		})
 		return nil
 	}
@@ -133,7 +144,10 @@ func (c Collection[T]) hear(e Event) error {
 	kept := c.Table.trimmed(item)
 	size := 0
 	c.Table.change(number(item.Version), func(t *Table[T]) {
-		t.rows.put(kept)
+		if now := number(item.Version); now > t.whole { // else it was listed, or deleted since
+			t.rows.put(kept)
+			t.whole = now
+		}
 		size = len(t.rows.all)
 	})
 	if size > c.Table.most() {
@@ -177,10 +191,11 @@ func (t *Table[T]) fill() {
 	})
 }
 
-// begin makes the table answer with what was listed.
-func (t *Table[T]) begin(filled rows[T], newest uint64) {
+// begin makes the table answer with what was listed: the newest of it, and up
+// to which version it is whole.
+func (t *Table[T]) begin(filled rows[T], newest, whole uint64) {
 	t.change(newest, func(t *Table[T]) {
-		t.state, t.rows, t.ended, t.doomed = live, filled, time.Time{}, nil
+		t.state, t.rows, t.whole, t.ended, t.doomed = live, filled, whole, time.Time{}, nil
 	})
 }
 
@@ -251,13 +266,25 @@ func (t *Table[T]) patience() time.Duration {
 	}
 }
 
-// Peek returns an item as the table has it, if it answers now and has it: a
-// guess, by which nothing may be decided.
-func (t *Table[T]) Peek(name string) (Item[T], bool) {
+// at returns an item if the table, after a moment at most, has everything up to
+// a version, and has it. One that trims has nothing whole.
+func (t *Table[T]) at(ctx context.Context, version uint64, name string) (Item[T], bool) {
+	if t == nil || t.Trim != nil || !t.await(ctx, func() time.Duration {
+		switch {
+		case t.state != live:
+			return 0
+		case t.whole < version:
+			return untilWhole
+		default:
+			return -1
+		}
+	}) {
+		return Item[T]{}, false
+	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	i, found := find(t.rows.all, name)
-	if !found || !t.current() {
+	if _, doomed := t.doomed[name]; !found || doomed || t.whole < version {
 		return Item[T]{}, false
 	}
 	return *t.rows.all[i], true
@@ -285,15 +312,19 @@ func (t *Table[T]) each(ctx context.Context, owner string, do func(*Item[T])) bo
 }
 
 // wait waits as long as it is worth it, and tells whether the table answers.
-func (t *Table[T]) wait(ctx context.Context) bool {
-	if t.Current() {
-		return true
-	}
+func (t *Table[T]) wait(ctx context.Context) bool { return t.await(ctx, t.patience) }
+
+// await waits for changes of the table until patience, which it calls with the
+// lock held, says that there is nothing to wait for any more: less than nothing
+// is what it waited for, else it is how long to wait from the beginning on.
+func (t *Table[T]) await(ctx context.Context, patience func() time.Duration) bool {
+	t.mu.RLock()
+	left := patience()
+	t.mu.RUnlock()
 	begin := time.Now()
-	for {
+	for left >= 0 {
 		t.mu.Lock()
-		left := t.patience()
-		if left < 0 {
+		if left = patience(); left < 0 {
 			t.mu.Unlock()
 			return true
 		}
@@ -313,4 +344,5 @@ func (t *Table[T]) wait(ctx context.Context) bool {
 			return false
 		}
 	}
+	return true
 }

@@ -3,6 +3,9 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,13 +18,18 @@ import (
 )
 
 // ReplicaKinds are the kinds that Replicas uses.
-func ReplicaKinds() []store.Kind { return append(append(Kinds(), auth.Kinds()...), audit.Kinds()...) }
+func ReplicaKinds() []store.Kind {
+	return slices.Concat(Kinds(), store.PulseKinds(), auth.Kinds(), audit.Kinds())
+}
 
 // Replicas runs what several consoles on one store promise. Open returns an
 // empty store as two consoles reach it.
 func Replicas(t *testing.T, open func(t *testing.T) (first, second store.Store)) {
 	for name, test := range map[string]func(t *testing.T, first, second store.Store){
 		"reads are of now":            readsAreOfNow,
+		"tables decide":               tablesDecide,
+		"one read for many":           oneReadForMany,
+		"a pulse from elsewhere":      aPulseFromElsewhere,
 		"tables follow":               tablesFollow,
 		"own changes are shown":       ownChangesAreShown,
 		"the revoked are out at once": theRevokedAreOutAtOnce,
@@ -108,13 +116,114 @@ func tablesFollow(t *testing.T, first, second store.Store) {
 	require.NoError(t, err)
 	shows("you", "after=1", "before=3")
 	require.Empty(t, texts(t, b, "me"))
-	item, known := b.Table.Peek("before")
-	require.True(t, known)
-	require.Equal(t, "you", item.Owner)
-	_, known = b.Table.Peek("nothing")
-	require.False(t, known)
-	_, known = (&store.Table[Thing]{}).Peek("before")
-	require.False(t, known, "it follows nothing")
+}
+
+// pulsing is followed with a pulse.
+func pulsing(t *testing.T, s store.Store) store.Collection[Thing] {
+	t.Helper()
+	c := things(s)
+	c.Table, c.Pulse = &store.Table[Thing]{}, store.NewPulse(s)
+	follow(t, c)
+	return c
+}
+
+func at(t *testing.T, c store.Collection[Thing], name string) (store.Item[Thing], error) {
+	t.Helper()
+	now, err := c.Pulse.Now(t.Context())
+	require.NoError(t, err)
+	return c.At(t.Context(), now, name)
+}
+
+// tablesDecide: what one console was answered, every other finds from then on,
+// by its table or without it.
+func tablesDecide(t *testing.T, first, second store.Store) {
+	a, b := pulsing(t, first), pulsing(t, second)
+	deaf := pulsing(t, stuck{second})
+	all := []store.Collection[Thing]{a, b, deaf}
+	for i := range 30 {
+		name := fmt.Sprintf("n%d", i)
+		writer := all[i%2]
+		item := store.Item[Thing]{Name: name, Owner: "me"}
+		for n := range 3 {
+			var err error
+			if item.Value.Number = n; n == 0 {
+				item.Version, err = writer.Create(t.Context(), item)
+			} else {
+				item.Version, err = writer.Update(t.Context(), item)
+			}
+			require.NoError(t, err)
+			for _, c := range all {
+				got, err := at(t, c, name)
+				require.NoError(t, err)
+				require.Equal(t, item, got)
+			}
+		}
+		require.NoError(t, writer.Delete(t.Context(), name, ""))
+		for _, c := range all {
+			if got, err := at(t, c, name); err == nil {
+				require.Equal(t, item, got, "of what is deleted, the last that was told is known")
+			} else {
+				require.ErrorIs(t, err, store.ErrNotFound)
+			}
+		}
+	}
+}
+
+// counted is a store that counts what is read by name, and takes its time for it.
+type counted struct {
+	store.Store
+	pulse, others atomic.Int32
+}
+
+// Get implements store.Reader.
+func (c *counted) Get(ctx context.Context, kind, name string) (store.Object, error) {
+	if kind == store.PulseKind {
+		c.pulse.Add(1)
+	} else {
+		c.others.Add(1)
+	}
+	time.Sleep(20 * time.Millisecond)
+	return c.Store.Get(ctx, kind, name)
+}
+
+// oneReadForMany: who asks at the same time shares one read, and the objects
+// themselves are in memory.
+func oneReadForMany(t *testing.T, first, second store.Store) {
+	_, err := pulsing(t, first).Create(t.Context(), store.Item[Thing]{Name: "one", Value: Thing{Number: 1}})
+	require.NoError(t, err)
+	s := &counted{Store: second}
+	c := pulsing(t, s)
+	_, err = at(t, c, "one") // has to wait until the table heard of it
+	require.NoError(t, err)
+	s.pulse.Store(0)
+	s.others.Store(0)
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			item, err := at(t, c, "one")
+			assert.NoError(t, err)
+			assert.Equal(t, 1, item.Value.Number)
+		})
+	}
+	all.Wait()
+	require.Less(t, s.pulse.Load(), int32(20))
+	require.Zero(t, s.others.Load())
+}
+
+// aPulseFromElsewhere: what a backup of another store brought does no harm.
+func aPulseFromElsewhere(t *testing.T, first, second store.Store) {
+	_, err := first.Create(t.Context(), store.Object{Kind: store.PulseKind, Name: "answered", Data: []byte(`{"newest":{"Thing":9000000000000}}`)})
+	require.NoError(t, err)
+	a, b := pulsing(t, first), pulsing(t, stuck{second})
+	version, err := a.Create(t.Context(), store.Item[Thing]{Name: "one"})
+	require.NoError(t, err)
+	_, err = at(t, b, "one")
+	require.NoError(t, err)
+	_, err = a.Update(t.Context(), store.Item[Thing]{Name: "one", Version: version, Value: Thing{Number: 2}})
+	require.NoError(t, err)
+	got, err := at(t, b, "one")
+	require.NoError(t, err)
+	require.Equal(t, 2, got.Value.Number, "it beats again")
 }
 
 // ownChangesAreShown: what a console changed itself it shows at once, whether or
@@ -187,7 +296,11 @@ func theRevokedAreOutAtOnce(t *testing.T, first, second store.Store) {
 	require.NoError(t, err)
 	require.Len(t, shown, 2, "the page of the other console is behind; else this test would prove nothing")
 
-	_, err = store.Collection[auth.Account]{Store: first, Kind: auth.AccountKind}.Modify(ctx, "ada", func(v *auth.Account) error { v.Disabled = true; return nil })
+	require.NoError(t, a.UpdateAccount(ctx, root, auth.Draft{Name: "ada", Role: auth.Operations}))
+	id, _, err := b.Identify(ctx, left)
+	require.NoError(t, err)
+	require.Equal(t, auth.Operations, id.Role)
+	_, err = store.Collection[auth.Account]{Store: first, Kind: auth.AccountKind, Pulse: store.NewPulse(first)}.Modify(ctx, "ada", func(v *auth.Account) error { v.Disabled = true; return nil })
 	require.NoError(t, err)
 	_, _, err = b.Identify(ctx, left)
 	require.ErrorIs(t, err, auth.ErrNoSession, "the account alone is enough")
