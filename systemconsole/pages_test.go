@@ -36,7 +36,7 @@ func enterpriseCluster(t *testing.T) (*console, *controlplane.Cluster) {
 	objects, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
 	go objects.Beat(t.Context()) // pictures take longer than a node may be silent
-	c := startWith(t, systemconsole.Options{Cluster: func(ctx context.Context) (enterprise.Cluster, error) {
+	c := startWith(t, systemconsole.Options{Cluster: func(ctx context.Context) (enterprise.Source, error) {
 		return enterprise.Connect(ctx, config, enterprise.Options{})
 	}})
 	return c, objects

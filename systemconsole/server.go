@@ -49,7 +49,7 @@ type Options struct {
 	FailureTime time.Duration
 	// Cluster finds the enterprise cluster; nil, and enterprise.ErrNotFound,
 	// mean that there is none yet.
-	Cluster func(context.Context) (enterprise.Cluster, error)
+	Cluster func(context.Context) (enterprise.Source, error)
 	// Installation makes one; nil where the console cannot.
 	Installation enterprise.Installation
 	// Upgrader brings it to a newer release; nil where the console cannot.

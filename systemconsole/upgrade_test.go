@@ -163,7 +163,7 @@ func upgradable(t *testing.T) (*console, *labUpgrade) {
 	go objects.Beat(t.Context())
 	u := newLabUpgrade()
 	u.objects = objects
-	return startWith(t, systemconsole.Options{Upgrader: u, Cluster: func(ctx context.Context) (enterprise.Cluster, error) {
+	return startWith(t, systemconsole.Options{Upgrader: u, Cluster: func(ctx context.Context) (enterprise.Source, error) {
 		return enterprise.Connect(ctx, config, enterprise.Options{})
 	}}), u
 }

@@ -75,6 +75,14 @@ type Cluster interface {
 	Pools
 }
 
+// Source is a cluster that pages read again and again.
+type Source interface {
+	Cluster
+	// Watched is Overview but for the machines and nodes, which are those of a
+	// moment ago: they were watched, not read.
+	Watched(ctx context.Context) (*Overview, error)
+}
+
 // Overview is the cluster at one moment.
 type Overview struct {
 	Name         string        `json:"name"`

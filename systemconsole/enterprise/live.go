@@ -27,9 +27,10 @@ type Live struct {
 	namespace  string
 	name       string
 	thresholds Thresholds
+	watched    *watched
 }
 
-var _ Cluster = (*Live)(nil)
+var _ Source = (*Live)(nil)
 
 // Options of Connect. The zero value is the only cluster of all namespaces.
 type Options struct {
@@ -49,10 +50,15 @@ func Connect(ctx context.Context, config *rest.Config, opts Options) (*Live, err
 	if err != nil {
 		return nil, problem.WithRemedy(fmt.Errorf("connecting to the cluster: %w", err), "look whether the API server's address can be reached from the console")
 	}
-	return connect(ctx, c, opts)
+	l, err := find(ctx, c, opts)
+	if err != nil {
+		return nil, err
+	}
+	l.watched = &watched{config: config, kinds: kinds, mapper: c.RESTMapper(), namespace: l.namespace}
+	return l, nil
 }
 
-func connect(ctx context.Context, c client.Client, opts Options) (*Live, error) {
+func find(ctx context.Context, c client.Client, opts Options) (*Live, error) {
 	var clusters clusterv1.ClusterList
 	if err := c.List(ctx, &clusters, client.InNamespace(opts.Namespace)); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
@@ -93,7 +99,9 @@ type objects struct {
 	heartbeats   map[string]time.Time // by node
 }
 
-func (l *Live) read(ctx context.Context) (*objects, error) {
+// read reads everything; machines and nodes, which are many, from where they
+// are to come from.
+func (l *Live) read(ctx context.Context, many lister) (*objects, error) {
 	o := &objects{}
 	if err := l.client.Get(ctx, client.ObjectKey{Namespace: l.namespace, Name: l.name}, &o.cluster); err != nil {
 		return nil, fmt.Errorf("reading cluster %s: %w", l.name, found(err))
@@ -106,10 +114,10 @@ func (l *Live) read(ctx context.Context) (*objects, error) {
 	if err := l.client.List(ctx, &o.deployments, mine...); err != nil {
 		return nil, fmt.Errorf("listing pools of cluster %s: %w", l.name, err)
 	}
-	if err := l.client.List(ctx, &o.machines, mine...); err != nil {
+	if err := many.List(ctx, &o.machines, mine...); err != nil {
 		return nil, fmt.Errorf("listing machines of cluster %s: %w", l.name, err)
 	}
-	return o, l.readNodes(ctx, o)
+	return o, l.readNodes(ctx, many, o)
 }
 
 // found turns the API server's words for a missing object into ErrNotFound.
@@ -121,8 +129,14 @@ func found(err error) error {
 }
 
 // Overview returns the cluster as it is now.
-func (l *Live) Overview(ctx context.Context) (*Overview, error) {
-	o, err := l.read(ctx)
+func (l *Live) Overview(ctx context.Context) (*Overview, error) { return l.overview(ctx, l.client) }
+
+// Watched returns the cluster with the machines and nodes of a moment ago, as
+// long as a watch takes: reading a thousand of them anew takes more than all else.
+func (l *Live) Watched(ctx context.Context) (*Overview, error) { return l.overview(ctx, l.watched) }
+
+func (l *Live) overview(ctx context.Context, many lister) (*Overview, error) {
+	o, err := l.read(ctx, many)
 	if err != nil {
 		return nil, err
 	}

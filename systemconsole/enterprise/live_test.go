@@ -1,6 +1,7 @@
 package enterprise
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ func live(t *testing.T) (*Live, *controlplane.Cluster) {
 func TestLiveCluster(t *testing.T) {
 	l, c := live(t)
 	t.Run("overview", func(t *testing.T) { testOverview(t, l) })
+	t.Run("watched", func(t *testing.T) { testWatched(t, l, c) })
 	t.Run("scale", func(t *testing.T) { testScale(t, l, c) })
 	t.Run("pools", func(t *testing.T) { testPools(t, l, c) })
 	t.Run("resize", func(t *testing.T) { testResize(t, l, c) })
@@ -51,6 +53,41 @@ func testOverview(t *testing.T, l *Live) {
 	require.Equal(t, Status{Good, "Ready"}, o.Pools[1].Nodes[0].Status)
 	require.WithinDuration(t, time.Now(), o.Pools[1].Nodes[0].Heartbeat, time.Minute)
 	require.Len(t, o.Certificates, 3)
+}
+
+// testWatched: machines and nodes come from memory and are soon those that are
+// there; what else changed is there at once; nobody follows when nobody asks.
+func testWatched(t *testing.T, l *Live, c *controlplane.Cluster) {
+	ctx := t.Context()
+	now, err := l.Overview(ctx)
+	require.NoError(t, err)
+	watched, err := l.Watched(ctx)
+	require.NoError(t, err)
+	require.Equal(t, now, watched)
+	require.NoError(t, l.Scale(ctx, "enterprise-default", 4))
+	watched, err = l.Watched(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 4, watched.Pools[1].Desired)
+	require.NoError(t, c.Settle(ctx))
+	nodes := func(count int) func() bool {
+		return func() bool {
+			watched, err := l.Watched(ctx)
+			require.NoError(t, err)
+			return len(watched.Pools[1].Nodes) == count && watched.Pools[1].Nodes[count-1].Status.State == Good
+		}
+	}
+	require.Eventually(t, nodes(4), 10*time.Second, 10*time.Millisecond)
+	followed := l.watched.cache
+	require.True(t, l.watched.idle.Reset(0), "it is followed until nobody asked for a minute")
+	require.Eventually(t, func() bool { l.watched.mu.Lock(); defer l.watched.mu.Unlock(); return l.watched.cache == nil }, time.Second, time.Millisecond)
+	require.NoError(t, l.Scale(ctx, "enterprise-default", 2))
+	require.NoError(t, c.Settle(ctx))
+	require.Eventually(t, nodes(2), 10*time.Second, 10*time.Millisecond)
+	require.NotSame(t, followed, l.watched.cache)
+	asking, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = l.Watched(asking)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 func testScale(t *testing.T, l *Live, c *controlplane.Cluster) {
@@ -149,7 +186,7 @@ func testHeartbeat(t *testing.T, l *Live, c *controlplane.Cluster) {
 
 func testNoCluster(t *testing.T, l *Live, c *controlplane.Cluster) {
 	require.NoError(t, c.Delete(t.Context(), &clusterv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: l.name, Namespace: l.namespace}}))
-	_, err := connect(t.Context(), c.Client, Options{})
+	_, err := find(t.Context(), c.Client, Options{})
 	require.ErrorIs(t, err, ErrNotFound)
 	_, err = l.Overview(t.Context())
 	require.ErrorIs(t, err, ErrNotFound)

@@ -14,9 +14,9 @@ import (
 
 // readNodes reads the nodes, and the leases that their kubelets renew every
 // ten seconds: a node's conditions alone stay true for minutes after its end.
-func (l *Live) readNodes(ctx context.Context, o *objects) error {
+func (l *Live) readNodes(ctx context.Context, many lister, o *objects) error {
 	var nodes corev1.NodeList
-	if err := l.client.List(ctx, &nodes); err != nil {
+	if err := many.List(ctx, &nodes); err != nil {
 		return fmt.Errorf("listing nodes: %w", err)
 	}
 	var leases coordinationv1.LeaseList

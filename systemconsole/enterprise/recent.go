@@ -11,7 +11,7 @@ import (
 // it the state is read anew. What a change is checked against is never the state
 // that is kept: the cluster itself checks it.
 type Recent struct {
-	inner    Cluster
+	inner    Source
 	overview *recent.Value[*Overview]
 	events   *recent.Value[[]Event]
 }
@@ -20,9 +20,9 @@ var _ Cluster = (*Recent)(nil)
 
 // NewRecent returns a cluster that is read seldom. It calls failed when the
 // cluster could not be read.
-func NewRecent(c Cluster, failed func()) *Recent {
+func NewRecent(c Source, failed func()) *Recent {
 	return &Recent{inner: c, overview: recent.New(func(ctx context.Context) (*Overview, error) {
-		o, err := c.Overview(ctx)
+		o, err := c.Watched(ctx)
 		if err != nil {
 			failed()
 		}

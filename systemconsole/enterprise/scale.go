@@ -18,7 +18,7 @@ const MaxMachines = 1000
 
 // Scale sets the number of machines of a pool.
 func (l *Live) Scale(ctx context.Context, pool string, machines int) error {
-	o, err := l.read(ctx)
+	o, err := l.read(ctx, l.client)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func CheckScale(pool Pool, machines int) error {
 
 // AddPool makes a pool of workers after the example of the first one.
 func (l *Live) AddPool(ctx context.Context, p NewPool) error {
-	o, err := l.read(ctx)
+	o, err := l.read(ctx, l.client)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func newDeployment(example *clusterv1.MachineDeployment, p NewPool) *clusterv1.M
 
 // RemovePool removes a pool. Its machines and templates go with it.
 func (l *Live) RemovePool(ctx context.Context, name string) error {
-	o, err := l.read(ctx)
+	o, err := l.read(ctx, l.client)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (l *Live) RemovePool(ctx context.Context, name string) error {
 
 // Resize replaces the machines of a pool by those of another size.
 func (l *Live) Resize(ctx context.Context, pool string, size Size) error {
-	o, err := l.read(ctx)
+	o, err := l.read(ctx, l.client)
 	if err != nil {
 		return err
 	}

@@ -102,8 +102,8 @@ func keeperOf(ctx context.Context, config *rest.Config, opts Options) (seal.Keep
 }
 
 // clusterOf finds the cluster that the console runs in among the objects beside it.
-func clusterOf(config *rest.Config, namespace string) func(context.Context) (enterprise.Cluster, error) {
-	return func(ctx context.Context) (enterprise.Cluster, error) {
+func clusterOf(config *rest.Config, namespace string) func(context.Context) (enterprise.Source, error) {
+	return func(ctx context.Context) (enterprise.Source, error) {
 		live, err := enterprise.Connect(ctx, config, enterprise.Options{Namespace: namespace})
 		if meta.IsNoMatchError(err) {
 			return nil, fmt.Errorf("the cluster has no Cluster API: %w", enterprise.ErrNotFound)

@@ -102,7 +102,7 @@ func startClusterConsole(t *testing.T) *clusterConsole {
 	require.NoError(t, err)
 	c := &clusterConsole{t: t, objects: objects, silence: func() { silence(); hearts.Wait() }, releases: &releases{next: make(chan error)}, ca: filepath.Join(t.TempDir(), "ca.crt")}
 	handler, err := systemconsole.New(t.Context(), systemconsole.Options{Store: s, Keeper: keeper, FailureTime: time.Millisecond, Upgrader: c.releases,
-		Cluster: func(ctx context.Context) (enterprise.Cluster, error) {
+		Cluster: func(ctx context.Context) (enterprise.Source, error) {
 			return enterprise.Connect(ctx, config, enterprise.Options{})
 		}})
 	require.NoError(t, err)

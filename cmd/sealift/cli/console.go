@@ -36,7 +36,7 @@ type consoleFlags struct {
 }
 
 // cluster finds the enterprise cluster that --kubeconfig names.
-func (f *consoleFlags) cluster(ctx context.Context) (enterprise.Cluster, error) {
+func (f *consoleFlags) cluster(ctx context.Context) (enterprise.Source, error) {
 	if f.Kubeconfig == "" {
 		return nil, enterprise.ErrNotFound
 	}

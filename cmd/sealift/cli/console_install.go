@@ -244,7 +244,7 @@ func (i *consoleInstallation) change(f func(*enterprise.Progress)) {
 
 // cluster finds the cluster that was installed; enterprise.ErrNotFound before
 // the installation is done.
-func (i *consoleInstallation) cluster(ctx context.Context) (enterprise.Cluster, error) {
+func (i *consoleInstallation) cluster(ctx context.Context) (enterprise.Source, error) {
 	if p, _ := i.Progress(ctx); p.State != enterprise.Done {
 		return nil, enterprise.ErrNotFound
 	}
