@@ -126,9 +126,9 @@ lab-install: lab-stand ## the same with the enterprise cluster installed: prints
 lab-stand: needs-go build
 	@.ci/packages iptables iproute2 nftables
 	@$(GO) run ./test/lab ready || $(MAKE) lab-build
-	@echo compiling what makes the site; $(GO) test -c -tags e2e -o .cache/stand ./test/e2e
+	@echo compiling what makes the site; $(GO) test -c -tags e2e -ldflags '-s -w' -o .cache/e2e.test ./test/e2e
 	@trap '$(GO) run ./test/lab down' EXIT; \
-	(cd test/e2e && $(CURDIR)/.cache/stand -test.run '^TestStand$$' -test.timeout 0 $(STAND) $(STANDFLAGS))
+	(cd test/e2e && $(CURDIR)/.cache/e2e.test -test.run '^TestStand$$' -test.timeout 0 $(STAND) $(STANDFLAGS))
 
 .PHONY: lab-down
 lab-down: needs-go ## removes all that lab-up made

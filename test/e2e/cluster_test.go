@@ -52,7 +52,7 @@ func (e *enterprise) awaitNodes(t *testing.T, count int, wait time.Duration) {
 	require.Eventually(t, func() bool {
 		ready, all := e.readyNodes(t)
 		return len(ready) == count && len(all) == count && len(e.machines(t)) == count
-	}, wait, 2*time.Second, "%s", lazy(func() string {
+	}, wait, 3*time.Second, "%s", lazy(func() string {
 		out, _ := e.tryKubectl(t, "get", "nodes,machines,vspherevms", "-A", "-o", "wide")
 		return out
 	}))

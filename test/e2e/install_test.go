@@ -30,12 +30,13 @@ type vSphere struct {
 	machines *vcenter.Containers
 }
 
-// vSphere starts the vCenter on the site's network.
-func (s *darkSite) vSphere(t *testing.T) *vSphere {
+// vSphere starts the vCenter on the site's network. Options are Docker's, for
+// the machines.
+func (s *darkSite) vSphere(t *testing.T, options ...string) *vSphere {
 	disks, err := s.lab.Disks()
 	require.NoError(t, err)
 	machines := &vcenter.Containers{Engine: s.engine, Name: s.network.Name, Disks: disks, Network: s.network.Name,
-		Args: append(node.MachineArgs(), "--dns", s.network.NameServer.String())}
+		Args: append(append(node.MachineArgs(), "--dns", s.network.NameServer.String()), options...)}
 	require.NoError(t, machines.Clean(t.Context()))
 	t.Cleanup(func() { require.NoError(t, machines.Clean(context.Background())) })
 	log, err := os.Create(filepath.Join(s.dir, "vcenter.log"))
@@ -66,7 +67,11 @@ type enterprise struct {
 func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterprise {
 	e := &enterprise{darkSite: openSite(t)}
 	took(t, "the bundle", func() { e.enterpriseBundle(t, bootstrap) })
-	e.vcenter = e.vSphere(t)
+	var options []string
+	if bootstrap == "kind" && controlPlanes > 1 {
+		options = []string{"--cpu-shares", "4096"} // four times the usual: of all tests it takes the longest
+	}
+	e.vcenter = e.vSphere(t, options...)
 	e.timeServer(t)
 	pool := e.network.Pool(22) // the VIP, twenty for nodes, the jump host
 	var err error

@@ -23,7 +23,6 @@ import (
 	"github.com/sealift/sealift/test/lab/cluster"
 	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/engine"
-	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/site"
 	"github.com/sealift/sealift/test/lab/upstream"
 	"github.com/sealift/sealift/test/registries"
@@ -40,7 +39,6 @@ const (
 type darkSite struct {
 	lab       *site.Lab
 	engine    *engine.Engine
-	nodes     node.Names
 	network   *darknet.Network
 	address   string // of this machine on the network
 	dir       string
@@ -50,16 +48,14 @@ type darkSite struct {
 	programs  map[string]string
 }
 
-// openSite readies the lab: an engine with node images, and an upstream that
-// answers under the names that images really have.
+// openSite readies the lab: an engine, and an upstream that answers under the
+// names that images really have.
 func openSite(t *testing.T) *darkSite {
 	lab, err := site.Open(t.Context(), ".", site.Environment(t.Logf))
 	require.NoError(t, err)
 	require.NoError(t, lab.Ready(t.Context()), "make lab-build")
 	s := &darkSite{lab: lab, dir: t.TempDir(), authority: registries.NewAuthority(t)}
 	s.engine, err = lab.Engine(t.Context())
-	require.NoError(t, err)
-	s.nodes, err = lab.LoadNodes(t.Context(), s.engine)
 	require.NoError(t, err)
 	here := netip.Addr{} // as darknet spells this machine's own
 	s.network, err = darknet.Create(t.Context(), s.engine, "sealift-e2e-"+strings.ToLower(t.Name()), darknet.Options{Log: t.Logf,
@@ -163,7 +159,9 @@ func (s *darkSite) cluster(t *testing.T, name, certs string) (kubectl func(args 
 	kubeconfig := filepath.Join(s.dir, name+".kubeconfig")
 	t.Cleanup(func() { require.NoError(t, cluster.Delete(context.Background(), s.engine, name, kubeconfig)) })
 	s.write(t, "resolv.conf", "nameserver "+s.network.NameServer.String()+"\n")
-	_, err := cluster.Create(t.Context(), s.engine, name, cluster.Options{Image: s.nodes.Bare, Network: s.network.Name, Kubeconfig: kubeconfig,
+	nodes, err := s.lab.LoadNodes(t.Context(), s.engine)
+	require.NoError(t, err)
+	_, err = cluster.Create(t.Context(), s.engine, name, cluster.Options{Image: nodes.Bare, Network: s.network.Name, Kubeconfig: kubeconfig,
 		Mounts: []cluster.Mount{{Host: certs, Node: "/etc/containerd/certs.d"}, {Host: filepath.Join(s.dir, "resolv.conf"), Node: "/etc/resolv.conf", Writable: true}}})
 	require.NoError(t, err)
 	t.Setenv("KUBECONFIG", kubeconfig)

@@ -33,11 +33,18 @@ type suite struct {
 	run, skip string // patterns of tests; "" is all, and none
 }
 
+// longest is the lane that the others yield to: what they take from it, all
+// wait for in the end.
+const longest = "kind"
+
+// yielding is how nice the programs of the other lanes are.
+const yielding = 10
+
 // lanes are the suites by the name of their lane.
 func lanes(long bool) map[string][]suite {
 	out := map[string][]suite{
+		longest: {{dir: "test/e2e", run: "^TestInstallKind$"}},
 		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
-		"kind":  {{dir: "test/e2e", run: "^TestInstallKind$"}},
 		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)|Kind$"}},
 	}
 	if long {
@@ -64,11 +71,6 @@ func main() {
 }
 
 func run(ctx context.Context, one, long bool) error {
-	dir, err := os.MkdirTemp("", "sealift-e2e-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // nothing depends on it
 	costs := newCosts()
 	lab, err := site.Open(ctx, ".", site.Environment(costs.say))
 	if err != nil {
@@ -80,11 +82,11 @@ func run(ctx context.Context, one, long bool) error {
 	}
 	defer restore() //nolint:errcheck // the higher limit harms nobody
 	var group errgroup.Group
-	r := &runner{binaries: dir, logs: lab.Logs(), long: long, costs: costs}
+	r := &runner{logs: lab.Logs(), long: long, costs: costs}
 	group.Go(func() error {
-		return costs.time("compile the tests", func() error { return r.compile(ctx, "test/e2e") })
+		return costs.time("compile the tests", func() error { return compile(ctx, lanes(long)) })
 	})
-	group.Go(func() error { return costs.time("engine and node images", func() error { return ready(ctx, lab) }) })
+	group.Go(func() error { return costs.time("engine", func() error { return ready(ctx, lab) }) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -108,35 +110,36 @@ func ready(ctx context.Context, lab *site.Lab) error {
 	if err := lab.Ready(ctx); err != nil {
 		return err
 	}
-	e, err := lab.Engine(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = lab.LoadNodes(ctx, e)
+	_, err := lab.Engine(ctx)
 	return err
 }
 
 // runner runs lanes.
 type runner struct {
-	binaries, logs string // folders
-	long           bool
-	costs          *costs
+	logs  string // folder
+	long  bool
+	costs *costs
 }
 
-// program is that of a package's tests.
-func (r *runner) program(dir string) string {
-	return filepath.Join(r.binaries, filepath.Base(dir)+".test")
+// program is that of a package's tests. It is kept, below the repository, so
+// that Go links it anew only when something changed.
+func program(dir string) string {
+	return filepath.Join(".cache", filepath.Base(dir)+".test")
 }
 
-// compile makes the program of a package's tests, unless it is there.
-func (r *runner) compile(ctx context.Context, dir string) error {
-	if _, err := os.Stat(r.program(dir)); err == nil {
-		return nil
-	}
-	// Nobody debugs it: without symbols it is linked in half the time.
-	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "e2e", "-ldflags", "-s -w", "-o", r.program(dir), "./"+dir)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("compiling the tests of %s: %w\n%s", dir, err, out)
+// compile makes the programs of all suites.
+func compile(ctx context.Context, lanes map[string][]suite) error {
+	done := map[string]bool{}
+	for _, s := range slices.Concat(slices.Collect(maps.Values(lanes))...) {
+		if done[s.dir] {
+			continue
+		}
+		done[s.dir] = true
+		// Nobody debugs it: without symbols it is linked in half the time.
+		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "e2e", "-ldflags", "-s -w", "-o", program(s.dir), "./"+s.dir)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("compiling the tests of %s: %w\n%s", s.dir, err, out)
+		}
 	}
 	return nil
 }
@@ -179,7 +182,8 @@ func (r *runner) lane(ctx context.Context, name string, suites []suite) error {
 const timeout = 40 * time.Minute
 
 func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) error {
-	if err := r.compile(ctx, s.dir); err != nil {
+	binary, err := filepath.Abs(program(s.dir))
+	if err != nil {
 		return err
 	}
 	args := []string{"-test.v=test2json", "-test.count=1", "-test.timeout=" + timeout.String()}
@@ -192,7 +196,7 @@ func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) 
 	if s.skip != "" {
 		args = append(args, "-test.skip="+s.skip)
 	}
-	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", "-t", r.program(s.dir)}, args...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"tool", "test2json", "-t", binary}, args...)...)
 	cmd.Dir, cmd.Env, cmd.Stderr = s.dir, append(os.Environ(), "LAB_TEST=1"), log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the tests, and what they run, end with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -202,6 +206,11 @@ func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) 
 	}
 	if err := cmd.Start(); err != nil {
 		return err
+	}
+	if lane != longest {
+		if err := syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, yielding); err != nil {
+			return fmt.Errorf("letting lane %s yield: %w", lane, err)
+		}
 	}
 	failed := r.costs.read(lane, out, log)
 	if err := cmd.Wait(); err != nil && len(failed) == 0 {
