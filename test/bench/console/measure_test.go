@@ -53,7 +53,7 @@ func (p *process) measure(t *testing.T, out io.Writer, name string, who visitors
 	}
 	loaded := p.resident(t)
 	logins := p.logins(t)
-	fmt.Fprintf(out, "\nFirst answer: %s after the start. Resident: %s before the load, %s after it; with %d logins at once (argon2id, 19 MiB each, two at a time; slowest %s) %d MiB at most.\n",
+	fmt.Fprintf(out, "\nFirst answer: %s after the start. Resident: %s before the load, %s after it; with %d logins at once (argon2id, 7 MiB each, two at a time; slowest %s) %d MiB at most.\n",
 		ms(p.started), idle, loaded, len(logins), ms(slices.Max(logins)), p.memory(t, "VmHWM"))
 	p.stop(t)
 }
