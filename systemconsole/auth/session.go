@@ -170,10 +170,11 @@ func (s *Service) touch(ctx context.Context, item store.Item[Session], p Policy)
 }
 
 // CloseSession ends a session. One that is gone already is no failure. Its time
-// is over before it is deleted: that is what other consoles are told.
+// is over, by every console's clock, before it is deleted: that is what other
+// consoles are told.
 func (s *Service) CloseSession(ctx context.Context, name string) error {
 	_, err := s.sessions.Modify(ctx, name, func(v *Session) error {
-		v.Expires = s.now()
+		v.Expires = time.Time{}
 		return nil
 	})
 	if err == nil {

@@ -109,10 +109,11 @@ func (e *enterprise) managesItself(t *testing.T, machines int) {
 	e.noOrphans(t)
 }
 
-// versions are the resource versions of the objects that an installation makes.
-func (e *enterprise) versions(t *testing.T) string {
+// described is what the objects that an installation makes ask for. What their
+// controllers say of them changes whenever these look again.
+func (e *enterprise) described(t *testing.T) string {
 	return e.kubectl(t, "get", "cluster,kubeadmcontrolplane,machinedeployment,machines,vspherecluster,vspheremachinetemplates,kubeadmconfigtemplates", "-o",
-		`jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.resourceVersion}{"\n"}{end}`)
+		`jsonpath={range .items[*]}{.kind} {.metadata.name} {.metadata.uid} {.metadata.generation} {.metadata.labels} {.metadata.annotations}{"\n"}{end}`)
 }
 
 // secondInstall fails when a run after the last changes anything.
@@ -121,13 +122,13 @@ func (e *enterprise) secondInstall(t *testing.T) {
 	before := ""
 	require.Eventually(t, func() bool { // the controllers have come to rest
 		last := before
-		before = e.versions(t)
+		before = e.described(t)
 		return last == before
 	}, 2*time.Minute, 5*time.Second)
 	for _, s := range e.install(t).Steps {
 		require.Equal(t, "skipped", s.Outcome, "%s: %s", s.Name, s.Detail)
 	}
-	require.Equal(t, before, e.versions(t))
+	require.Equal(t, before, e.described(t))
 	require.NoDirExists(t, filepath.Join(e.dir, "state", "bootstrap"))
 }
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -33,6 +34,7 @@ func Replicas(t *testing.T, open func(t *testing.T) (first, second store.Store))
 		"tables follow":               tablesFollow,
 		"own changes are shown":       ownChangesAreShown,
 		"the revoked are out at once": theRevokedAreOutAtOnce,
+		"an end that is cut short":    anEndThatIsCutShort,
 	} {
 		t.Run(name, func(t *testing.T) {
 			first, second := open(t)
@@ -304,4 +306,30 @@ func theRevokedAreOutAtOnce(t *testing.T, first, second store.Store) {
 	require.NoError(t, err)
 	_, _, err = b.Identify(ctx, left)
 	require.ErrorIs(t, err, auth.ErrNoSession, "the account alone is enough")
+}
+
+// keeping is a store in which nothing can be deleted: the console that tries
+// dies before.
+type keeping struct{ store.Store }
+
+var errDied = errors.New("died")
+
+// Delete implements store.Writer.
+func (keeping) Delete(context.Context, string, string, string) error { return errDied }
+
+// anEndThatIsCutShort: a session that was to be deleted and was not is over, also
+// for a console whose clock is behind.
+func anEndThatIsCutShort(t *testing.T, first, second store.Store) {
+	ctx := t.Context()
+	a := auth.New(keeping{first}, audit.New(first, audit.Options{}), auth.Options{})
+	b := auth.New(second, audit.New(second, audit.Options{}), auth.Options{Now: func() time.Time { return time.Now().Add(-time.Hour) }})
+	_, err := store.Collection[auth.Account]{Store: first, Kind: auth.AccountKind}.Create(ctx, store.Item[auth.Account]{Name: "ada", Value: auth.Account{Role: auth.Root}})
+	require.NoError(t, err)
+	secret, _, err := a.OpenSession(ctx, auth.AccountOwner("ada"), auth.Session{Account: "ada", Purpose: auth.Full}, auth.Client{})
+	require.NoError(t, err)
+	id, _, err := b.Identify(ctx, secret)
+	require.NoError(t, err)
+	require.ErrorIs(t, a.CloseSession(ctx, id.Session), errDied)
+	_, _, err = b.Identify(ctx, secret)
+	require.ErrorIs(t, err, auth.ErrNoSession)
 }
