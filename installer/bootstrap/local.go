@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -271,6 +272,9 @@ func (l *Local) loadPorts() error {
 		return nil // a broken file is as good as none
 	}
 	for name, port := range known {
+		if l.taken(port) {
+			continue // two programs of one port: one of them gets another
+		}
 		if listener, err := net.Listen("tcp", loopback(port)); err == nil {
 			l.ports[name] = port
 			_ = listener.Close() // it took no connection
@@ -293,16 +297,40 @@ func (l *Local) port(name string) (int, error) {
 	if port := l.ports[name]; port != 0 {
 		return port, nil
 	}
-	listener, err := net.Listen("tcp", loopback(0))
+	port, err := freePort(l.taken)
 	if err != nil {
 		return 0, fmt.Errorf("looking for a free port: %w", err)
 	}
-	l.ports[name] = listener.Addr().(*net.TCPAddr).Port
+	l.ports[name] = port
 	data, err := json.Marshal(l.ports)
-	if err := errors.Join(err, listener.Close()); err != nil {
+	if err != nil {
 		return 0, err
 	}
-	return l.ports[name], durable.WriteFile(filepath.Join(l.opts.Dir, "ports.json"), data, 0o600)
+	return port, durable.WriteFile(filepath.Join(l.opts.Dir, "ports.json"), data, 0o600)
+}
+
+// taken tells whether a port has a name, though nobody may listen there yet.
+func (l *Local) taken(port int) bool {
+	return slices.Contains(slices.Collect(maps.Values(l.ports)), port)
+}
+
+// freePort returns a port of the loopback interface at which nobody listens, and
+// that is not promised to somebody who does not listen yet: of two programs with
+// one port the second would die, and the first answer for both.
+func freePort(promised func(port int) bool) (int, error) {
+	for {
+		listener, err := net.Listen("tcp", loopback(0))
+		if err != nil {
+			return 0, err
+		}
+		port := listener.Addr().(*net.TCPAddr).Port
+		if err := listener.Close(); err != nil {
+			return 0, err
+		}
+		if !promised(port) {
+			return port, nil
+		}
+	}
 }
 
 // url returns where a program of this control plane is asked.

@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -66,6 +67,7 @@ type enterprise struct {
 // newEnterprise readies a site, with the bundle and the files of the jump host.
 func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterprise {
 	e := &enterprise{darkSite: openSite(t)}
+	t.Cleanup(func() { e.keepLogs(t) })
 	took(t, "the bundle", func() { e.enterpriseBundle(t, bootstrap) })
 	var options []string
 	if bootstrap == "kind" && controlPlanes > 1 {
@@ -92,6 +94,20 @@ func newEnterprise(t *testing.T, bootstrap string, controlPlanes int) *enterpris
 	t.Setenv("SEALIFT_VCENTER_USERNAME", vcenter.Installer().Name)
 	t.Setenv("SEALIFT_VCENTER_PASSWORD", vcenter.Installer().Password)
 	return e
+}
+
+// keepLogs keeps what the programs of a local control plane wrote, beside the
+// test's own log, when it failed.
+func (e *enterprise) keepLogs(t *testing.T) {
+	logs := filepath.Join(e.dir, "state", "bootstrap", "logs")
+	if _, err := os.Stat(logs); err != nil || !t.Failed() {
+		return
+	}
+	kept := filepath.Join(e.lab.Logs(), "e2e-"+t.Name()+"-bootstrap")
+	if err := errors.Join(os.RemoveAll(kept), os.CopyFS(kept, os.DirFS(logs))); err != nil {
+		t.Log(err)
+	}
+	t.Logf("the bootstrap's logs are in %s", kept)
 }
 
 // The login of the site's registry.
