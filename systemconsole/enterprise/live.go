@@ -117,6 +117,8 @@ func (l *Live) read(ctx context.Context, many lister) (*objects, error) {
 	if err := many.List(ctx, &o.machines, mine...); err != nil {
 		return nil, fmt.Errorf("listing machines of cluster %s: %w", l.name, err)
 	}
+	// In memory they have no order, and what is alike would change places on each page.
+	slices.SortFunc(o.machines.Items, func(a, b clusterv1.Machine) int { return strings.Compare(a.Name, b.Name) })
 	return o, l.readNodes(ctx, many, o)
 }
 
