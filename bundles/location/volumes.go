@@ -316,7 +316,7 @@ func openFile(name string) (file, error) {
 	// Looked at before it is opened: opening a pipe waits for its other end.
 	info, err := os.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", name)
+		err = problem.New(problem.Failed, "name a file, such as a bundle or its first volume", "%s is not a regular file", name)
 	}
 	if err != nil {
 		return file{}, err

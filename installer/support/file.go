@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/internal/durable"
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // file is the archive while it is written: a temporary one beside its name.
@@ -41,7 +42,7 @@ func (c *counter) Write(p []byte) (int, error) {
 func create(path string, maxSize int64, redact *Redactor) (*file, error) {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return nil, fmt.Errorf("writing %s: %w", path, err)
+		return nil, problem.WithRemedy(fmt.Errorf("writing %s: %w", path, err), "name a file in a folder that is there and that this user may write to")
 	}
 	f := &file{path: path, temp: temp, max: maxSize, redact: redact, count: &counter{w: temp}}
 	f.gz = gzip.NewWriter(f.count)

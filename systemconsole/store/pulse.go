@@ -48,11 +48,9 @@ type reading struct {
 // NewPulse returns the pulse of a store.
 func NewPulse(s Store) *Pulse { return &Pulse{object: Collection[beats]{Store: s, Kind: PulseKind}} }
 
-// How long the pulse may take, whoever asked for it has left or not.
-const (
-	beatWithin = 10 * time.Second
-	readWithin = 10 * time.Second
-)
+// pulseWithin is how long a beat or a read of the pulse may take, whether or not
+// whoever asked for it has left.
+const pulseWithin = 10 * time.Second
 
 // beat tells every process of a change. A nil pulse tells nobody.
 func (p *Pulse) beat(ctx context.Context, kind, version string) error {
@@ -61,7 +59,7 @@ func (p *Pulse) beat(ctx context.Context, kind, version string) error {
 	}
 	// The change is made: who asked for it may be gone, those who have to hear
 	// of it are not.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), beatWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pulseWithin)
 	defer cancel()
 	for {
 		err := p.tell(ctx, kind, number(version))
@@ -86,10 +84,11 @@ func (p *Pulse) tell(ctx context.Context, kind string, version uint64) error {
 	if told[kind] >= version {
 		return nil
 	}
-	item.Value.Newest = Moment{kind: version}
-	for other, newest := range told {
-		item.Value.Newest[other] = max(newest, item.Value.Newest[other])
+	if told == nil {
+		told = Moment{}
 	}
+	told[kind] = version
+	item.Value.Newest = told
 	_, err = p.object.Update(ctx, item)
 	return err
 }
@@ -140,7 +139,7 @@ func (p *Pulse) read(ctx context.Context) {
 }
 
 func (p *Pulse) moment(ctx context.Context) (Moment, error) {
-	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	ctx, cancel := context.WithTimeout(ctx, pulseWithin)
 	defer cancel()
 	item, err := p.object.Get(ctx, pulseName)
 	if errors.Is(err, ErrNotFound) {

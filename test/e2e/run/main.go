@@ -209,7 +209,7 @@ func (r *runner) suite(ctx context.Context, lane string, s suite, log *os.File) 
 	}
 	if lane != longest {
 		if err := syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, yielding); err != nil {
-			return fmt.Errorf("letting lane %s yield: %w", lane, err)
+			return errors.Join(fmt.Errorf("letting lane %s yield: %w", lane, err), cmd.Cancel(), cmd.Wait())
 		}
 	}
 	failed := r.costs.read(lane, out, log)
