@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/sealift/sealift/cmd/sealift/cli"
+	_ "github.com/sealift/sealift/internal/startup"
 )
 
 func main() {
