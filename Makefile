@@ -51,7 +51,7 @@ build-pkcs11: needs-go ## bin/sealift-pkcs11, which signs with PKCS#11 tokens an
 
 .PHONY: test
 test: needs-go build tools-test ## every test that needs no Docker
-	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev qemu-utils fdisk mtools iproute2 iptables chromium npm
+	.ci/packages docker-registry skopeo containerd softhsm2 opensc gcc libc6-dev qemu-utils fdisk mtools iproute2 iptables chromium
 	systemconsole/web/assets.sh
 	$(GO) vet ./...
 	$(GO) test -timeout 20m ./...
