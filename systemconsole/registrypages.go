@@ -48,13 +48,15 @@ func (s *Server) newRegistryPage(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) showNewRegistry(w http.ResponseWriter, r *http.Request, status int, d registries.Draft, problems form.Problems) error {
 	p := web.NewRegistryPage{Frame: s.inRegistries(r, "Add a registry"), Draft: d}
 	p.Problems = problems
-	for _, c := range []web.Choice{
-		{Value: string(registries.OCI), Text: "OCI", Note: "Images and artifacts"},
-		{Value: string(registries.Helm), Text: "Helm", Note: "Charts behind an index.yaml"},
-		{Value: string(registries.Packs), Text: "Packs", Note: "Packs in an OCI registry"},
+	for _, c := range []struct {
+		Type registries.Type
+		Note string
+	}{
+		{registries.OCI, "Images and artifacts"},
+		{registries.Helm, "Charts behind an index.yaml"},
+		{registries.Packs, "Packs in an OCI registry"},
 	} {
-		c.Checked = c.Value == string(d.Type)
-		p.Types = append(p.Types, c)
+		p.Types = append(p.Types, web.Choice{Value: string(c.Type), Text: c.Type.Title(), Note: c.Note, Checked: c.Type == d.Type})
 	}
 	return s.web.Render(w, status, p)
 }

@@ -81,7 +81,11 @@ func TestUploadInABrowser(t *testing.T) {
 	b.visit("/registries")
 	b.looks("registries")
 	b.run(chromedp.SetUploadFiles("#bundle", []string{bundle}, chromedp.ByQuery))
+	b.run(chromedp.Evaluate(noteProgress, nil))
 	b.press("form[data-upload] button", "#registry")
+	var told string
+	b.run(chromedp.Evaluate(`sessionStorage.getItem("told")`, &told))
+	require.Regexp(t, `^0 B of [0-9.]+ (K|M)iB\n[0-9.]+ KiB of [0-9.]+ (K|M)iB, [0-9.]+ [KMG]?i?B/s, [0-9]+ s left\n`, told)
 	b.looks("bundle-received")
 	b.press("main form .first", "#job-title")
 	b.wait("#live .chip.good")
@@ -96,6 +100,13 @@ func TestUploadInABrowser(t *testing.T) {
 	b.visit("/registries/site/remove")
 	b.press("main .danger.first", ".says.good")
 }
+
+// noteProgress makes chunks small, and keeps what the page says of an upload.
+const noteProgress = `document.querySelector("form[data-upload]").dataset.chunk = 16384;
+new MutationObserver(() => {
+  const text = document.querySelector("[data-status]").textContent;
+  sessionStorage.setItem("told", (sessionStorage.getItem("told") ?? "") + text + "\n");
+}).observe(document.querySelector("[data-status]"), { childList: true })`
 
 // refuses uploads bundles that a registry's key is not good for: the page says
 // why nothing was pushed, and nothing of them is left.

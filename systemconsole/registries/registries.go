@@ -46,6 +46,18 @@ const (
 	Packs Type = "packs"
 )
 
+// Title is what pages call the type.
+func (t Type) Title() string {
+	switch t {
+	case Helm:
+		return "Helm"
+	case Packs:
+		return "Packs"
+	default:
+		return "OCI"
+	}
+}
+
 // Registry is one of the site's registries.
 type Registry struct {
 	Type     Type   `json:"type"`

@@ -86,6 +86,7 @@ async function begin(form, file) {
 async function send(form, file, shown) {
   const upload = await begin(form, file);
   let failures = 0;
+  shown(upload.offset);
   while (upload.offset < file.size) {
     try {
       const answer = await fetch(upload.url, {
@@ -103,6 +104,7 @@ async function send(form, file, shown) {
       failures = 0;
     } catch (error) {
       if (++failures > tries) throw error;
+      shown(upload.offset, error);
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
       const answer = await fetch(upload.url, { method: "HEAD", headers: tus(), redirect: "manual" }).catch(() => null);
       if (answer?.ok) upload.offset = Number(answer.headers.get("Upload-Offset"));
@@ -112,6 +114,36 @@ async function send(form, file, shown) {
   localStorage.removeItem(upload.known);
   return upload.url;
 }
+
+const amount = (bytes) => {
+  const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), 4);
+  return `${(bytes / 1024 ** power).toFixed(power && 1)} ${["B", "KiB", "MiB", "GiB", "TiB"][power]}`;
+};
+const duration = (seconds) => {
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  if (hours) return `${hours} h ${minutes} min`;
+  return minutes ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.ceil(seconds)} s`;
+};
+
+// An upload's progress: the bar at once, the words once a second, for they are
+// read out. The rate is that of what this page has sent.
+const progressOf = (file, bar, text) => {
+  let first;
+  let begun;
+  let said = -Infinity;
+  return (sent, failure) => {
+    const now = performance.now();
+    bar.value = sent;
+    first ??= sent;
+    begun ??= now;
+    if (failure) text.textContent = `Interrupted at ${amount(sent)}: ${failure.message}. Trying again…`;
+    if (failure || now - said < 1000) return;
+    const rate = (1000 * (sent - first)) / (now - begun);
+    const pace = rate > 0 ? `, ${amount(rate)}/s, ${duration((file.size - sent) / rate)} left` : "";
+    text.textContent = `${amount(sent)} of ${amount(file.size)}${pace}`;
+    if (sent > first) said = now;
+  };
+};
 
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-upload]");
@@ -126,10 +158,7 @@ document.addEventListener("submit", async (event) => {
   bar.parentElement.hidden = false;
   button.disabled = true;
   try {
-    const url = await send(form, file, (sent) => {
-      bar.value = sent;
-      text.textContent = `${Math.floor((100 * sent) / file.size)} % of ${(file.size / 2 ** 20).toFixed(1)} MiB sent`;
-    });
+    const url = await send(form, file, progressOf(file, bar, text));
     location.assign(form.dataset.done + encodeURIComponent(url.split("/").pop().split("+")[0]));
   } catch (error) {
     text.textContent = `Stopped: ${error.message}. Choose the same file again to go on from here.`;
