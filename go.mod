@@ -39,6 +39,7 @@ require (
 	github.com/mattn/go-runewidth v0.0.24
 	github.com/mdlayher/packet v1.1.2
 	github.com/mholt/archiver/v4 v4.0.0-alpha.9
+	github.com/mileusna/useragent v1.3.5
 	github.com/minio/minio-go/v7 v7.4.1
 	github.com/opencontainers/go-digest v1.0.0
 	github.com/opencontainers/image-spec v1.1.1

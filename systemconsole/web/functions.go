@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/mileusna/useragent"
 
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/form"
@@ -48,6 +49,7 @@ func (r *Renderer) functions() template.FuncMap {
 		"setting": settingName,
 		"diff":    diffLines,
 		"changed": diffCount,
+		"browser": browser,
 		"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
 		"answers": RegistryStatus,
 		"holder":  func(text string, f Field) Field { f.Placeholder = text; return f },
@@ -101,6 +103,19 @@ func word(state string) string {
 		return "In progress:"
 	default:
 		return ""
+	}
+}
+
+// browser names who made a session, as "Chrome 142 on Linux"; a program that is
+// no browser has the name that it gave itself.
+func browser(agent string) string {
+	switch is := useragent.Parse(agent); {
+	case is.IsUnknown():
+		return agent
+	case is.OS == "":
+		return is.Name
+	default:
+		return fmt.Sprintf("%s %d on %s", is.Name, is.VersionNo.Major, is.OS)
 	}
 }
 
