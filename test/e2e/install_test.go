@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,21 @@ type vSphere struct {
 	machines *vcenter.Containers
 }
 
+// bootable are containers whose images the engine gets when the first of them
+// starts: until then an installation has other things to do.
+type bootable struct {
+	*vcenter.Containers
+	load func() error
+}
+
+// Start implements vcenter.Runtime.
+func (b *bootable) Start(ctx context.Context, spec vcenter.Spec) error {
+	if err := b.load(); err != nil {
+		return err
+	}
+	return b.Containers.Start(ctx, spec)
+}
+
 // vSphere starts the vCenter on the site's network. Options are Docker's, for
 // the machines.
 func (s *darkSite) vSphere(t *testing.T, options ...string) *vSphere {
@@ -40,11 +56,15 @@ func (s *darkSite) vSphere(t *testing.T, options ...string) *vSphere {
 		Args: append(append(node.MachineArgs(), "--dns", s.network.NameServer.String()), options...)}
 	require.NoError(t, machines.Clean(t.Context()))
 	t.Cleanup(func() { require.NoError(t, machines.Clean(context.Background())) })
+	load := sync.OnceValue(func() error {
+		_, err := s.lab.LoadNodes(context.Background(), s.engine)
+		return err
+	})
 	log, err := os.Create(filepath.Join(s.dir, "vcenter.log"))
 	require.NoError(t, err)
 	inventory := vcenter.Site()
 	inventory.HostMemory = 16 << 30 // for three control planes, a worker, and one more
-	v, err := vcenter.Start(context.Background(), vcenter.Options{Inventory: &inventory, Addr: s.address + ":443", Hosts: []string{vcenterName}, Runtime: machines, Log: slog.New(slog.NewTextHandler(log, nil))})
+	v, err := vcenter.Start(context.Background(), vcenter.Options{Inventory: &inventory, Addr: s.address + ":443", Hosts: []string{vcenterName}, Runtime: &bootable{machines, load}, Log: slog.New(slog.NewTextHandler(log, nil))})
 	require.NoError(t, err)
 	t.Cleanup(v.Close)
 	s.write(t, "vcenter-ca.crt", string(v.Authority()))
