@@ -59,7 +59,7 @@ func statusRemedy(p status.Phase) string {
 	case status.NotInstalled:
 		return "sealift install installs it"
 	case status.Interrupted:
-		return "run sealift install again: it goes on where it stood"
+		return "run sealift install again: it goes on where it stood; --dir names the folder of an installation that was begun elsewhere, such as by sealift console"
 	case status.Installing:
 		return "wait for sealift install to end"
 	case status.Unreachable:
