@@ -108,7 +108,7 @@ lab-up: needs-go ## an engine if none runs, and a cluster
 
 .PHONY: e2e
 e2e: needs-go build .tools/bin/helm ## a real Kubernetes in the lab, filled from bundles, and machines of its vCenter: about 11 minutes on two cores, E2EFLAGS=-long more
-	.ci/packages iptables iproute2 nftables $(if $(filter bootable,$(LAB_DISK)),qemu-system-x86 ovmf)
+	.ci/packages iptables iproute2 nftables chromium $(if $(filter bootable,$(LAB_DISK)),qemu-system-x86 ovmf)
 	$(GO) run ./test/lab ready || $(MAKE) lab-build
 	trap '$(GO) run ./test/lab down' EXIT; \
 	$(GO) run ./test/e2e/run $(E2EFLAGS)

@@ -14,6 +14,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/seal"
 	"github.com/sealift/sealift/systemconsole/store"
 	"github.com/sealift/sealift/systemconsole/store/kube"
+	"github.com/sealift/sealift/test/chromium"
 	"github.com/sealift/sealift/test/lab/controlplane"
 )
 
@@ -28,6 +29,15 @@ func First(ctx context.Context, accounts *auth.Service) (auth.Identity, error) {
 	return id, err
 }
 
+// SignIn is the first login in a browser, which makes a change of the password.
+func SignIn(b *chromium.Browser, password string) {
+	b.Visit("/")
+	b.Fill("name", auth.FirstAccount, "password", auth.FirstAccount)
+	b.Press("main button", "#current")
+	b.Fill("current", auth.FirstAccount, "password", password, "again", password)
+	b.Press("main form .first", "nav.side")
+}
+
 // Token returns a token of the first account with every permission.
 func Token(t *testing.T, accounts *auth.Service) string {
 	t.Helper()
@@ -38,7 +48,8 @@ func Token(t *testing.T, accounts *auth.Service) string {
 	return text
 }
 
-// InCluster makes a cluster ready for the console, and returns what Open does.
+// InCluster makes a cluster ready for the console, and returns what the console
+// keeps its objects in there, and what it seals them with.
 func InCluster(t *testing.T, config *rest.Config) (store.Store, seal.Keeper) {
 	t.Helper()
 	for _, k := range systemconsole.Kinds() {
@@ -46,13 +57,6 @@ func InCluster(t *testing.T, config *rest.Config) (store.Store, seal.Keeper) {
 		require.NoError(t, err)
 		require.NoError(t, kube.Install(t.Context(), config, d))
 	}
-	return Open(t, config)
-}
-
-// Open returns what the console of a cluster keeps its objects in, and what it
-// seals them with.
-func Open(t *testing.T, config *rest.Config) (store.Store, seal.Keeper) {
-	t.Helper()
 	s, err := kube.Open(config, controlplane.Namespace)
 	require.NoError(t, err)
 	keeper, err := kube.MasterKey(t.Context(), config, controlplane.Namespace, "console-master-key")

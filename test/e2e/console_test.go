@@ -6,17 +6,19 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
-	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/sealift/sealift/systemconsole/audit"
-	"github.com/sealift/sealift/systemconsole/auth"
+	"github.com/sealift/sealift/test/chromium"
 	"github.com/sealift/sealift/test/consoles"
 )
 
@@ -48,16 +50,44 @@ func (e *enterprise) consoleAnswers(t *testing.T, url string) {
 	t.Logf("the console is at %s", answer.Request.URL)
 }
 
-// administrate gives the jump host a token of the console's administrator, for
-// the commands that call it.
+// administrate is the first login to the console, in a browser that stays. It
+// gives the jump host a token of the administrator, for the commands that call
+// the console.
 func (e *enterprise) administrate(t *testing.T, url string) {
 	t.Helper()
 	e.consoleAuthority(t)
-	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(e.dir, "state", "kubeconfig"))
-	require.NoError(t, err)
-	s, keeper := consoles.Open(t, config)
-	token := consoles.Token(t, auth.New(s, audit.New(s, audit.Options{}), auth.Options{Keeper: keeper}))
+	e.browser = chromium.Start(t, strings.TrimSuffix(url, "/"))
+	consoles.SignIn(e.browser, consoles.Password)
+	e.browser.Visit("/me")
+	e.browser.Fill("label", "jump host")
+	e.browser.Run(chromedp.Evaluate(`document.querySelectorAll("[name=scopes]").forEach(s => s.checked = true)`, nil))
+	e.browser.Press("form[action='/me/tokens'] button", ".secret input")
+	var token string
+	e.browser.Run(chromedp.Value(".secret input", &token, chromedp.ByQuery))
 	e.variables = append(e.variables, "SEALIFT_CONSOLE="+url, "SEALIFT_TOKEN="+token)
+}
+
+// scale changes the number of a pool's machines on its page.
+func (e *enterprise) scale(pool string, machines int) {
+	e.browser.Visit("/cluster/pools/" + pool)
+	e.browser.Fill("machines", strconv.Itoa(machines))
+	e.browser.Press("form[action$=scale] button", ".says.good")
+	e.picture("scaling")
+}
+
+// scaled waits until the page that scale left tells by itself that all machines
+// are ready.
+func (e *enterprise) scaled(t *testing.T, machines int) {
+	t.Helper()
+	done := fmt.Sprintf("%[1]d present, %[1]d ready, %[1]d wanted", machines)
+	require.Eventually(t, func() bool { return strings.Contains(e.browser.Text("#live"), done) }, 5*time.Minute, time.Second, "the page never said %q", done)
+	e.picture("scaled")
+	e.browser.Quiet()
+}
+
+// picture keeps a picture of the console beside the logs.
+func (e *enterprise) picture(name string) {
+	e.browser.Picture(filepath.Join(e.lab.Logs(), "console-"+name+".png"))
 }
 
 // console runs a command on the jump host that calls the console.

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/sealift/sealift/test/chromium"
 	"github.com/sealift/sealift/test/lab/darknet"
 	"github.com/sealift/sealift/test/lab/node"
 	"github.com/sealift/sealift/test/lab/vcenter"
@@ -81,7 +82,8 @@ type enterprise struct {
 	registryAt   string // IP:PORT
 	registryName string // NAME:PORT
 	stopRegistry func()
-	variables    []string // of the jump host's environment beside this machine's
+	browser      *chromium.Browser // at the console
+	variables    []string          // of the jump host's environment beside this machine's
 }
 
 // newEnterprise readies a site, with the bundle and the files of the jump host.

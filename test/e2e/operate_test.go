@@ -113,14 +113,15 @@ func (e *enterprise) supportBundle(t *testing.T) {
 }
 
 // operate is an administrator's life with an installation of some control planes
-// and a worker: it is looked at, scaled through Cluster API and through the console, brought to other
+// and a worker: it is looked at, scaled on the console's page and by a command, brought to other
 // releases, and removed without a trace. before is what the vCenter had without it.
 func (e *enterprise) operate(t *testing.T, controlPlanes int, before []string) {
 	took(t, "a worker more, status, support bundle and two more bundles", func() {
-		e.kubectl(t, "scale", "machinedeployment", "enterprise-default", "--replicas=2")
+		e.scale("enterprise-default", 2)
 		e.supportBundle(t)
 		e.nextBundle(t, *long)
 		e.lastBundle(t)
+		e.scaled(t, 2)
 		e.awaitNodes(t, controlPlanes+2, 5*time.Minute)
 		e.well(t)
 	})
