@@ -144,6 +144,19 @@ func (v *volumes) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// File returns the file that has n bytes from off, and where in it; nil when they
+// go over the end of a volume, or are nowhere on this host.
+func (v *volumes) File(off, n int64) (f *os.File, at int64) {
+	i, at := v.find(off)
+	if i >= len(v.parts) || at+n > v.parts[i].Size() {
+		return nil, 0
+	}
+	if local, ok := v.parts[i].(file); ok {
+		return local.File, at
+	}
+	return nil, 0
+}
+
 // find returns the part that has the byte at off, which is below the size,
 // and where in it.
 func (v *volumes) find(off int64) (part int, at int64) {

@@ -59,6 +59,28 @@ func TestVolumesAreTheFile(t *testing.T) {
 	require.Equal(t, sample(100), joined(t, name), "an input is never changed")
 }
 
+// What lies in one volume can be sent from its file; what goes over its end, or
+// over that of all, cannot.
+func TestFileOfAStretch(t *testing.T) {
+	s, err := location.Open(t.Context(), cut(t), location.Options{})
+	require.NoError(t, err)
+	files := s.(interface{ File(off, n int64) (*os.File, int64) })
+	for _, c := range []struct{ off, n, at int64 }{{0, 30, 0}, {31, 29, 1}, {95, 5, 5}} {
+		f, at := files.File(c.off, c.n)
+		require.NotNil(t, f, "%+v", c)
+		require.Equal(t, c.at, at)
+		data := make([]byte, c.n)
+		_, err := f.ReadAt(data, at)
+		require.NoError(t, err)
+		require.Equal(t, sample(100)[c.off:][:c.n], data)
+	}
+	for _, c := range []struct{ off, n int64 }{{29, 2}, {95, 6}, {100, 1}, {1000, 1}} {
+		f, _ := files.File(c.off, c.n)
+		require.Nil(t, f, "%+v", c)
+	}
+	require.NoError(t, s.Close())
+}
+
 func TestVolumesThatDoNotFit(t *testing.T) {
 	for _, c := range []struct {
 		name string

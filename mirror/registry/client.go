@@ -133,7 +133,7 @@ func newWire(config *tls.Config, opts Options) wire {
 	}
 	t := &http.Transport{
 		Proxy:               proxy,
-		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:         dial(&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}),
 		TLSClientConfig:     config,
 		TLSHandshakeTimeout: 15 * time.Second,
 		TLSNextProto:        map[string]func(string, *tls.Conn) http.RoundTripper{},

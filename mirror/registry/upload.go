@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -204,7 +205,7 @@ func (u *upload) do(ctx context.Context, method, target string, offset, length i
 	defer w.Stop()
 	var reader io.Reader
 	body := func() io.ReadCloser {
-		return io.NopCloser(&watched{r: io.NewSectionReader(u.src, offset, length), left: length, w: w})
+		return &watched{r: io.NewSectionReader(u.src, offset, length), left: length, w: w}
 	}
 	if length > 0 {
 		reader = body()
@@ -261,20 +262,52 @@ func port(u *url.URL) string {
 // watched tells the watchdog of every read of a request's body. Once all is
 // read, the registry gets time to store it.
 type watched struct {
-	r    io.Reader
+	r    *io.SectionReader
 	left int64
 	w    *retry.Watchdog
 }
 
+// Read implements io.Reader.
 func (b *watched) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
-	b.left -= int64(n)
+	b.read(int64(n))
+	return n, err
+}
+
+// Close implements io.Closer. What the body is of is not its own.
+func (b *watched) Close() error { return nil }
+
+func (b *watched) read(n int64) {
+	b.left -= n
 	if b.left <= 0 {
 		b.w.Alive(commitTimeout)
 	} else {
 		b.w.Alive(b.w.Limit)
 	}
-	return n, err
+}
+
+// skip takes n bytes for read.
+func (b *watched) skip(n int64) {
+	_, _ = b.r.Seek(n, io.SeekCurrent) // it fails before the beginning only
+	b.read(n)
+}
+
+// file returns the file that has what is left, and where in it, or nil.
+func (b *watched) file() (*os.File, int64) {
+	at, _ := b.r.Seek(0, io.SeekCurrent) // it fails before the beginning only
+	var src io.ReaderAt = b.r
+	for {
+		section, ok := src.(*io.SectionReader)
+		if !ok {
+			break
+		}
+		outer, start, _ := section.Outer()
+		src, at = outer, at+start
+	}
+	if src, ok := src.(filed); ok {
+		return src.File(at, b.left)
+	}
+	return nil, 0
 }
 
 // pushStream sends a blob from a reader that cannot be read twice.
