@@ -64,7 +64,9 @@ func TestVolumesAreTheFile(t *testing.T) {
 func TestFileOfAStretch(t *testing.T) {
 	s, err := location.Open(t.Context(), cut(t), location.Options{})
 	require.NoError(t, err)
-	files := s.(interface{ File(off, n int64) (*os.File, int64) })
+	files := s.(interface {
+		File(off, n int64) (*os.File, int64)
+	})
 	for _, c := range []struct{ off, n, at int64 }{{0, 30, 0}, {31, 29, 1}, {95, 5, 5}} {
 		f, at := files.File(c.off, c.n)
 		require.NotNil(t, f, "%+v", c)

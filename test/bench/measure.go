@@ -114,6 +114,9 @@ func watchDisk(dir string) func() int64 {
 	}
 }
 
+// passphrase is that of the key that bundles are signed with.
+const passphrase = "bench"
+
 // command runs a program in a folder and adds up what it takes.
 func (b *bench) command(dir string, u *usage, name string, args ...string) error {
 	path, err := b.find(name)
@@ -122,7 +125,7 @@ func (b *bench) command(dir string, u *usage, name string, args ...string) error
 	}
 	cmd := exec.CommandContext(b.ctx, path, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=bench", "HOME="+b.work, "DOCKER_CONFIG="+b.work)
+	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD="+passphrase, "HOME="+b.work, "DOCKER_CONFIG="+b.work)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
