@@ -35,7 +35,7 @@ func main() {
 }
 
 const remarks = `Times of "bundle create" are to a signed file that is synced to the disk; no peer syncs or signs. The process that opens the key
-file takes 64 MiB more for a moment (the key's own encryption); it is not in the column of memory. Memory is what a process holds of its own; the pages of its program file (up to 65 MiB of sealift's 87 MB), which the system
+file takes 64 MiB more for a moment (the key's own encryption); it is not in the column of memory. Memory is what a process holds of its own; the pages of its program file, which the system
 takes back at need, are not counted for anybody.`
 
 type bench struct {
