@@ -25,7 +25,7 @@ type stored struct {
 	read int64 // what lies behind this cannot be read, only sent; 0 is no limit
 }
 
-func (s stored) File(off, n int64) (*os.File, int64) { return s.file, s.from + off }
+func (s stored) File(off, _ int64) (*os.File, int64) { return s.file, s.from + off }
 
 func (s stored) ReadAt(p []byte, off int64) (int, error) {
 	if s.read > 0 && off >= s.read {
@@ -112,7 +112,7 @@ func TestABrokenConnectionWhileAFileIsSent(t *testing.T) {
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+listener.Addr().String(), body)
 	require.NoError(t, err)
 	req.ContentLength = 5 << 20
-	_, err = (&http.Client{Transport: direct()}).Do(req) //nolint:bodyclose // there is no answer
+	_, err = (&http.Client{Transport: direct()}).Do(req)
 	require.Error(t, err)
 	require.True(t, retry.Connection(err), "%v", err)
 }
