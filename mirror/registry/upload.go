@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -284,30 +283,6 @@ func (b *watched) read(n int64) {
 	} else {
 		b.w.Alive(b.w.Limit)
 	}
-}
-
-// skip takes n bytes for read.
-func (b *watched) skip(n int64) {
-	_, _ = b.r.Seek(n, io.SeekCurrent) // it fails before the beginning only
-	b.read(n)
-}
-
-// file returns the file that has what is left, and where in it, or nil.
-func (b *watched) file() (*os.File, int64) {
-	at, _ := b.r.Seek(0, io.SeekCurrent) // it fails before the beginning only
-	var src io.ReaderAt = b.r
-	for {
-		section, ok := src.(*io.SectionReader)
-		if !ok {
-			break
-		}
-		outer, start, _ := section.Outer()
-		src, at = outer, at+start
-	}
-	if src, ok := src.(filed); ok {
-		return src.File(at, b.left)
-	}
-	return nil, 0
 }
 
 // pushStream sends a blob from a reader that cannot be read twice.
