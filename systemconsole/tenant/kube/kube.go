@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -88,8 +89,23 @@ func (p *Provisioner) Apply(ctx context.Context, name string, l tenant.Limits) e
 	return nil
 }
 
+// contents are what a tenant runs and keeps.
+func contents() []schema.GroupVersionResource {
+	return []schema.GroupVersionResource{
+		{Group: "apps", Version: "v1", Resource: "deployments"},
+		{Group: "apps", Version: "v1", Resource: "statefulsets"},
+		{Group: "apps", Version: "v1", Resource: "daemonsets"},
+		{Group: "batch", Version: "v1", Resource: "cronjobs"},
+		{Group: "batch", Version: "v1", Resource: "jobs"},
+		{Version: "v1", Resource: "pods"},
+		{Version: "v1", Resource: "services"},
+		{Version: "v1", Resource: "persistentvolumeclaims"},
+	}
+}
+
 // Remove removes the namespace with all that is in it, and waits until it is
-// gone.
+// gone. Its people's rights go first, so that nothing is made anew; quota and
+// network policy hold until no pod is left.
 func (p *Provisioner) Remove(ctx context.Context, name string) ([]string, error) {
 	if err := p.checkOwner(ctx, name); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -101,42 +117,126 @@ func (p *Provisioner) Remove(ctx context.Context, name string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
+	namespace, others := objects[0], objects[1:]
 	var removed []string
-	for i := len(objects) - 1; i >= 0; i-- { // the namespace is the first, and goes last
-		o := objects[i]
-		err := p.resource(o).Delete(ctx, o.GetName(), metav1.DeleteOptions{})
-		if apierrors.IsNotFound(err) {
+	for _, o := range others {
+		if o.GetKind() != "RoleBinding" {
 			continue
 		}
-		if err != nil {
-			return removed, fmt.Errorf("removing %s %s: %w", o.GetKind(), o.GetName(), err)
-		}
-		if i > 0 {
-			removed = append(removed, o.GetKind()+" "+o.GetNamespace()+"/"+o.GetName())
+		switch err := p.remove(ctx, o); {
+		case err == nil:
+			removed = append(removed, title(o))
+		case !apierrors.IsNotFound(err):
+			return removed, err
 		}
 	}
-	if err := p.waitGone(ctx, objects[0]); err != nil {
+	held, err := p.held(ctx, namespace.GetName())
+	if err != nil {
 		return removed, err
 	}
-	return append(removed, "Namespace "+objects[0].GetName()), nil
+	if err := p.remove(ctx, namespace); err != nil && !apierrors.IsNotFound(err) {
+		return removed, err
+	}
+	if err := p.waitGone(ctx, namespace); err != nil {
+		left, unknown := p.held(ctx, namespace.GetName())
+		if unknown == nil {
+			removed = append(removed, slices.DeleteFunc(titles(held), func(t string) bool { return slices.Contains(titles(left), t) })...)
+		}
+		return removed, err
+	}
+	removed = append(removed, titles(held)...)
+	for _, o := range others {
+		if o.GetKind() != "RoleBinding" {
+			removed = append(removed, title(o))
+		}
+	}
+	return append(removed, title(namespace)), nil
+}
+
+func (p *Provisioner) remove(ctx context.Context, o *unstructured.Unstructured) error {
+	if err := p.resource(o).Delete(ctx, o.GetName(), metav1.DeleteOptions{}); err != nil {
+		return fmt.Errorf("removing %s: %w", title(o), err)
+	}
+	return nil
+}
+
+// held returns what a tenant runs and keeps, but for what its cluster made of that.
+func (p *Provisioner) held(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
+	var out []unstructured.Unstructured
+	for _, resource := range contents() {
+		list, err := p.client.Resource(resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, fmt.Errorf("listing what is in the namespace %s: %w", namespace, err)
+		}
+		for i := range list.Items {
+			if o := &list.Items[i]; len(o.GetOwnerReferences()) == 0 {
+				out = append(out, *o)
+			}
+		}
+	}
+	return out, nil
+}
+
+func titles(objects []unstructured.Unstructured) []string {
+	out := make([]string, len(objects))
+	for i := range objects {
+		out[i] = title(&objects[i])
+	}
+	return out
+}
+
+func title(o *unstructured.Unstructured) string {
+	if o.GetNamespace() == "" {
+		return o.GetKind() + " " + o.GetName()
+	}
+	return o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
 }
 
 // waitGone waits until the cluster has emptied and removed a namespace.
 func (p *Provisioner) waitGone(ctx context.Context, namespace *unstructured.Unstructured) error {
-	ctx, cancel := context.WithTimeout(ctx, p.opts.RemovalTime)
-	defer cancel()
+	deadline := time.Now().Add(p.opts.RemovalTime)
 	for {
-		_, err := p.resource(namespace).Get(ctx, namespace.GetName(), metav1.GetOptions{})
+		found, err := p.resource(namespace).Get(ctx, namespace.GetName(), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
+		switch over := time.Now().After(deadline); {
+		case over && err != nil:
+			return fmt.Errorf("waiting until the namespace %s is gone: %w", namespace.GetName(), err)
+		case over:
+			return problem.New(problem.Failed, "mend or remove what holds it, and delete the tenant again",
+				"the namespace %s is still there after %s: %s", namespace.GetName(), p.opts.RemovalTime, p.holding(ctx, found))
+		}
 		select {
 		case <-ctx.Done():
-			return problem.New(problem.Failed, "look at the namespace's conditions: something in it cannot be removed",
-				"the namespace %s is still there after %s", namespace.GetName(), p.opts.RemovalTime)
+			return fmt.Errorf("waiting until the namespace %s is gone: %w", namespace.GetName(), ctx.Err())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// holding says what keeps a namespace from going. As long as pods are there
+// Kubernetes says nothing of it in the namespace's conditions.
+func (p *Provisioner) holding(ctx context.Context, namespace *unstructured.Unstructured) string {
+	var out []string
+	conditions, _, _ := unstructured.NestedSlice(namespace.Object, "status", "conditions")
+	for _, c := range conditions {
+		if c, ok := c.(map[string]any); ok && c["status"] == "True" {
+			out = append(out, fmt.Sprint(c["message"]))
+		}
+	}
+	held, err := p.held(ctx, namespace.GetName())
+	if err != nil {
+		return err.Error()
+	}
+	for i := range held {
+		what := title(&held[i]) + " is there"
+		if f := held[i].GetFinalizers(); len(f) > 0 {
+			what += " and waits for " + strings.Join(f, ", ")
+		}
+		out = append(out, what)
+	}
+	return strings.Join(out, "; ")
 }
 
 // checkOwner fails for a namespace that is not the tenant's.

@@ -24,7 +24,7 @@ func quotas() schema.GroupVersionResource {
 
 func TestProvisioner(t *testing.T) {
 	config := controlplane.Start(t)
-	p, err := kube.New(config, kube.Options{RemovalTime: 5 * time.Second})
+	p, err := kube.New(config, kube.Options{RemovalTime: 8 * time.Second})
 	require.NoError(t, err)
 	client, err := dynamic.NewForConfig(config)
 	require.NoError(t, err)
@@ -120,20 +120,30 @@ func holdsLimits(t *testing.T, client dynamic.Interface) {
 // it, and again when it does no more.
 func removesEverything(t *testing.T, p *kube.Provisioner, client dynamic.Interface) {
 	t.Helper()
-	maps := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Namespace("tenant-acme")
-	held := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": "held", "finalizers": []any{"example.com/held"}}}}
-	_, err := maps.Create(t.Context(), held, metav1.CreateOptions{})
+	pods := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "pods"}).Namespace("tenant-acme")
+	held := &unstructured.Unstructured{Object: pod("held", "1Mi", "1Mi")}
+	held.SetFinalizers([]string{"example.com/held"})
+	_, err := pods.Create(t.Context(), held, metav1.CreateOptions{})
 	require.NoError(t, err)
+	service := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "front"},
+		"spec": map[string]any{"ports": []any{map[string]any{"port": int64(80)}}}}}
+	_, err = client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "services"}).Namespace("tenant-acme").Create(t.Context(), service, metav1.CreateOptions{})
+	require.NoError(t, err)
+
 	removed, err := p.Remove(t.Context(), "acme")
 	require.ErrorContains(t, err, "still there")
-	require.Contains(t, removed, "ResourceQuota tenant-acme/tenant")
-	require.Contains(t, removed, "NetworkPolicy tenant-acme/tenant")
-	_, err = maps.Patch(t.Context(), "held", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+	require.ErrorContains(t, err, "Pod tenant-acme/held is there and waits for example.com/held", "what holds it is named")
+	require.Equal(t, []string{"RoleBinding tenant-acme/tenant-administrators", "RoleBinding tenant-acme/tenant-members"}, removed)
+	policies := client.Resource(schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}).Namespace("tenant-acme")
+	_, err = policies.Get(t.Context(), "tenant", metav1.GetOptions{})
+	require.NoError(t, err, "a pod that is still there has no more ways out than before")
+
+	_, err = pods.Patch(t.Context(), "held", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
 	require.NoError(t, err)
 	removed, err = p.Remove(t.Context(), "acme")
 	require.NoError(t, err)
-	require.Contains(t, removed, "Namespace tenant-acme")
+	require.Subset(t, removed, []string{"Service tenant-acme/front", "ResourceQuota tenant-acme/tenant",
+		"NetworkPolicy tenant-acme/tenant", "Namespace tenant-acme"})
 }
 
 // reachesItsOwnPlaceOnly acts as an administrator of tenant acme.
