@@ -2,6 +2,7 @@ package systemconsole
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -186,10 +187,17 @@ func (s *Server) confirmRemoval(w http.ResponseWriter, r *http.Request, status i
 	path := "/cluster/pools/" + url.PathEscape(pool.Name)
 	p := web.ConfirmPage{Frame: s.inCluster(r, "Remove pool "+pool.Name, web.Link{Text: pool.Name, Path: path}),
 		Question: "This removes the pool for good.", Action: path + "/remove", Button: "Remove the pool", Back: path, Expect: pool.Name,
-		Detail: []string{strconv.Itoa(pool.Present) + " machines are drained and deleted, one after the other",
-			"what runs on them moves to other pools, as far as there is room"}}
+		Detail: []string{leaving(pool.Present), "What runs there moves to other pools, as far as there is room."}}
 	p.Problems = problems
 	return s.web.Render(w, status, p)
+}
+
+// leaving says what becomes of the machines of a pool that is removed.
+func leaving(machines int) string {
+	if machines == 1 {
+		return "Its machine is drained and deleted."
+	}
+	return fmt.Sprintf("Its %d machines are drained and deleted.", machines)
 }
 
 func (s *Server) removePool(w http.ResponseWriter, r *http.Request) error {

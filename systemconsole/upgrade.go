@@ -176,7 +176,7 @@ func (s *Server) idleCluster(ctx context.Context) error {
 		return err
 	}
 	for _, p := range o.Pools {
-		if p.Present != p.Desired || p.UpToDate != p.Desired || p.Replacing != "" {
+		if p.Changing() {
 			return problem.New(problem.Failed, "wait until pool "+p.Name+" is settled", "pool %s: %s: %w", p.Name, p.Status.Text, enterprise.ErrBusy)
 		}
 	}

@@ -105,6 +105,9 @@ type Pool struct {
 	Present      int         `json:"present"`
 	Ready        int         `json:"ready"`
 	UpToDate     int         `json:"upToDate"`
+	Current      int         `json:"current"`            // up to date, and their nodes are ready
+	Pending      bool        `json:"pending,omitempty"`  // what was asked for last has not been looked at yet
+	Removing     bool        `json:"removing,omitempty"` // the pool is being removed
 	Status       Status      `json:"status"`
 	Replacing    string      `json:"replacing,omitempty"` // why machines are being replaced, or nothing
 	Nodes        []Node      `json:"nodes"`
@@ -113,7 +116,12 @@ type Pool struct {
 
 // Settled means: the pool is what it should be.
 func (p Pool) Settled() bool {
-	return p.Present == p.Desired && p.Ready == p.Desired && p.UpToDate == p.Desired
+	return !p.Changing() && p.Ready == p.Desired
+}
+
+// Changing means: machines of the pool are made, replaced or removed.
+func (p Pool) Changing() bool {
+	return p.Pending || p.Removing || p.Replacing != "" || p.Present != p.Desired || p.UpToDate != p.Desired
 }
 
 // Size is what one machine has. A zero field is not known, or left as it is.

@@ -142,7 +142,7 @@ func testResize(t *testing.T, l *Live, c *controlplane.Cluster) {
 	for i := range k.Status.Conditions {
 		if k.Status.Conditions[i].Type == "RollingOut" {
 			k.Status.Conditions[i].Status = metav1.ConditionTrue
-			k.Status.Conditions[i].Message = "Rolling out 3 not up-to-date replicas: VSphereMachine is not up-to-date"
+			k.Status.Conditions[i].Message = "Rolling out 3 not up-to-date replicas\n* VSphereMachine is not up-to-date\n* Version v1.33.5, v1.34.4 required"
 		}
 	}
 	require.NoError(t, c.Status().Update(ctx, &k))
@@ -150,7 +150,7 @@ func testResize(t *testing.T, l *Live, c *controlplane.Cluster) {
 	require.NoError(t, err)
 	require.Equal(t, Size{8, 16384, 100}, o.Pools[0].Size)
 	require.Equal(t, Size{16, 32768, 60}, o.Pools[1].Size)
-	require.Contains(t, o.Pools[0].Replacing, "not up-to-date")
+	require.Equal(t, "another size or template is asked for; Version v1.33.5, v1.34.4 required", o.Pools[0].Replacing)
 	require.Equal(t, Busy, o.Status.State)
 	require.ErrorIs(t, l.Scale(ctx, "enterprise-control-plane", 5), ErrBusy)
 	require.NoError(t, c.Settle(ctx))

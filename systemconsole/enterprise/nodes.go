@@ -77,22 +77,31 @@ func (l *Live) nodeStatus(n *corev1.Node, heartbeat time.Time) Status {
 	if !heartbeat.IsZero() && time.Since(heartbeat) > l.thresholds.Heartbeat {
 		return Status{Bad, "No heartbeat since " + humanize.RelTime(heartbeat, time.Now(), "", "")}
 	}
-	ready := false
+	var ready corev1.NodeCondition
 	for _, c := range n.Status.Conditions {
 		if c.Type == corev1.NodeReady {
-			ready = c.Status == corev1.ConditionTrue
+			ready = c
 		} else if c.Status == corev1.ConditionTrue {
 			return Status{Warn, string(c.Type)}
 		}
 	}
 	switch {
-	case !ready:
+	case ready.Status != corev1.ConditionTrue && joining(n, ready):
+		return Status{Busy, "Joining"}
+	case ready.Status != corev1.ConditionTrue:
 		return Status{Bad, "Not ready"}
 	case n.Spec.Unschedulable:
 		return Status{Warn, "Cordoned"}
 	default:
 		return Status{Good, "Ready"}
 	}
+}
+
+// joining tells whether a node may still be on its way to be ready for the
+// first time: the pods of its network come first.
+func joining(n *corev1.Node, ready corev1.NodeCondition) bool {
+	made := n.CreationTimestamp.Time
+	return time.Since(made) < 5*time.Minute && ready.LastTransitionTime.Time.Before(made.Add(time.Minute))
 }
 
 func nodeConditions(conditions []corev1.NodeCondition) []Condition {

@@ -108,7 +108,7 @@ func scaled(pool string, machines int) goal {
 		if !ok {
 			return false, "the pool is not there yet"
 		}
-		if p.Desired == machines && settled(p) {
+		if p.Desired == machines && p.Settled() {
 			return true, plural(machines, "machine") + " ready"
 		}
 		return false, poolWords(p)
@@ -148,14 +148,12 @@ func replaced(before enterprise.Pool) goal {
 				left++
 			}
 		}
-		if left == 0 && settled(p) {
+		if left == 0 && p.Settled() {
 			return true, "each machine has " + p.Size.String()
 		}
 		return false, fmt.Sprintf("%d of %d replaced; %s", len(old)-left, len(old), poolWords(p))
 	}
 }
-
-func settled(p enterprise.Pool) bool { return p.Settled() && p.Replacing == "" }
 
 // poolWords is how a pool is, with what is not ready of it.
 func poolWords(p enterprise.Pool) string {

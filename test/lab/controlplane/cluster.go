@@ -129,6 +129,7 @@ func (c *Cluster) Settle(ctx context.Context) error {
 	}
 	n := k.Spec.Replicas
 	k.Status.Replicas, k.Status.ReadyReplicas, k.Status.AvailableReplicas, k.Status.UpToDateReplicas = n, n, n, n
+	k.Status.ObservedGeneration = k.Generation
 	k.Status.Conditions = []metav1.Condition{condition("Available", metav1.ConditionTrue, "Available"), condition("RollingOut", metav1.ConditionFalse, "NotRollingOut"),
 		condition("EtcdClusterHealthy", metav1.ConditionTrue, "Healthy")}
 	if err := c.Status().Update(ctx, &k); err != nil {
@@ -149,6 +150,7 @@ func (c *Cluster) settleWorkers(ctx context.Context) error {
 		}
 		n := d.Spec.Replicas
 		d.Status.Replicas, d.Status.ReadyReplicas, d.Status.AvailableReplicas, d.Status.UpToDateReplicas = n, n, n, n
+		d.Status.ObservedGeneration = d.Generation
 		d.Status.Conditions = []metav1.Condition{condition("Available", metav1.ConditionTrue, "Available"), condition("RollingOut", metav1.ConditionFalse, "NotRollingOut")}
 		if err := c.Status().Update(ctx, d); err != nil {
 			return fmt.Errorf("writing the status of pool %s: %w", d.Name, err)
