@@ -48,6 +48,17 @@ type PushResult struct {
 	receipt *receipt.Receipt // nil unless this run saw everything there
 }
 
+// New is how many of the images were not in the registry before.
+func (r *PushResult) New() int {
+	n := 0
+	for _, i := range r.Images {
+		if i.Sent {
+			n++
+		}
+	}
+	return n
+}
+
 // PushedImage is where one image, or another root of the bundle, went.
 type PushedImage struct {
 	Kind   string `json:"kind"`   // as in the bundle: "image"

@@ -150,10 +150,10 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 	var other stepError
 	switch {
 	case errors.As(err, &other):
-		http.Redirect(w, r, other.page(), http.StatusSeeOther)
+		elsewhere(w, r, status, other.page())
 		return
 	case errors.Is(err, auth.ErrNoSession):
-		http.Redirect(w, r, loginURL(r), http.StatusSeeOther)
+		elsewhere(w, r, status, loginURL(r))
 		return
 	}
 	p := web.ErrorPage{Frame: s.frame(r, http.StatusText(status), ""), Status: status, Message: message, Request: numberOf(r)}
@@ -164,6 +164,17 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 		s.log.ErrorContext(r.Context(), "showing an error failed", "request", numberOf(r), "error", err)
 		http.Error(w, message, status)
 	}
+}
+
+// elsewhere sends the browser to another page than it asked for. Live parts and
+// dialogs, which are loaded into a page, take the whole page there.
+func elsewhere(w http.ResponseWriter, r *http.Request, status int, url string) {
+	if r.Header.Get("HX-Request") == "" {
+		http.Redirect(w, r, url, http.StatusSeeOther)
+		return
+	}
+	w.Header().Set("HX-Redirect", url)
+	w.WriteHeader(status)
 }
 
 // loginURL is the login, with the way back to a page that was only looked at.

@@ -34,6 +34,7 @@ const (
 	noticeMailSent = "mail-sent"
 	noticeMailOff  = "mail-off"
 	noticeTLS      = "certificate"
+	noticeTLSKept  = "certificate-kept"
 	noticeBackup   = "backup"
 	noticeRestored = "restored"
 
@@ -62,15 +63,16 @@ func notices() map[string]string {
 
 		noticeScaled:      "The number of machines was changed. The cluster is on its way there.",
 		noticeResized:     "The size was changed. Machines are replaced one after the other.",
-		noticePoolAdded:   "The pool was added. Its machines are on their way.",
+		noticePoolAdded:   "The pool was added. Its machines are being made.",
 		noticePoolRemoved: "The pool is being removed.",
-		noticeInstalling:  "The installation runs.",
-		noticeUpgrading:   "The upgrade runs. It goes on whatever becomes of this page.",
+		noticeInstalling:  "The installation was started.",
+		noticeUpgrading:   "The upgrade was started. It goes on whatever becomes of this page.",
 
 		noticeSettings: "The settings were saved.",
 		noticeMailSent: "The settings were saved; the mail server took the test mail.",
 		noticeMailOff:  "The console sends no mail from now on; links are shown.",
 		noticeTLS:      "The certificate was changed. New connections have it.",
+		noticeTLSKept:  "The certificate was kept. All replicas of the console have it in about a minute.",
 		noticeBackup:   "A backup was written and read again.",
 		noticeRestored: "The backup was restored. Log in as it was then.",
 

@@ -4,8 +4,11 @@ import (
 	"context"
 	"testing"
 
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/enterprise"
@@ -97,4 +100,33 @@ func TestScalingInABrowser(t *testing.T) {
 	require.Equal(t, 4, overview.Pools[1].Desired)
 	require.Equal(t, 32<<10, overview.Pools[1].Size.MemoryMiB)
 	b.Quiet()
+}
+
+// A page whose live part gets no answer says so, and goes on when it gets one;
+// when the session has ended, it is the login.
+func TestLivePartsInABrowser(t *testing.T) {
+	c, objects := enterpriseCluster(t)
+	b := c.chromium(t)
+	b.signIn()
+	b.Visit("/cluster/pools/enterprise-default")
+	var d clusterv1.MachineDeployment
+	require.NoError(t, objects.Get(t.Context(), client.ObjectKey{Namespace: controlplane.Namespace, Name: "enterprise-default"}, &d))
+	d.Status.Conditions[0].Reason = "NoneIsAvailable"
+	require.NoError(t, objects.Status().Update(t.Context(), &d))
+	b.Run(chromedp.Poll(`document.querySelector("#conditions").innerText.includes("NoneIsAvailable")`, nil))
+
+	b.Offline(true)
+	b.Wait(".toasts .warn")
+	require.Contains(t, b.Text(".toasts .warn"), "The console has not answered since")
+	b.accessible("silence")
+	b.shot("cluster-silence-light-1280")
+	b.Offline(false)
+	b.Wait(".toasts .good")
+	b.Run(chromedp.WaitNotPresent(".toasts .warn", chromedp.ByQuery))
+
+	b.Run(network.ClearBrowserCookies())
+	b.Wait("form[action^='/login'] #password")
+	b.Fill("name", "admin", "password", goodPassword)
+	b.Press("main form .first", "#navigation")
+	require.Equal(t, "enterprise-default", b.Text("h1"), "the login leads back")
 }

@@ -150,7 +150,7 @@ func (s *Server) removeRegistryPage(w http.ResponseWriter, r *http.Request) erro
 	}
 	path := "/registries/" + item.Name
 	return s.render(w, web.ConfirmPage{Frame: s.inRegistries(r, "Remove registry "+item.Name, web.Link{Text: item.Name, Path: path}),
-		Question: "The console forgets this registry.", Detail: []string{"what the registry holds stays there", "its password and certificate are deleted here"},
+		Question: "The console forgets this registry.", Detail: []string{"What the registry holds stays there.", "Its password and certificate are deleted here."},
 		Action: path + "/remove", Button: "Remove the registry", Back: path})
 }
 

@@ -271,7 +271,7 @@ func TestProxyIsUsed(t *testing.T) {
 	for _, u := range users {
 		require.Equal(t, "Basic d2Fsa2VyOkh1c2gtMw==", u)
 	}
-	require.Contains(t, b.page, "</svg>Answers")
+	require.Contains(t, b.page, "</svg><span>Answers")
 
 	b.get("/administration/backup").send("/administration/backup", "folder", "", "hours", "0", "keep", "5", "endpoint", "https://s3.test", "bucket", "backups",
 		"accessKey", "a-key", "secretKey", "Hush-2", "ca", storeCA)
@@ -283,7 +283,7 @@ func TestProxyIsUsed(t *testing.T) {
 	b.get("/administration/proxy").send("/administration/proxy", "https", proxy.URL, "username", "walker", "password", "", "noProxy", ".test")
 	require.Contains(t, b.path, "notice=settings", b.page)
 	b.get("/registries/site").send("/registries/site/validate")
-	require.NotContains(t, b.page, "</svg>Answers")
+	require.NotContains(t, b.page, "</svg><span>Answers")
 	b.get("/audit.csv")
 	require.NotContains(t, b.page, "Hush-3")
 	var record struct{ Proxy settings.Proxy }

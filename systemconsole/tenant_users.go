@@ -155,7 +155,7 @@ func (s *Server) confirmDeleteTenantUser(w http.ResponseWriter, r *http.Request)
 	f := s.inUsers(r, "Delete "+fullName(u.Person))
 	f.Crumbs = append(f.Crumbs, web.Link{Text: fullName(u.Person), Path: userPath(r)})
 	return s.render(w, web.ConfirmPage{Frame: f, Question: "This cannot be undone.",
-		Detail: []string{fullName(u.Person) + " (" + u.Person.Email + ") can no longer log in", "what is known of the user is deleted", "what runs in the tenant's place stays"},
+		Detail: []string{fullName(u.Person) + " (" + u.Person.Email + ") can no longer log in.", "What is known of the user is deleted.", "What runs in the tenant's place stays."},
 		Action: userPath(r) + "/delete", Button: "Delete the user", Back: userPath(r)})
 }
 

@@ -82,7 +82,11 @@ func (s *Server) saveTLS(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return seeNotice(w, r, "/administration/certificate", noticeTLS)
+	notice := noticeTLS
+	if s.opts.KeepCertificate != nil {
+		notice = noticeTLSKept
+	}
+	return seeNotice(w, r, "/administration/certificate", notice)
 }
 
 // setCertificate changes the certificate after address, certificate and key

@@ -75,7 +75,8 @@ type JobState struct {
 	Bundle   string    `json:"bundle,omitempty"`
 	Version  string    `json:"version,omitempty"`
 	Images   int       `json:"images"` // that the registry has now
-	Sent     int64     `json:"sent"`   // bytes that it lacked
+	New      int       `json:"new"`    // of these, what it did not have before
+	Sent     int64     `json:"sent"`   // bytes of blobs that it lacked
 }
 
 // Again tells whether the job may be begun anew: there is none, or it failed for
@@ -268,7 +269,7 @@ func (j *Job) push(ctx context.Context, s *Service, reader *archive.Reader, item
 	if err != nil {
 		return fmt.Errorf("pushing to registry %s: %w", item.Name, err)
 	}
-	j.change(func(s *JobState) { s.Images, s.Sent = len(result.Images), result.Bytes })
+	j.change(func(s *JobState) { s.Images, s.New, s.Sent = len(result.Images), result.New(), result.Bytes })
 	state := j.look().Job
 	_, err = s.registries.Modify(ctx, item.Name, func(r *Registry) error {
 		r.Push = &LastPush{Bundle: state.Bundle, Version: state.Version, When: time.Now().UTC(), Images: state.Images, Bytes: state.Sent}

@@ -50,7 +50,6 @@ func (r *Renderer) functions() template.FuncMap {
 		"diff":    diffLines,
 		"changed": diffCount,
 		"browser": browser,
-		"capital": func(text string) string { return strings.ToUpper(text[:1]) + text[1:] },
 		"answers": RegistryStatus,
 		"holder":  func(text string, f Field) Field { f.Placeholder = text; return f },
 		"between": func(low, high int, f Field) Field { f.Min, f.Max = fmt.Sprint(low), fmt.Sprint(high); return f },

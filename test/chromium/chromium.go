@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -119,6 +120,16 @@ func (b *Browser) Text(selector string) string {
 func (b *Browser) Size(width, height int64) {
 	b.t.Helper()
 	b.Run(emulation.SetDeviceMetricsOverride(width, height, 1, false))
+}
+
+// Offline cuts the browser off from everything, or ends that.
+func (b *Browser) Offline(cut bool) {
+	b.t.Helper()
+	all := []*network.Conditions{{DownloadThroughput: -1, UploadThroughput: -1}}
+	b.Run(network.Enable(), chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := network.EmulateNetworkConditionsByRule(cut, all).Do(ctx)
+		return err
+	}))
 }
 
 // Picture keeps a picture of the whole page as a PNG file.

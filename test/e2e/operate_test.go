@@ -121,8 +121,8 @@ func (e *enterprise) operate(t *testing.T, controlPlanes int, before []string) {
 		e.supportBundle(t)
 		e.nextBundle(t, *long)
 		e.lastBundle(t)
-		e.scaled(t, 2)
 		e.awaitNodes(t, controlPlanes+2, 5*time.Minute)
+		e.scaled(2)
 		e.well(t)
 	})
 	took(t, "a worker less", func() {

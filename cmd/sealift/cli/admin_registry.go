@@ -107,7 +107,7 @@ Where the registry can be reached from here, sealift mirror push does the same w
 				return err
 			}
 			return out.print(a.Out, state, func(w io.Writer) {
-				fmt.Fprintf(w, "%s %s: %d images in registry %s, %s sent\n", state.Bundle, state.Version, state.Images, state.Registry, size(state.Sent))
+				fmt.Fprintf(w, "%s %s: %d images in registry %s, %d of them new; %s sent\n", state.Bundle, state.Version, state.Images, state.Registry, state.New, size(state.Sent))
 			})
 		},
 	}

@@ -2,12 +2,15 @@
 // chunks, logs that follow their end. Every page works without this file.
 "use strict";
 
-const say = (text, state = "good") => {
+const show = (text, state) => {
   const toast = document.createElement("div");
   toast.className = `says ${state}`;
   toast.textContent = text;
-  const toasts = document.querySelector(".toasts");
-  toasts.append(toast);
+  document.querySelector(".toasts").append(toast);
+  return toast;
+};
+const say = (text, state = "good") => {
+  const toast = show(text, state);
   setTimeout(() => toast.remove(), 6000);
 };
 
@@ -45,6 +48,28 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "dialog" && !event.detail.target.open) event.detail.target.showModal();
   follow();
+});
+
+// Parts that load themselves anew stand still while the console does not answer,
+// as it does when its own upgrade replaces it: the page says so.
+const live = (element) => element.matches("[hx-trigger^=every]");
+document.addEventListener("htmx:configRequest", (event) => {
+  if (live(event.detail.elt)) event.detail.timeout = 10_000;
+});
+let answered = Date.now();
+let silence;
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { requestConfig, successful } = event.detail;
+  if (!live(requestConfig.elt)) return;
+  if (successful) {
+    answered = Date.now();
+    if (silence) say("The console answers again");
+    silence?.remove();
+    silence = undefined;
+  } else if (!silence && Date.now() - answered > 4000) {
+    const since = new Date(answered).toLocaleTimeString([], { hour12: false });
+    silence = show(`The console has not answered since ${since}. What you see is of then; this page goes on by itself when it answers.`, "warn");
+  }
 });
 
 const follow = () => {
