@@ -1,12 +1,14 @@
 package systemconsole_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/systemconsole"
@@ -33,6 +35,17 @@ func TestAdministrationInABrowser(t *testing.T) {
 	b.set("length", "16", "idleMinutes", "60", "sessions", "5")
 	b.Press("main form .first", ".says.good")
 	b.Visit("/administration/mail")
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	require.NoError(t, err)
+	_, port, err := net.SplitHostPort(silent.Addr().String())
+	require.NoError(t, err)
+	b.set("host", "127.0.0.1", "port", port, "from", "console@north.example", "to", "admin@north.example")
+	b.Run(chromedp.Evaluate(`new MutationObserver(() => { sessionStorage.busy = "seen" }).observe(document.querySelector("main form .first"), {attributeFilter: ["aria-busy"]})`, nil))
+	time.AfterFunc(time.Second, func() { _ = silent.Close() })
+	b.Press("main form .first", "#to-error")
+	var busy string
+	b.Run(chromedp.Evaluate(`sessionStorage.busy`, &busy))
+	require.Equal(t, "seen", busy, "the button shows that mail is on its way")
 	b.set("host", "127.0.0.1", "port", "1", "from", "console@north.example", "to", "admin@north.example")
 	b.Press("main form .first", "#to-error")
 	b.looks("administration-mail")

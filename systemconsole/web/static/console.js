@@ -50,6 +50,16 @@ document.addEventListener("htmx:afterSwap", (event) => {
   follow();
 });
 
+// What takes longer than a moment shows that it is under way, and is not sent twice.
+document.addEventListener("submit", (event) => {
+  setTimeout(() => {
+    if (!event.defaultPrevented) event.submitter?.setAttribute("aria-busy", "true");
+  }, 300);
+});
+window.addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+});
+
 // Parts that load themselves anew stand still while the console does not answer,
 // as it does when its own upgrade replaces it: the page says so.
 const live = (element) => element.matches("[hx-trigger^=every]");
