@@ -2,9 +2,10 @@ package systemconsole_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"time"
 
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -34,16 +35,16 @@ func TestFirstLoginInABrowser(t *testing.T) {
 }
 
 // enterpriseCluster is the console of the lab's cluster.
-func enterpriseCluster(t *testing.T) (*console, *controlplane.Cluster) {
+func enterpriseCluster(t *testing.T, opts systemconsole.Options) (*console, *controlplane.Cluster) {
 	t.Helper()
 	config := controlplane.Start(t)
 	objects, err := controlplane.Populate(t.Context(), config)
 	require.NoError(t, err)
 	go objects.Beat(t.Context()) // pictures take longer than a node may be silent
-	c := startWith(t, systemconsole.Options{Cluster: func(ctx context.Context) (enterprise.Source, error) {
+	opts.Cluster = func(ctx context.Context) (enterprise.Source, error) {
 		return enterprise.Connect(ctx, config, enterprise.Options{})
-	}})
-	return c, objects
+	}
+	return startWith(t, opts), objects
 }
 
 // signIn goes through the first login.
@@ -53,7 +54,7 @@ func (b *chromium) signIn() {
 }
 
 func TestScalingInABrowser(t *testing.T) {
-	c, objects := enterpriseCluster(t)
+	c, objects := enterpriseCluster(t, systemconsole.Options{})
 	b := c.chromium(t)
 	b.signIn()
 	b.Visit("/")
@@ -102,12 +103,16 @@ func TestScalingInABrowser(t *testing.T) {
 	b.Quiet()
 }
 
-// A page whose live part gets no answer says so, and goes on when it gets one;
-// when the session has ended, it is the login.
+// A page whose live part gets no answer says so, and goes on when it gets one.
+// It keeps no session open; when that has ended, it is the login.
 func TestLivePartsInABrowser(t *testing.T) {
-	c, objects := enterpriseCluster(t)
+	var ahead atomic.Int64
+	c, objects := enterpriseCluster(t, systemconsole.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	admin := c.admin(t)
 	b := c.chromium(t)
-	b.signIn()
+	b.Visit("/login")
+	b.Fill("name", "admin", "password", goodPassword)
+	b.Press("main form .first", "#navigation")
 	b.Visit("/cluster/pools/enterprise-default")
 	var d clusterv1.MachineDeployment
 	require.NoError(t, objects.Get(t.Context(), client.ObjectKey{Namespace: controlplane.Namespace, Name: "enterprise-default"}, &d))
@@ -124,7 +129,11 @@ func TestLivePartsInABrowser(t *testing.T) {
 	b.Wait(".toasts .good")
 	b.Run(chromedp.WaitNotPresent(".toasts .warn", chromedp.ByQuery))
 
-	b.Run(network.ClearBrowserCookies())
+	admin.get("/administration/security").send("/administration/security", policy("idleMinutes", "5")...)
+	b.Visit("/cluster/pools/enterprise-default")
+	ahead.Store(int64(4 * time.Minute))
+	b.Run(chromedp.Evaluate(`document.addEventListener("htmx:afterSwap", () => { window.loads = (window.loads ?? 0) + 1 })`, nil), chromedp.Poll(`window.loads > 1`, nil))
+	ahead.Store(int64(8 * time.Minute))
 	b.Wait("form[action^='/login'] #password")
 	b.Fill("name", "admin", "password", goodPassword)
 	b.Press("main form .first", "#navigation")

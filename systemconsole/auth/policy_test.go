@@ -93,13 +93,18 @@ func TestSessionsEndWhenNobodyUsesThem(t *testing.T) {
 	f := open(t)
 	f.account(t, "ada", auth.Operations)
 	f.policy = auth.Policy{IdleMinutes: 10}
-	used, left := f.login(t, "ada", password), f.login(t, "ada", password)
+	used, left, watched := f.login(t, "ada", password), f.login(t, "ada", password), f.login(t, "ada", password)
+	_, _, err := f.Watch(t.Context(), watched.Secret)
+	require.NoError(t, err)
 	for range 4 {
 		f.now = f.now.Add(8 * time.Minute)
 		_, _, err := f.Identify(t.Context(), used.Secret)
 		require.NoError(t, err)
+		_, _, _ = f.Watch(t.Context(), watched.Secret) // a page that was left open
 	}
-	_, _, err := f.Identify(t.Context(), left.Secret)
+	_, _, err = f.Identify(t.Context(), left.Secret)
+	require.ErrorIs(t, err, auth.ErrNoSession)
+	_, _, err = f.Watch(t.Context(), watched.Secret)
 	require.ErrorIs(t, err, auth.ErrNoSession)
 	open, err := f.Sessions(t.Context(), "ada")
 	require.NoError(t, err)

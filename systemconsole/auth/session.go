@@ -135,21 +135,21 @@ func (s *Service) makeRoom(ctx context.Context, owner, account string, most int)
 	return nil
 }
 
-// session returns the session of a secret, with the token of its forms. It
+// session returns the session of a secret, with the policy that it keeps to. It
 // fails with ErrNoSession when there is none, or its time is over.
-func (s *Service) session(ctx context.Context, now store.Moment, secret string) (store.Item[Session], string, error) {
+func (s *Service) session(ctx context.Context, now store.Moment, secret string) (store.Item[Session], Policy, error) {
 	item, err := s.sessions.At(ctx, now, hashed(secret))
 	if errors.Is(err, store.ErrNotFound) {
-		return item, "", ErrNoSession
+		return item, Policy{}, ErrNoSession
 	}
 	if err != nil {
-		return item, "", err
+		return item, Policy{}, err
 	}
 	policy := s.Policy(ctx)
 	if !item.Value.open(s.now(), policy) {
-		return item, "", ErrNoSession
+		return item, policy, ErrNoSession
 	}
-	return item, formToken(secret), s.touch(ctx, item, policy)
+	return item, policy, nil
 }
 
 // touch notes that a session is used, unless that was noted not long ago.

@@ -64,7 +64,9 @@ window.addEventListener("pageshow", () => {
 // as it does when its own upgrade replaces it: the page says so.
 const live = (element) => element.matches("[hx-trigger^=every]");
 document.addEventListener("htmx:configRequest", (event) => {
-  if (live(event.detail.elt)) event.detail.timeout = 10_000;
+  if (!live(event.detail.elt)) return;
+  event.detail.timeout = 10_000;
+  event.detail.headers["Sealift-Live"] = "true"; // nobody has to be there: it keeps no session open
 });
 let answered = Date.now();
 let silence;
