@@ -89,6 +89,7 @@ func TestUploadInABrowser(t *testing.T) {
 	b.looks("bundle-received")
 	b.Press("main form .first", "#job-title")
 	b.Wait("#live .chip.good")
+	require.Contains(t, b.Text("#live"), "3, 3 of them new to the registry")
 	b.looks("bundle-pushed")
 	b.Visit("/registries/site")
 	require.Contains(t, b.Text("main"), "test 1.0.0")

@@ -128,7 +128,17 @@ func testPools(t *testing.T, l *Live, c *controlplane.Cluster) {
 	require.Equal(t, Size{16, 32768, 60}, o.Pools[1].Size)
 	require.Len(t, o.Pools[1].Nodes, 1)
 	require.Len(t, o.Pools[2].Nodes, 4, "each pool has its own machines")
+	var d clusterv1.MachineDeployment
+	require.NoError(t, c.Get(ctx, client.ObjectKey{Namespace: controlplane.Namespace, Name: "batch"}, &d))
+	d.Finalizers = []string{"example.com/machines"} // as the controllers have one until the machines are gone
+	require.NoError(t, c.Update(ctx, &d))
 	require.NoError(t, l.RemovePool(ctx, "batch"))
+	o, err = l.Overview(ctx)
+	require.NoError(t, err)
+	require.Equal(t, Status{Busy, "Being removed"}, o.Pools[1].Status)
+	require.NoError(t, c.Get(ctx, client.ObjectKeyFromObject(&d), &d))
+	d.Finalizers = nil
+	require.NoError(t, c.Update(ctx, &d))
 	require.ErrorIs(t, l.RemovePool(ctx, "batch"), ErrNotFound)
 }
 
@@ -136,7 +146,15 @@ func testResize(t *testing.T, l *Live, c *controlplane.Cluster) {
 	ctx := t.Context()
 	require.ErrorIs(t, l.Resize(ctx, "enterprise-default", Size{MemoryMiB: 1}), ErrInvalid)
 	require.NoError(t, l.Resize(ctx, "enterprise-default", Size{CPUs: 16, MemoryMiB: 32768}))
+	o, err := l.Overview(ctx)
+	require.NoError(t, err)
+	require.Equal(t, Status{Busy, "About to change"}, o.Pools[1].Status, "the controllers have not looked yet")
+	require.False(t, o.Pools[1].Settled())
 	require.NoError(t, l.Resize(ctx, "enterprise-control-plane", Size{DiskGiB: 100}))
+	var m clusterv1.Machine
+	require.NoError(t, c.Get(ctx, client.ObjectKey{Namespace: controlplane.Namespace, Name: "enterprise-control-plane-1"}, &m))
+	m.Status.Conditions = append(m.Status.Conditions, metav1.Condition{Type: clusterv1.MachineUpToDateCondition, Status: metav1.ConditionFalse, Reason: "NotUpToDate", LastTransitionTime: metav1.Now()})
+	require.NoError(t, c.Status().Update(ctx, &m))
 	var k controlplanev1.KubeadmControlPlane
 	require.NoError(t, c.Get(ctx, client.ObjectKey{Namespace: controlplane.Namespace, Name: "enterprise-control-plane"}, &k))
 	for i := range k.Status.Conditions {
@@ -146,14 +164,33 @@ func testResize(t *testing.T, l *Live, c *controlplane.Cluster) {
 		}
 	}
 	require.NoError(t, c.Status().Update(ctx, &k))
-	o, err := l.Overview(ctx)
+	o, err = l.Overview(ctx)
 	require.NoError(t, err)
+	require.Equal(t, Status{Busy, "Replacing machines: 2 of 3 done"}, o.Pools[0].Status)
 	require.Equal(t, Size{8, 16384, 100}, o.Pools[0].Size)
 	require.Equal(t, Size{16, 32768, 60}, o.Pools[1].Size)
 	require.Equal(t, "another size or template is asked for; Version v1.33.5, v1.34.4 required", o.Pools[0].Replacing)
 	require.Equal(t, Busy, o.Status.State)
 	require.ErrorIs(t, l.Scale(ctx, "enterprise-control-plane", 5), ErrBusy)
 	require.NoError(t, c.Settle(ctx))
+}
+
+func TestNodesJoinBeforeTheyNeedAttention(t *testing.T) {
+	l := &Live{thresholds: Thresholds{Heartbeat: time.Minute}}
+	now := time.Now()
+	for _, c := range []struct {
+		name         string
+		made, silent time.Duration // ago
+		want         Status
+	}{
+		{"just made", 20 * time.Second, 20 * time.Second, Status{Busy, "Joining"}},
+		{"never ready in a long time", 6 * time.Minute, 6 * time.Minute, Status{Bad, "Not ready"}},
+		{"ready once", 4 * time.Minute, 10 * time.Second, Status{Bad, "Not ready"}},
+	} {
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(now.Add(-c.made))}}
+		n.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionFalse, LastTransitionTime: metav1.NewTime(now.Add(-c.silent))}}
+		require.Equal(t, c.want, l.nodeStatus(n, now), c.name)
+	}
 }
 
 func testEvents(t *testing.T, l *Live, c *controlplane.Cluster) {

@@ -101,6 +101,7 @@ func TestTheChartsRightsAreEnough(t *testing.T) {
 		require.NoError(t, err)
 		v.get(url + "/administration/certificate")
 		v.send(url+"/administration/certificate", "host", "console.example", "certificate", string(certificate), "key", string(key))
+		require.Contains(t, v.page, "All replicas of the console have it in about a minute.")
 		var kept corev1.Secret
 		require.NoError(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(secret), &kept))
 		require.Equal(t, string(certificate), string(kept.Data[corev1.TLSCertKey]))
