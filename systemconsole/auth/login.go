@@ -114,24 +114,21 @@ func (s *Service) enter(ctx context.Context, name string, purpose Purpose, c Cli
 // Identify returns who has the session of a secret, and what it is for. The
 // account is looked at each time: one that is disabled is out at once.
 func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpose, error) {
-	return s.identify(ctx, secret, s.touch)
+	return s.identify(ctx, secret, true)
 }
 
 // Watch is Identify for a request that nobody made, as a page makes to load a
 // part of itself anew: it does not keep the session from being idle.
 func (s *Service) Watch(ctx context.Context, secret string) (Identity, Purpose, error) {
-	return s.identify(ctx, secret, func(context.Context, store.Item[Session], Policy) error { return nil })
+	return s.identify(ctx, secret, false)
 }
 
-func (s *Service) identify(ctx context.Context, secret string, use func(context.Context, store.Item[Session], Policy) error) (Identity, Purpose, error) {
+func (s *Service) identify(ctx context.Context, secret string, used bool) (Identity, Purpose, error) {
 	now, err := s.pulse.Now(ctx)
 	if err != nil {
 		return Identity{}, "", err
 	}
-	session, policy, err := s.session(ctx, now, secret)
-	if err == nil {
-		err = use(ctx, session, policy)
-	}
+	session, err := s.session(ctx, now, secret, used)
 	if err != nil {
 		return Identity{}, "", err
 	}

@@ -135,21 +135,24 @@ func (s *Service) makeRoom(ctx context.Context, owner, account string, most int)
 	return nil
 }
 
-// session returns the session of a secret, with the policy that it keeps to. It
-// fails with ErrNoSession when there is none, or its time is over.
-func (s *Service) session(ctx context.Context, now store.Moment, secret string) (store.Item[Session], Policy, error) {
+// session returns the session of a secret, and notes that it is used. It fails
+// with ErrNoSession when there is none, or its time is over.
+func (s *Service) session(ctx context.Context, now store.Moment, secret string, used bool) (store.Item[Session], error) {
 	item, err := s.sessions.At(ctx, now, hashed(secret))
 	if errors.Is(err, store.ErrNotFound) {
-		return item, Policy{}, ErrNoSession
+		return item, ErrNoSession
 	}
 	if err != nil {
-		return item, Policy{}, err
+		return item, err
 	}
 	policy := s.Policy(ctx)
 	if !item.Value.open(s.now(), policy) {
-		return item, policy, ErrNoSession
+		return item, ErrNoSession
 	}
-	return item, policy, nil
+	if used {
+		err = s.touch(ctx, item, policy)
+	}
+	return item, err
 }
 
 // touch notes that a session is used, unless that was noted not long ago.

@@ -98,7 +98,8 @@ func (l *Live) nodeStatus(n *corev1.Node, heartbeat time.Time) Status {
 }
 
 // joining tells whether a node may still be on its way to be ready for the
-// first time: the pods of its network come first.
+// first time: the pods of its network come first. Its condition has not changed
+// since it was made, but for clocks that differ.
 func joining(n *corev1.Node, ready corev1.NodeCondition) bool {
 	made := n.CreationTimestamp.Time
 	return time.Since(made) < 5*time.Minute && ready.LastTransitionTime.Time.Before(made.Add(time.Minute))

@@ -117,10 +117,11 @@ func (p *Provisioner) Remove(ctx context.Context, name string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	namespace, others := objects[0], objects[1:]
-	var removed []string
-	for _, o := range others {
+	namespace := objects[0]
+	var removed, rest []string
+	for _, o := range objects[1:] {
 		if o.GetKind() != "RoleBinding" {
+			rest = append(rest, title(o))
 			continue
 		}
 		switch err := p.remove(ctx, o); {
@@ -138,19 +139,13 @@ func (p *Provisioner) Remove(ctx context.Context, name string) ([]string, error)
 		return removed, err
 	}
 	if err := p.waitGone(ctx, namespace); err != nil {
-		left, unknown := p.held(ctx, namespace.GetName())
-		if unknown == nil {
-			removed = append(removed, slices.DeleteFunc(titles(held), func(t string) bool { return slices.Contains(titles(left), t) })...)
+		if still, unknown := p.held(ctx, namespace.GetName()); unknown == nil {
+			left := titles(still)
+			removed = append(removed, slices.DeleteFunc(titles(held), func(t string) bool { return slices.Contains(left, t) })...)
 		}
 		return removed, err
 	}
-	removed = append(removed, titles(held)...)
-	for _, o := range others {
-		if o.GetKind() != "RoleBinding" {
-			removed = append(removed, title(o))
-		}
-	}
-	return append(removed, title(namespace)), nil
+	return slices.Concat(removed, titles(held), rest, []string{title(namespace)}), nil
 }
 
 func (p *Provisioner) remove(ctx context.Context, o *unstructured.Unstructured) error {
@@ -186,10 +181,7 @@ func titles(objects []unstructured.Unstructured) []string {
 }
 
 func title(o *unstructured.Unstructured) string {
-	if o.GetNamespace() == "" {
-		return o.GetKind() + " " + o.GetName()
-	}
-	return o.GetKind() + " " + o.GetNamespace() + "/" + o.GetName()
+	return o.GetKind() + " " + strings.TrimPrefix(o.GetNamespace()+"/"+o.GetName(), "/")
 }
 
 // waitGone waits until the cluster has emptied and removed a namespace.
