@@ -118,7 +118,8 @@ func (c *Client) do(req *http.Request) (*http.Response, error) {
 		if errors.As(err, &unknown) {
 			return nil, problem.WithRemedy(fmt.Errorf("calling the console: %w", err), "give the certificate of the console's authority with --console-ca")
 		}
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, problem.WithRemedy(fmt.Errorf("%w: %w", ErrUnavailable, err),
+			"see that --console or SEALIFT_CONSOLE is its address, that it runs, and that nothing between here and it (HTTPS_PROXY, a firewall) is in the way")
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil

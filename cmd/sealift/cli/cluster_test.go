@@ -308,4 +308,5 @@ func (c *clusterConsole) testSilence(t *testing.T) {
 	c.server.Close()
 	_, said := c.run(1, "status")
 	require.Contains(t, said, "the console is not available")
+	require.Contains(t, said, "\n  remedy: see that --console or SEALIFT_CONSOLE is its address")
 }
