@@ -80,8 +80,8 @@ fuzz: needs-go ## each fuzz test for FUZZTIME (30s)
 	done
 
 .PHONY: bench
-bench: needs-go build tools-bench ## times beside other tools, written to docs/benchmarks.md
-	.ci/packages skopeo
+bench: needs-go build build-pkcs11 tools-bench ## times beside other tools, written to docs/benchmarks.md
+	.ci/packages skopeo softhsm2 opensc
 	$(GO) run ./test/bench -sealift bin/sealift -o docs/benchmarks.md $(BENCHFLAGS)
 
 .PHONY: bench-console

@@ -13,7 +13,8 @@ import (
 	"github.com/sealift/sealift/internal/problem"
 )
 
-const pkcs11Remedy = "check module-path, token and object of the URI, and that the PIN is in the URI (pin-value) or in COSIGN_PKCS11_PIN"
+const pkcs11Remedy = "check module-path, token and object of the URI, that the PIN is in the URI (pin-value) or in COSIGN_PKCS11_PIN, " +
+	"and that the private and the public key have the same ID"
 
 // openPKCS11 opens a key of a token. With prompt it may ask for the PIN on the
 // terminal.

@@ -114,9 +114,6 @@ func watchDisk(dir string) func() int64 {
 	}
 }
 
-// passphrase is that of the key that bundles are signed with.
-const passphrase = "bench"
-
 // command runs a program in a folder and adds up what it takes.
 func (b *bench) command(dir string, u *usage, name string, args ...string) error {
 	path, err := b.find(name)
@@ -125,7 +122,8 @@ func (b *bench) command(dir string, u *usage, name string, args ...string) error
 	}
 	cmd := exec.CommandContext(b.ctx, path, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD="+passphrase, "HOME="+b.work, "DOCKER_CONFIG="+b.work)
+	cmd.Env = append(os.Environ(), "HOME="+b.work, "DOCKER_CONFIG="+b.work)
+	cmd.Env = append(cmd.Env, b.secrets()...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	start := time.Now()
@@ -191,8 +189,11 @@ func field(file, key string) string {
 
 // find finds sealift, a tool of .tools/bin, or a program on PATH.
 func (b *bench) find(name string) (string, error) {
-	if name == "sealift" {
+	switch name {
+	case "sealift":
 		return b.sealift, nil
+	case pkcs11Build:
+		return filepath.Join(filepath.Dir(b.sealift), name), nil
 	}
 	tool := filepath.Join(filepath.Dir(filepath.Dir(b.sealift)), ".tools", "bin", name)
 	if _, err := os.Stat(tool); err == nil {
