@@ -106,7 +106,11 @@ func (s *Server) mailForgotten(ctx context.Context, a asked) error {
 func (s *Server) forgotten(ctx context.Context, a asked) (to recipient, secret string, err error) {
 	if a.tenant != "" {
 		u, secret, err := s.tenants.Forgotten(ctx, a.tenant, a.name)
-		return userRecipient(u), secret, err
+		if err != nil || secret == "" {
+			return recipient{}, "", err
+		}
+		item, err := s.tenants.Get(ctx, a.tenant)
+		return userRecipient(item.Value, u), secret, err
 	}
 	f, err := s.auth.Forgotten(ctx, a.name)
 	return accountRecipient(a.name, f.Email), f.Secret, err

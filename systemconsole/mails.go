@@ -102,7 +102,7 @@ func (s *Server) handTenantLink(r *http.Request, name, secret string) (Link, err
 	if err != nil {
 		return Link{}, err
 	}
-	return s.hand(r, secret, userRecipient(first)), nil
+	return s.hand(r, secret, userRecipient(item.Value, first)), nil
 }
 
 // handUserLink gives the link of a tenant's user to them.
@@ -111,9 +111,14 @@ func (s *Server) handUserLink(r *http.Request, name, user, secret string) (Link,
 	if err != nil {
 		return Link{}, err
 	}
-	return s.hand(r, secret, userRecipient(u)), nil
+	item, err := s.tenants.Get(r.Context(), name)
+	if err != nil {
+		return Link{}, err
+	}
+	return s.hand(r, secret, userRecipient(item.Value, u)), nil
 }
 
-func userRecipient(u tenant.UserView) recipient {
-	return recipient{object: tenant.UserKind + "/" + u.Name, email: u.Person.Email, what: "your account at " + u.Tenant}
+func userRecipient(of tenant.Tenant, u tenant.UserView) recipient {
+	what := fmt.Sprintf("your account at %s (%s)", of.Organization, u.Tenant)
+	return recipient{object: tenant.UserKind + "/" + u.Name, email: u.Person.Email, what: what}
 }

@@ -87,7 +87,10 @@ func (s *Server) showUserLink(w http.ResponseWriter, r *http.Request, name, secr
 	if err != nil {
 		return err
 	}
-	l := s.hand(r, secret, userRecipient(u))
+	l, err := s.handUserLink(r, u.Tenant, name, secret)
+	if err != nil {
+		return err
+	}
 	return s.render(w, web.LinkMadePage{Frame: s.inUsers(r, "Link for "+fullName(u.Person)), URL: l.URL, SentTo: l.SentTo, Failure: l.Failure,
 		Whom: fullName(u.Person), Back: web.Link{Text: "Back to the users", Path: usersPath(r.PathValue("tenant"))}})
 }
