@@ -22,9 +22,26 @@ const sessionCookie = "__Host-session"
 // tenantCookie is the same for the session of a tenant's user.
 const tenantCookie = "__Host-tenant"
 
-// liveHeader is on the requests that console.js makes for live parts of a page:
-// nobody has to be there for them.
-const liveHeader = "Sealift-Live"
+// liveHeader is on the requests that console.js makes for live parts of a page,
+// liveParameter on those that a page without JavaScript makes for itself: nobody
+// has to be there for them.
+const (
+	liveHeader    = "Sealift-Live"
+	liveParameter = "live"
+)
+
+func live(r *http.Request) bool {
+	return r.Method == http.MethodGet && (r.Header.Get(liveHeader) != "" || r.URL.Query().Has(liveParameter))
+}
+
+// reloadOf is where a page loads itself anew: without the notice of what was
+// done before.
+func reloadOf(u *url.URL) string {
+	query := u.Query()
+	query.Del(noticeParameter)
+	query.Set(liveParameter, "1")
+	return (&url.URL{Path: u.Path, RawQuery: query.Encode()}).String()
+}
 
 // defaultBody is the most bytes of a request's body.
 const defaultBody = 1 << 20
@@ -158,7 +175,7 @@ func (s *Server) identify(r *http.Request, a access) (auth.Identity, auth.Purpos
 		return auth.Identity{}, "", auth.ErrNoSession
 	}
 	identify := s.auth.Identify
-	if r.Method == http.MethodGet && r.Header.Get(liveHeader) != "" {
+	if live(r) {
 		identify = s.auth.Watch
 	}
 	id, purpose, err := identify(r.Context(), c.Value)

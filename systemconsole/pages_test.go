@@ -2,6 +2,7 @@ package systemconsole_test
 
 import (
 	"context"
+	"regexp"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -101,6 +102,25 @@ func TestScalingInABrowser(t *testing.T) {
 	require.Equal(t, 4, overview.Pools[1].Desired)
 	require.Equal(t, 32<<10, overview.Pools[1].Size.MemoryMiB)
 	b.Quiet()
+}
+
+// Without JavaScript a page loads itself anew, without what it said of the
+// change before, and keeps no session open.
+func TestAPageThatLoadsItselfAnew(t *testing.T) {
+	var ahead atomic.Int64
+	c, _ := enterpriseCluster(t, systemconsole.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	b := c.admin(t)
+	b.get("/administration/security").send("/administration/security", policy("idleMinutes", "5")...)
+	b.get("/cluster/pools/enterprise-default?notice=scaled")
+	require.Contains(t, b.page, "The number of machines was changed")
+	m := regexp.MustCompile(`<noscript><meta http-equiv="refresh" content="5; url=([^"]+)">`).FindStringSubmatch(b.page)
+	require.NotNil(t, m, b.page)
+	require.Equal(t, "/cluster/pools/enterprise-default?live=1", m[1])
+	ahead.Store(int64(4 * time.Minute))
+	require.Equal(t, m[1], b.get(m[1]).path)
+	require.NotContains(t, b.page, "The number of machines was changed")
+	ahead.Store(int64(8 * time.Minute))
+	require.Contains(t, b.get(m[1]).path, "/login?")
 }
 
 // A page whose live part gets no answer says so, and goes on when it gets one.

@@ -160,7 +160,7 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, Banner: s.current(r.Context()).Banner,
+		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, ReloadPath: reloadOf(r.URL), Banner: s.current(r.Context()).Banner,
 		Rules: s.auth.Policy(r.Context()).Rules(), Site: "System console", OwnPath: "/me"}
 	if id.Tenant != "" {
 		return s.tenantFrame(r, f)

@@ -63,7 +63,10 @@ type Frame struct {
 	Site      string // whose pages these are: the console, or a tenant's organization
 	Base      string // what the paths of the site begin with; empty for the console
 	OwnPath   string // of the page of the own account
-	Reload    int    // seconds after which the page loads anew where there is no JavaScript; 0 means never
+	// Reload is the seconds after which the page loads anew from ReloadPath where
+	// there is no JavaScript; 0 means never.
+	Reload     int
+	ReloadPath string
 }
 
 // Entry is one of the navigation.
