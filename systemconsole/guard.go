@@ -52,17 +52,17 @@ func (s *Server) chain(next http.Handler) http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, errCrossOrigin)
 	}))
-	return s.numbered(read(secured(guard.Handler(next))))
+	return s.numbered(drained(secured(guard.Handler(next))))
 }
 
 // unreadBody is the most bytes of a body that are read for nobody; as many as
 // net/http reads over HTTP/1.
 const unreadBody = 256 << 10
 
-// read reads what is left of a small body before the answer ends. Over HTTP/2
+// drained reads what is left of a small body before the answer ends. Over HTTP/2
 // net/http resets a stream that ends earlier (RFC 9113, section 8.1), and
 // curl 7.88 takes that for a failure, whatever was answered.
-func read(next http.Handler) http.Handler {
+func drained(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body := r.Body
 		next.ServeHTTP(w, r)

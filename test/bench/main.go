@@ -70,7 +70,8 @@ func (b *bench) run(out string, large int64) (err error) {
 	if err := corpus.Push(b.ctx, b.upstream.host, packages, func(name string) { b.say("  " + name) }); err != nil {
 		return err
 	}
-	b.print("# Benchmarks\n\nWritten by `make bench`: one run, medians of %d, everything on one machine and over its loopback.\n\n%s\n\n%s\n", b.runs, remarks, machine(b.ctx, b.sealift))
+	b.print("# Benchmarks\n\nWritten by `make bench BENCHFLAGS=\"-runs %d -large %d\"`: one run, medians of %[1]d, everything on one machine and over its loopback.\n\n%[3]s\n\n%[4]s\n",
+		b.runs, large, remarks, machine(b.ctx, b.sealift))
 	if err := b.corpusTables(); err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func heading(out io.Writer) {
 	fmt.Fprintf(out, "%s\n`make bench-console` runs the programs that ship on two cores (GOMAXPROCS=2), with %d tenants, %d nodes and %d audit records, and %d sessions at\n"+
 		"the same time, each on a connection of its own over TLS. *With time to think* is what people do: %s on average (half to one and a half) between an answer and the next\n"+
 		"request. *Without a pause* asks again at once: there the p99 says how long the queue is, the rate how much the console can do. Browsers, etcd and kube-apiserver\n"+
-		"are on the same cores. Only reads are measured: no page writes, and a session is never written by its use. CPU of one page is measured with four sessions before the load.\n\n"+
+		"are on the same cores. Only reads are measured: no page writes, and a session is written by its use every five minutes at most. CPU of one page is measured with four sessions before the load.\n\n"+
 		"%s Load of the machine at the start, of all that runs on it: %s.\n",
 		title, *flags.tenants, *flags.nodes, records, *flags.sessions, *flags.think, machine(), minute)
 }

@@ -45,7 +45,7 @@ func lanes(long bool) map[string][]suite {
 	out := map[string][]suite{
 		longest: {{dir: "test/e2e", run: "^TestInstallKind$"}},
 		"local": {{dir: "test/e2e", run: "^TestInstall$"}},
-		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)|Kind$"}},
+		"nodes": {{dir: "test/e2e", skip: "^Test(Install|Stand)|Kind$"}, {dir: "test/lab/clusterapi"}},
 	}
 	if long {
 		out["nodes"] = append(out["nodes"], suite{dir: "test/e2e", run: "^TestGivenUpWithKind$"}, suite{dir: "test/lab/site"})
