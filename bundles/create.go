@@ -147,11 +147,10 @@ func finished(ctx context.Context, path, statement string, opts CreateOptions) (
 		if err := r.Close(); err != nil {
 			return false, err
 		}
-		if same && location.IsRemote(path) {
-			return true, nil
-		}
 		if same {
-			return true, archive.Discard(path)
+			if err := sameForm(ctx, path, opts); err == nil || !opts.Overwrite {
+				return err == nil, err
+			}
 		}
 	}
 	if opts.Overwrite {
@@ -163,6 +162,22 @@ func finished(ctx context.Context, path, statement string, opts CreateOptions) (
 	}
 	return false, problem.New(problem.Failed, "choose another output, or give --overwrite to replace it",
 		"creating bundle %s: %w", path, ErrExists)
+}
+
+// sameForm fails when a finished file is not as it would be made, and removes
+// what an interrupted run left beside one that is.
+func sameForm(ctx context.Context, path string, opts CreateOptions) error {
+	differs, err := location.Differs(ctx, path, opts.Target)
+	if err != nil {
+		return err
+	}
+	if differs != "" {
+		return problem.New(problem.Failed, "choose another output, or give --overwrite to make it anew", "creating bundle %s: the file exists with the same content, but %s", path, differs)
+	}
+	if location.IsRemote(path) {
+		return nil
+	}
+	return archive.Discard(path)
 }
 
 // fill fetches what the file lacks, signs meanwhile, and finishes it. A key

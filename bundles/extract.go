@@ -110,7 +110,11 @@ func choose(roots []archive.Root, names []string) ([]archive.Root, error) {
 			return nil, problem.New(problem.Usage, "serve it with sealift mirror serve and pull it, or copy it: skopeo copy oci-archive:FILE:"+found[0].Reference+" dir:FOLDER",
 				"%s is not made of files: it is of the kind %s", found[0].Reference, found[0].Kind)
 		}
-		out = append(out, files...)
+		for _, file := range files {
+			if !slices.ContainsFunc(out, func(r archive.Root) bool { return r.Reference == file.Reference }) {
+				out = append(out, file)
+			}
+		}
 	}
 	return out, nil
 }

@@ -184,3 +184,34 @@ func Copy(ctx context.Context, from Source, to string, report progress.Reporter,
 	}
 	return errors.Join(err, w.Close())
 }
+
+// Differs says how what is there under a name differs from what opts would make
+// of the same content: "" when it does not. For whom it is encrypted cannot be
+// seen.
+func Differs(ctx context.Context, name string, opts CreateOptions) (string, error) {
+	s, err := OpenRaw(ctx, name, opts.Options)
+	if err != nil {
+		return "", err
+	}
+	defer s.Close() //nolint:errcheck // opened for reading
+	is, err := encrypt.Is(s, s.Size())
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", Redact(name), err)
+	}
+	v, _ := s.(*volumes) // of a web server or a store there is one object for each too
+	switch {
+	case is && len(opts.Recipients) == 0:
+		return "it is encrypted", nil
+	case !is && len(opts.Recipients) > 0:
+		return "it is not encrypted", nil
+	case v == nil || IsRemote(name):
+		return "", nil
+	case opts.VolumeSize == 0 && v.Count() > 0:
+		return "it is in volumes", nil
+	case opts.VolumeSize > 0 && v.Count() == 0:
+		return "it is not in volumes", nil
+	case opts.VolumeSize > 0 && v.Count() > 1 && v.part != opts.VolumeSize:
+		return fmt.Sprintf("its volumes have %d bytes", v.part), nil
+	}
+	return "", nil
+}

@@ -9,10 +9,11 @@ import (
 	"syscall"
 
 	"github.com/sealift/sealift/cmd/sealift/cli"
-	_ "github.com/sealift/sealift/internal/startup"
+	"github.com/sealift/sealift/internal/startup"
 )
 
 func main() {
+	startup.Done()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/charmbracelet/huh"
+	"github.com/charmbracelet/lipgloss"
+	"github.com/muesli/termenv"
 
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/vsphere"
@@ -40,6 +42,7 @@ const maxTries = 10
 
 // Ask asks for a site and returns the text of site.yaml, which Parse accepts.
 func Ask(ctx context.Context, options Options) ([]byte, error) {
+	lipgloss.SetHasDarkBackground(termenv.NewOutput(options.Out).HasDarkBackground()) // asked here, not by every command
 	i := &interview{options: options, answers: defaults()}
 	for _, section := range []struct {
 		paths []string // of the fields that it asks for

@@ -14,9 +14,26 @@ import (
 // ErrExists is returned by WriteNew when the name is taken.
 var ErrExists = fs.ErrExist
 
+// Replaceable fails when there is something of the name path that is no file: a
+// folder, a device, a pipe.
+func Replaceable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().IsRegular() {
+		return nil //nolint:nilerr // who writes it says what is wrong with the name
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%s is a folder", path)
+	}
+	return fmt.Errorf("%s is no file but a device, a pipe or a socket", path)
+}
+
 // WriteFile replaces the content of path: a temporary file beside it is
-// written, synced and renamed, and the folder is synced.
+// written, synced and renamed, and the folder is synced. A link is replaced, not
+// followed.
 func WriteFile(path string, data []byte, perm fs.FileMode) error {
+	if err := Replaceable(path); err != nil {
+		return err
+	}
 	tmp, err := writeTemp(path, data, perm)
 	if err != nil {
 		return err
@@ -64,6 +81,10 @@ func SyncDir(dir string) error {
 func writeTemp(path string, data []byte, perm fs.FileMode) (string, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
+		var named *fs.PathError
+		if errors.As(err, &named) {
+			named.Path = path // nobody knows the temporary one
+		}
 		return "", err
 	}
 	_, err = f.Write(data)

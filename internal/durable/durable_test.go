@@ -3,6 +3,7 @@ package durable_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,27 @@ func TestWriteFileReplaces(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 0o640, info.Mode().Perm())
 	onlyFile(t, path)
+}
+
+// A folder, a device or a pipe is never replaced, and no link is followed.
+func TestWriteFileReplacesFilesAlone(t *testing.T) {
+	dir := t.TempDir()
+	pipe, link, path := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "f")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	for _, name := range []string{dir, pipe, os.DevNull} {
+		require.Error(t, durable.WriteFile(name, []byte("x"), 0o600), name)
+	}
+	info, err := os.Stat(pipe)
+	require.NoError(t, err)
+	require.Equal(t, os.ModeNamedPipe, info.Mode().Type())
+	require.NoError(t, os.WriteFile(path, []byte("one"), 0o600))
+	require.NoError(t, os.Symlink("f", link))
+	require.NoError(t, durable.WriteFile(link, []byte("two"), 0o600))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "one", string(data))
+	err = durable.WriteFile(filepath.Join(dir, "nowhere", "f"), nil, 0o600)
+	require.ErrorContains(t, err, filepath.Join(dir, "nowhere", "f")+":", "the name that was asked for")
 }
 
 func TestWriteNewNeverReplaces(t *testing.T) {

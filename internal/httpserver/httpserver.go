@@ -21,6 +21,9 @@ const drain = 5 * time.Second
 
 // Listen listens on HOST:PORT; port 0 takes a free one.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	if _, _, err := net.SplitHostPort(addr); err != nil { // nothing would be every interface
+		return nil, problem.New(problem.Usage, "give HOST:PORT, such as 127.0.0.1:5000", "listening: %w", err)
+	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err == nil {
 		return listener, nil

@@ -107,7 +107,10 @@ func tlsConfig(opts Options) (*tls.Config, error) {
 		return nil, err
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
-	if opts.CertFile != "" || opts.KeyFile != "" {
+	if (opts.CertFile == "") != (opts.KeyFile == "") {
+		return nil, problem.New(problem.Usage, "give both --registry-cert and --registry-key", "a client certificate without its key, or the reverse")
+	}
+	if opts.CertFile != "" {
 		cert, err := tls.LoadX509KeyPair(opts.CertFile, opts.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("reading the client certificate: %w", err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sealift/sealift/bundles"
 	"github.com/sealift/sealift/bundles/definition"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -56,7 +57,7 @@ such a run, interrupted, begins again.`,
 	fl.BoolVar(&f.opts.SBOM, "sbom", false, "carry a bill of materials of the bundle too: SPDX, CycloneDX, licenses; the disk holds the content twice meanwhile")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
-	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to fetch at once (default 6)")
+	jobsFlag(cmd, &f.opts.Jobs, "blobs to fetch at once (default 6)")
 	out.addNamed(cmd, "result", "table", "json", "yaml")
 	f.registry.addTo(cmd)
 	f.target.addTo(cmd)
@@ -151,6 +152,11 @@ func (f *createFlags) load() (*definition.Bundle, error) {
 	}
 	if f.key == "" && !f.opts.DryRun {
 		return nil, problem.New(problem.Usage, "make one with sealift key generate; "+see, "--key is required")
+	}
+	if !location.IsRemote(f.output) {
+		if err := checkOutput(f.output, f.definition, f.key); err != nil {
+			return nil, err
+		}
 	}
 	def, err := definition.Load(f.definition)
 	if err != nil {

@@ -43,7 +43,7 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
   sealift bundle sbom management-plane.tar --format licenses`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkFolder(file); err != nil {
+			if err := checkOutput(file, args...); err != nil {
 				return err
 			}
 			created, err := sourceDate()
@@ -67,11 +67,27 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
 	return cmd
 }
 
-// checkFolder says before the work that its result could not be written.
-func checkFolder(file string) error {
+// checkOutput says before the work that its result could not be written, or
+// would take the place of what it is made of.
+func checkOutput(file string, inputs ...string) error {
+	if file == "" || file == "-" {
+		return nil
+	}
 	dir := filepath.Dir(file)
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return problem.New(problem.Usage, "choose an output in a folder that exists", "writing %s: no folder %s", file, dir)
+	}
+	if err := durable.Replaceable(file); err != nil {
+		return problem.New(problem.Usage, "choose another output", "writing %s: %w", file, err)
+	}
+	there, err := os.Stat(file)
+	if err != nil {
+		return nil //nolint:nilerr // it is made
+	}
+	for _, input := range inputs {
+		if info, err := os.Stat(input); err == nil && os.SameFile(info, there) {
+			return problem.New(problem.Usage, "choose another output", "writing %s would replace what it is made of", file)
+		}
 	}
 	return nil
 }

@@ -23,9 +23,28 @@ type trust struct {
 
 func (t *trust) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.key, "key", "", "public `key` that the bundle must be signed with: a file, a KMS or a PKCS#11 URI")
-	cmd.Flags().StringVar(&t.minVersion, "min-version", "", "refuse bundles of a lower `version` than this, such as an old one played again")
+	cmd.Flags().Var((*leastVersion)(&t.minVersion), "min-version", "refuse bundles of a lower `version` than this, such as an old one played again")
 	t.source.addTo(cmd)
 }
+
+// leastVersion is the value of --min-version. An empty one, as of a variable
+// that is not set, would check nothing.
+type leastVersion string
+
+// Set implements pflag.Value.
+func (v *leastVersion) Set(text string) error {
+	if text == "" {
+		return errors.New("it is empty")
+	}
+	*v = leastVersion(text)
+	return nil
+}
+
+// String implements pflag.Value.
+func (v *leastVersion) String() string { return string(*v) }
+
+// Type implements pflag.Value.
+func (*leastVersion) Type() string { return "version" }
 
 // open returns what bundles.Open needs. Without a key it fails.
 func (t *trust) open(ctx context.Context) (bundles.OpenOptions, error) {
@@ -80,7 +99,7 @@ network than that of the file is asked. Volumes (FILE.001, ...) are read in plac
 	}
 	t.addTo(cmd)
 	out.addTo(cmd, "table", "json", "yaml")
-	cmd.Flags().IntVar(&jobs, "jobs", 0, "blobs to check at once (default: one a core)")
+	jobsFlag(cmd, &jobs, "blobs to check at once (default: one a core)")
 	return cmd
 }
 

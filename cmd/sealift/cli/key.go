@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -27,8 +29,8 @@ comes from COSIGN_PASSWORD, else from a prompt. Keep the private key on the conn
 into the dark site once, by another way than the bundles.`,
 		Example: `  sealift key generate --out keys/release`,
 		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			if err := sign.WriteKeyPair(prefix, a.newPassphrase); err != nil {
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := sign.WriteKeyPair(prefix, func() ([]byte, error) { return a.newPassphrase(cmd.Context()) }); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.Out, "%s.key\n%s.pub\n", prefix, prefix)
@@ -42,40 +44,68 @@ into the dark site once, by another way than the bundles.`,
 const passphraseVariable = "COSIGN_PASSWORD"
 
 // passphrase asks for the passphrase of a key that exists.
-func (a *app) passphrase() ([]byte, error) {
+func (a *app) passphrase(ctx context.Context) ([]byte, error) {
 	if p, ok := os.LookupEnv(passphraseVariable); ok {
 		return []byte(p), nil
 	}
-	return a.prompt("Passphrase of the private key: ")
+	return a.prompt(ctx, "Passphrase of the private key: ")
 }
 
 // newPassphrase asks twice for the passphrase of a key to be made.
-func (a *app) newPassphrase() ([]byte, error) {
+func (a *app) newPassphrase(ctx context.Context) ([]byte, error) {
 	if p, ok := os.LookupEnv(passphraseVariable); ok {
 		return []byte(p), nil
 	}
-	first, err := a.prompt("Passphrase for the new private key: ")
+	first, err := a.prompt(ctx, "Passphrase for the new private key: ")
 	if err != nil {
 		return nil, err
 	}
-	again, err := a.prompt("The same again: ")
+	again, err := a.prompt(ctx, "The same again: ")
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(first, again) {
-		return nil, errors.New("the two passphrases differ")
+		return nil, problem.New(problem.Failed, "type the same passphrase twice; nothing was written", "the two passphrases differ")
 	}
 	return first, nil
 }
 
-func (a *app) prompt(text string) ([]byte, error) {
+func (a *app) prompt(ctx context.Context, text string) ([]byte, error) {
 	f, ok := a.In.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return nil, problem.New(problem.Usage, "set "+passphraseVariable+", also to nothing for a key without a passphrase",
 			"a passphrase is needed and there is no terminal to ask for it")
 	}
 	fmt.Fprint(a.Err, text)
-	p, err := term.ReadPassword(int(f.Fd()))
+	p, err := readHidden(ctx, f)
 	fmt.Fprintln(a.Err)
 	return p, err
+}
+
+// readHidden reads a line of a terminal that does not show it. A signal ends
+// it, and the terminal shows what is typed again.
+func readHidden(ctx context.Context, terminal *os.File) ([]byte, error) {
+	fd := int(terminal.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	type line struct {
+		text []byte
+		err  error
+	}
+	read := make(chan line, 1)
+	go func() { // it stays when nobody types any more: the program ends
+		text, err := term.ReadPassword(fd)
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		if errors.Is(l.err, io.EOF) {
+			return nil, errors.New("nothing was typed")
+		}
+		return l.text, l.err
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
+	}
 }

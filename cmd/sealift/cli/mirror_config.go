@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles/archive"
+	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/runtimeconfig"
@@ -81,6 +82,9 @@ func (a *app) runConfig(ctx context.Context, runtime runtimeconfig.Runtime, targ
 		return err
 	}
 	if f.opts.Images, err = f.images(ctx); err != nil {
+		return err
+	}
+	if _, err := authority.Pool(f.ca); err != nil { // an empty file would pass for none
 		return err
 	}
 	if f.ca != "" {

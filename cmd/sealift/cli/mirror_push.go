@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -116,7 +115,7 @@ blobs and sends manifests and tags. job/N takes the place of this pod in an Inde
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.prefixes, "prefix", nil, "put images of a source elsewhere: `SOURCE=TARGET`, such as quay.io=quay; may be repeated")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "only show what would be sent")
-	fl.IntVar(&f.opts.Jobs, "jobs", 0, "blobs to send at once (default 8)")
+	jobsFlag(cmd, &f.opts.Jobs, "blobs to send at once (default 8)")
 	fl.StringVar(&f.shard, "shard", "", "send only part `I/N` of the blobs, such as 2/4, or job/4 in an Indexed Job")
 	fl.DurationVar(&f.opts.ShardTimeout, "shard-timeout", 0, "`how long` the last shard waits without a blob of the others arriving (default 2h)")
 	fl.StringVar(&f.receipt, "receipt", "", "write what the registry holds then to `FILE`, its signature to FILE.sig")
@@ -142,7 +141,7 @@ func (a *app) runPush(ctx context.Context, args []string, f *pushFlags) error {
 	if err != nil {
 		return err
 	}
-	signer, err := a.receiptSigner(ctx, f)
+	signer, err := a.receiptSigner(ctx, f, args[:len(args)-1])
 	if err != nil {
 		return err
 	}
@@ -216,14 +215,17 @@ func parseShard(text string) (mirror.Shard, error) {
 	return mirror.ParseShard(fmt.Sprintf("%d/%s", i+1, of))
 }
 
-// receiptSigner opens the key of the receipt, if there is to be one. A key that
-// does not open shows before anything is sent.
-func (a *app) receiptSigner(ctx context.Context, f *pushFlags) (bundles.Signer, error) {
+// receiptSigner opens the key of the receipt of these bundles, if there is to be
+// one. A key that does not open, or a file that cannot be written, shows before
+// anything is sent.
+func (a *app) receiptSigner(ctx context.Context, f *pushFlags, of []string) (bundles.Signer, error) {
 	if f.receipt == "" || !f.opts.Shard.Last() {
 		return nil, nil // no receipt is to be written
 	}
-	if info, err := os.Stat(filepath.Dir(f.receipt)); err != nil || !info.IsDir() {
-		return nil, problem.New(problem.Usage, "choose a folder that exists", "writing the receipt: no folder %s", filepath.Dir(f.receipt))
+	for _, file := range []string{f.receipt, f.receipt + ".sig"} {
+		if err := checkOutput(file, append(of, f.receiptKey)...); err != nil {
+			return nil, fmt.Errorf("the receipt: %w", err)
+		}
 	}
 	signer, err := a.startSigner(ctx, f.receiptKey)
 	if process, ok := signer.(*signerProcess); ok && err == nil {

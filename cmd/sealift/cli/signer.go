@@ -27,9 +27,9 @@ import (
 // token are used from here: they may have to ask at the terminal.
 func (a *app) startSigner(ctx context.Context, key string) (bundles.Signer, error) {
 	if strings.Contains(key, ":") {
-		return sign.NewSigner(ctx, key, sign.Options{Passphrase: a.passphrase})
+		return sign.NewSigner(ctx, key, sign.Options{Passphrase: func() ([]byte, error) { return a.passphrase(ctx) }})
 	}
-	passphrase, err := a.passphrase()
+	passphrase, err := a.passphrase(ctx)
 	if err != nil {
 		return nil, err
 	}
