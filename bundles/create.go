@@ -148,9 +148,15 @@ func finished(ctx context.Context, path, statement string, opts CreateOptions) (
 			return false, err
 		}
 		if same {
-			if err := sameForm(ctx, path, opts); err == nil || !opts.Overwrite {
-				return err == nil, err
-			}
+			err = sameForm(ctx, path, opts.Target)
+		}
+		switch {
+		case same && err == nil && location.IsRemote(path):
+			return true, nil
+		case same && err == nil:
+			return true, archive.Discard(path)
+		case same && !opts.Overwrite:
+			return false, err
 		}
 	}
 	if opts.Overwrite {
@@ -164,20 +170,13 @@ func finished(ctx context.Context, path, statement string, opts CreateOptions) (
 		"creating bundle %s: %w", path, ErrExists)
 }
 
-// sameForm fails when a finished file is not as it would be made, and removes
-// what an interrupted run left beside one that is.
-func sameForm(ctx context.Context, path string, opts CreateOptions) error {
-	differs, err := location.Differs(ctx, path, opts.Target)
-	if err != nil {
-		return err
+// sameForm fails when a finished file is not in the form that is asked for.
+func sameForm(ctx context.Context, path string, target location.CreateOptions) error {
+	differs, err := location.Differs(ctx, path, target)
+	if err == nil && differs != "" {
+		err = problem.New(problem.Failed, "choose another output, or give --overwrite to make it anew", "creating bundle %s: the file exists with the same content, but %s", path, differs)
 	}
-	if differs != "" {
-		return problem.New(problem.Failed, "choose another output, or give --overwrite to make it anew", "creating bundle %s: the file exists with the same content, but %s", path, differs)
-	}
-	if location.IsRemote(path) {
-		return nil
-	}
-	return archive.Discard(path)
+	return err
 }
 
 // fill fetches what the file lacks, signs meanwhile, and finishes it. A key

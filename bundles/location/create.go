@@ -198,13 +198,13 @@ func Differs(ctx context.Context, name string, opts CreateOptions) (string, erro
 	if err != nil {
 		return "", fmt.Errorf("reading %s: %w", Redact(name), err)
 	}
-	v, _ := s.(*volumes) // of a web server or a store there is one object for each too
+	v, local := s.(*volumes)
 	switch {
 	case is && len(opts.Recipients) == 0:
 		return "it is encrypted", nil
 	case !is && len(opts.Recipients) > 0:
 		return "it is not encrypted", nil
-	case v == nil || IsRemote(name):
+	case !local || IsRemote(name): // volumes are made here alone
 		return "", nil
 	case opts.VolumeSize == 0 && v.Count() > 0:
 		return "it is in volumes", nil

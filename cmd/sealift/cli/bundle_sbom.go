@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -65,31 +64,6 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
 	format.addNamed(cmd, "format", formatSPDX, formatCycloneDX, formatLicenses, formatLicensesJSON)
 	cmd.Flags().StringVarP(&file, "output", "o", "", "`file` to write (default: standard output)")
 	return cmd
-}
-
-// checkOutput says before the work that its result could not be written, or
-// would take the place of what it is made of.
-func checkOutput(file string, inputs ...string) error {
-	if file == "" || file == "-" {
-		return nil
-	}
-	dir := filepath.Dir(file)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return problem.New(problem.Usage, "choose an output in a folder that exists", "writing %s: no folder %s", file, dir)
-	}
-	if err := durable.Replaceable(file); err != nil {
-		return problem.New(problem.Usage, "choose another output", "writing %s: %w", file, err)
-	}
-	there, err := os.Stat(file)
-	if err != nil {
-		return nil //nolint:nilerr // it is made
-	}
-	for _, input := range inputs {
-		if info, err := os.Stat(input); err == nil && os.SameFile(info, there) {
-			return problem.New(problem.Usage, "choose another output", "writing %s would replace what it is made of", file)
-		}
-	}
-	return nil
 }
 
 // write writes data to a file, or to standard output when there is no name.

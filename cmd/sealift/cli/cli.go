@@ -256,6 +256,9 @@ func (a *app) progress() (progress.Reporter, func()) {
 }
 
 func isTerminal(w io.Writer) bool {
+	if out, ok := w.(*written); ok {
+		w = out.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -63,4 +64,13 @@ func TestAPromptReadsALine(t *testing.T) {
 	line, err := readHidden(t.Context(), program)
 	require.NoError(t, err)
 	require.Equal(t, "a passphrase", string(line))
+}
+
+// The output of a command is still known for a terminal.
+func TestATerminalGetsNoArchive(t *testing.T) {
+	_, program := newTerminal(t)
+	var said bytes.Buffer
+	code := Run(t.Context(), []string{"mirror", "config", "containerd", "registry.site", "--host", "docker.io", "-o", "-"}, Streams{Out: program, Err: &said})
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, said.String(), "a tar archive is nothing for a terminal")
 }

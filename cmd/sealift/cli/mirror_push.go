@@ -222,8 +222,9 @@ func (a *app) receiptSigner(ctx context.Context, f *pushFlags, of []string) (bun
 	if f.receipt == "" || !f.opts.Shard.Last() {
 		return nil, nil // no receipt is to be written
 	}
+	inputs := append([]string{f.receiptKey}, of...)
 	for _, file := range []string{f.receipt, f.receipt + ".sig"} {
-		if err := checkOutput(file, append(of, f.receiptKey)...); err != nil {
+		if err := checkOutput(file, inputs...); err != nil {
 			return nil, fmt.Errorf("the receipt: %w", err)
 		}
 	}

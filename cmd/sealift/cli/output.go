@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 )
 
@@ -96,4 +99,29 @@ func plural(n int, what string) string {
 		return fmt.Sprintf("%d %s", n, what)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// checkOutput says before the work that its result could not be written, or
+// would take the place of what it is made of.
+func checkOutput(file string, inputs ...string) error {
+	if file == "" || file == "-" {
+		return nil
+	}
+	dir := filepath.Dir(file)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return problem.New(problem.Usage, "choose an output in a folder that exists", "writing %s: no folder %s", file, dir)
+	}
+	if err := durable.Replaceable(file); err != nil {
+		return problem.New(problem.Usage, "choose another output", "writing %s: %w", file, err)
+	}
+	there, err := os.Stat(file)
+	if err != nil {
+		return nil //nolint:nilerr // it is made
+	}
+	for _, input := range inputs {
+		if info, err := os.Stat(input); err == nil && os.SameFile(info, there) {
+			return problem.New(problem.Usage, "choose another output", "writing %s would replace what it is made of", file)
+		}
+	}
+	return nil
 }
