@@ -56,7 +56,7 @@ func Extract(ctx context.Context, r *archive.Reader, names []string, dir string,
 	for _, root := range roots {
 		found, err := partsOf(ctx, r, root)
 		if err != nil {
-			return nil, fmt.Errorf("extracting %s: %w", root.Reference, err)
+			return nil, fmt.Errorf("extracting %s: %w", root.Reference, fromBase(r, err))
 		}
 		for _, p := range found {
 			total += p.desc.Size
@@ -77,6 +77,17 @@ func Extract(ctx context.Context, r *archive.Reader, names []string, dir string,
 	e := &extractor{r: r, to: to, opts: opts, phase: progress.OrNone(opts.Progress).Start("extracting", total), buf: make([]byte, 1<<20)}
 	defer e.phase.Done()
 	out := []Extracted{}
+	taken := map[string]bool{}
+	for _, p := range parts {
+		err := e.free(p.name)
+		if taken[p.name] {
+			err = problem.New(problem.Usage, "name one of them, by its whole reference", "two of those named have a file of this name")
+		}
+		taken[p.name] = true
+		if err != nil {
+			return nil, fmt.Errorf("extracting %s of %s: %w", p.name, p.root.Reference, err)
+		}
+	}
 	for _, p := range parts {
 		if err := e.write(ctx, p); err != nil {
 			return out, fmt.Errorf("extracting %s of %s: %w", p.name, p.root.Reference, err)
@@ -172,9 +183,24 @@ func partsOf(ctx context.Context, r *archive.Reader, root archive.Root) ([]part,
 		if title == "" || !filepath.IsLocal(filepath.FromSlash(title)) {
 			return nil, problem.New(problem.Verification, "", "%q: %w", title, ErrUnsafeName)
 		}
+		if _, ok := r.Blob(l.Digest); !ok {
+			return nil, fmt.Errorf("%s: %w", title, content.ErrNotFound)
+		}
 		out = append(out, part{root: root, name: filepath.FromSlash(title), desc: content.Bare(l)})
 	}
 	return out, nil
+}
+
+// fromBase says of what a delta does not carry who does.
+func fromBase(r *archive.Reader, err error) error {
+	var names []string
+	for _, b := range r.Statement().Bases {
+		names = append(names, b.Name+" "+b.Version)
+	}
+	if len(names) == 0 || !errors.Is(err, content.ErrNotFound) {
+		return err
+	}
+	return problem.New(problem.Failed, "take it from the bundle "+strings.Join(names, " or "), "this is a delta, and its base has it: %w", err)
 }
 
 type extractor struct {
@@ -185,11 +211,22 @@ type extractor struct {
 	buf   []byte
 }
 
-// write writes one file: beside its place, verified, then under its name.
-func (e *extractor) write(ctx context.Context, p part) (err error) {
-	if _, err := e.to.Lstat(p.name); err == nil && !e.opts.Overwrite {
+// free fails when a file must not, or cannot, get its name.
+func (e *extractor) free(name string) error {
+	info, err := e.to.Lstat(name)
+	switch {
+	case err != nil:
+		return nil //nolint:nilerr // who writes it says what is wrong with the name
+	case info.IsDir():
+		return problem.New(problem.Failed, "choose another folder", "%s is a folder there", name)
+	case !e.opts.Overwrite:
 		return problem.New(problem.Failed, "choose another folder, or give --overwrite", "%w", fs.ErrExist)
 	}
+	return nil
+}
+
+// write writes one file: beside its place, verified, then under its name.
+func (e *extractor) write(ctx context.Context, p part) (err error) {
 	if err := e.to.MkdirAll(filepath.Dir(p.name), 0o755); err != nil {
 		return err
 	}
@@ -203,7 +240,7 @@ func (e *extractor) write(ctx context.Context, p part) (err error) {
 		return errors.Join(err, e.to.Remove(partial))
 	}
 	if err := e.to.Rename(partial, p.name); err != nil {
-		return err
+		return errors.Join(err, e.to.Remove(partial))
 	}
 	return durable.SyncDir(filepath.Join(e.to.Name(), filepath.Dir(p.name)))
 }

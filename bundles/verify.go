@@ -72,6 +72,10 @@ func checkVersion(s *archive.Statement, lowest string) error {
 		return nil
 	}
 	older, err := Older(s.Version, lowest)
+	if _, bad := semver.NewVersion(s.Version); bad != nil {
+		return problem.New(problem.Verification, "ask for a bundle with a version such as 1.4.0, or leave out --min-version",
+			"%s has the version %q, which is neither older nor newer than %s", s.Name, s.Version, lowest)
+	}
 	if err != nil {
 		return err
 	}

@@ -130,13 +130,19 @@ func (m *Mapping) Place(roots []archive.Root) ([]Placement, error) {
 			continue
 		}
 		place := repository + ":" + tag
-		if other, ok := taken[place]; ok && other.Descriptor.Digest != root.Descriptor.Digest {
-			collisions = append(collisions, fmt.Errorf("%s and %s would both be %s: %w", other.Reference, root.Reference, place, ErrCollision))
+		switch other, ok := taken[place]; {
+		case !ok || other.Descriptor.Digest == root.Descriptor.Digest:
+		case other.Reference == root.Reference:
+			collisions = append(collisions, problem.New(problem.Failed, "use one of the two bundles at a time: the one that is pushed last has the tag",
+				"%s is %s in one bundle and %s in another: %w", root.Reference, other.Descriptor.Digest, root.Descriptor.Digest, ErrCollision))
+		default:
+			collisions = append(collisions, problem.New(problem.Failed, "put one of the sources elsewhere: --prefix SOURCE=TARGET, such as --prefix quay.io=quay",
+				"%s and %s would both be %s: %w", other.Reference, root.Reference, place, ErrCollision))
 		}
 		taken[place] = root
 	}
 	if len(collisions) > 0 {
-		return nil, problem.WithRemedy(errors.Join(collisions...), "put one of the sources elsewhere: --prefix SOURCE=TARGET, such as --prefix quay.io=quay")
+		return nil, errors.Join(collisions...)
 	}
 	return out, nil
 }

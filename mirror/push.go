@@ -150,7 +150,7 @@ func (p *pusher) repository(name string) (*registry.Repository, error) {
 
 func (p *pusher) blobs(ctx context.Context) error {
 	own := slices.DeleteFunc(slices.Clone(p.plan.blobs), func(b *blobPlan) bool { return b.shard != p.opts.Shard.index() })
-	phase := progress.OrNone(p.opts.Progress).Start("pushing", totalSize(own))
+	phase := p.phase(own)
 	defer phase.Done()
 	return each(ctx, p.jobs(), own, func(ctx context.Context, b *blobPlan) error {
 		if err := p.blob(ctx, b, phase); err != nil {
@@ -158,6 +158,16 @@ func (p *pusher) blobs(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// phase begins what is reported of blobs: their bytes, or when none will be
+// sent how many were looked at.
+func (p *pusher) phase(blobs []*blobPlan) progress.Phase {
+	report := progress.OrNone(p.opts.Progress)
+	if p.opts.DryRun {
+		return report.Count("looking", len(blobs))
+	}
+	return report.Start("pushing", totalSize(blobs))
 }
 
 func (p *pusher) jobs() int { return cmp.Or(p.opts.Jobs, defaultJobs) }
@@ -199,7 +209,10 @@ func (p *pusher) blob(ctx context.Context, b *blobPlan, phase progress.Phase) er
 	}
 	p.count(func(r *PushResult) { r.Blobs.There += len(b.repositories) - len(at.lacking) })
 	holder := at.holder
-	if holder != "" || p.opts.DryRun {
+	switch {
+	case p.opts.DryRun:
+		phase.Skip(1)
+	case holder != "":
 		phase.Skip(b.desc.Size)
 	}
 	for _, name := range at.lacking {

@@ -32,11 +32,8 @@ func Open(ctx context.Context, name string, opts location.Options) (*Head, error
 	if err != nil {
 		return nil, err
 	}
-	h, err := readHead(src)
+	h, err := OpenSource(src)
 	if err != nil {
-		if !unreadable(err) {
-			err = problem.As(problem.Verification, err)
-		}
 		return nil, errors.Join(fmt.Errorf("opening bundle %s: %w", location.Redact(name), err), src.Close())
 	}
 	return h, nil
@@ -50,6 +47,15 @@ func unreadable(err error) bool {
 
 // ReadHead reads the head of a bundle of size bytes. It reads nothing else.
 func ReadHead(r io.ReaderAt, size int64) (*Head, error) { return readHead(location.Bytes(r, size)) }
+
+// OpenSource is Open for a source that is open already.
+func OpenSource(src location.Source) (*Head, error) {
+	h, err := readHead(src)
+	if err != nil && !unreadable(err) {
+		err = problem.As(problem.Verification, err)
+	}
+	return h, err
+}
 
 func readHead(r location.Source) (*Head, error) {
 	h := &Head{r: r, size: r.Size(), entries: map[string][]byte{}, at: map[string]int64{}}

@@ -67,7 +67,7 @@ func Parse(archive []byte) (*Chart, error) {
 func Load(path string) (*Chart, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, problem.As(problem.Usage, err)
 	}
 	if info.IsDir() {
 		return loadFolder(path)

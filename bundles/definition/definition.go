@@ -13,6 +13,7 @@ import (
 
 	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/bundles/document"
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // What the two files say they are.
@@ -89,11 +90,11 @@ func (b *Bundle) Path(path string) string {
 func Load(path string) (*Bundle, error) {
 	data, err := read(path, maxSize)
 	if err != nil {
-		return nil, fmt.Errorf("reading the definition: %w", err)
+		return nil, problem.New(problem.Usage, "", "reading the definition: %w", err)
 	}
 	b, err := Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("definition %s: %w", path, err)
+		return nil, problem.WithRemedy(fmt.Errorf("definition %s: %w", path, err), "mend it; sealift bundle init shows what one looks like, and sealift bundle schema is for your editor")
 	}
 	b.dir = filepath.Dir(path)
 	return b, nil

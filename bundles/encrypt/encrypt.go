@@ -15,7 +15,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 
 	"filippo.io/age"
 
@@ -107,48 +106,54 @@ type Reader struct {
 // Open opens an age file of so many bytes. Its last chunk is read, so that its
 // size is known to be right.
 func Open(r io.ReaderAt, sealedSize int64, identities []age.Identity) (*Reader, error) {
-	src := &observed{r: r}
-	plain, size, err := age.DecryptReaderAt(src, sealedSize, identities...)
+	plain, size, err := age.DecryptReaderAt(observed{r}, sealedSize, identities...)
 	var none *age.NoIdentityMatchError
-	switch {
-	case err != nil && src.failure() != nil:
-		return nil, src.failure()
-	case errors.As(err, &none):
+	if errors.As(err, &none) {
 		return nil, problem.New(problem.Failed, "give the identity of one of the recipients that it was encrypted for", "none of the identities decrypts it")
-	case err != nil:
-		return nil, problem.New(problem.Verification, "copy it again from where it was made", "%w: %w", ErrDamaged, err)
+	}
+	if err != nil {
+		return nil, damaged(err)
 	}
 	return &Reader{plain: plain, size: size, header: sealedSize - size - tag*chunks(size)}, nil
 }
 
-// observed remembers why reading failed, which says nothing about the content.
-type observed struct {
-	r   io.ReaderAt
-	mu  sync.Mutex
-	err error
-}
+// observed marks errors of reading: they say nothing about the content.
+type observed struct{ r io.ReaderAt }
 
-func (o *observed) ReadAt(p []byte, off int64) (int, error) {
+// unread is an error of reading.
+type unread struct{ error }
+
+// Unwrap returns the error below.
+func (u unread) Unwrap() error { return u.error }
+
+func (o observed) ReadAt(p []byte, off int64) (int, error) {
 	n, err := o.r.ReadAt(p, off)
 	if err != nil && !errors.Is(err, io.EOF) {
-		o.mu.Lock()
-		o.err = err
-		o.mu.Unlock()
+		err = unread{err}
 	}
 	return n, err
 }
 
-func (o *observed) failure() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.err
+// damaged returns why reading failed, and ErrDamaged when it did not.
+func damaged(err error) error {
+	var failed unread
+	if errors.As(err, &failed) {
+		return failed.error
+	}
+	return problem.New(problem.Verification, "copy it again from where it was made", "%w: %w", ErrDamaged, err)
 }
 
 // Size returns the number of plain bytes.
 func (r *Reader) Size() int64 { return r.size }
 
-// ReadAt implements io.ReaderAt.
-func (r *Reader) ReadAt(p []byte, off int64) (int, error) { return r.plain.ReadAt(p, off) }
+// ReadAt implements io.ReaderAt. It fails with ErrDamaged.
+func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.plain.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = damaged(err)
+	}
+	return n, err
+}
 
 // Span returns which bytes of the age file hold n plain bytes from offset on.
 func (r *Reader) Span(offset, n int64) (sealedOffset, length int64) {

@@ -26,7 +26,7 @@ type ranged struct {
 
 // learn asks for the first byte: the answer tells size and version.
 func (o *ranged) learn(ctx context.Context) error {
-	return o.retry.do(ctx, func(ctx context.Context) (int, error) {
+	return o.retry.do(ctx, false, func(ctx context.Context) (int, error) {
 		var first [1]byte
 		return o.get(ctx, first[:], 0)
 	})
@@ -45,7 +45,7 @@ func (o *ranged) ReadAt(p []byte, off int64) (int, error) {
 	}
 	want := p[:min(int64(len(p)), o.size-off)]
 	n := 0
-	err := o.retry.do(o.ctx, func(ctx context.Context) (int, error) {
+	err := o.retry.do(o.ctx, true, func(ctx context.Context) (int, error) {
 		m, err := o.get(ctx, want[n:], off+int64(n))
 		n += m
 		return m, err

@@ -381,3 +381,23 @@ func TestUploads(t *testing.T) {
 	require.ErrorContains(t, w.Commit(), "NoSuchBucket")
 	require.NoError(t, w.Close())
 }
+
+// A server that never answers is not called as often as one that is in trouble.
+func TestSilentServer(t *testing.T) {
+	for kind := range remotes(t, nil, nil) {
+		t.Run(kind, func(t *testing.T) {
+			var calls atomic.Int32
+			address, opts := remotes(t, sample(1000), func(http.Handler) http.Handler {
+				return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					calls.Add(1)
+					<-r.Context().Done()
+				})
+			})[kind]()
+			opts.StallTimeout, opts.MaxAttempts = 50*time.Millisecond, 6
+			_, err := readAll(t, address, opts)
+			require.ErrorIs(t, err, location.ErrUnreadable)
+			require.Contains(t, strings.Join(problem.Remedies(err), "\n"), "no firewall or proxy swallows")
+			require.LessOrEqual(t, calls.Load(), int32(2))
+		})
+	}
+}

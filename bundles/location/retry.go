@@ -3,12 +3,14 @@ package location
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/retry"
 )
 
@@ -39,10 +41,11 @@ func newAttempts(opts Options) attempts {
 		stall: cmp.Or(opts.StallTimeout, defaultStall)}
 }
 
-// do calls f until it succeeds or fails for good. f returns how many bytes it
+// do calls f until it succeeds or fails for good. known tells that the other
+// side has answered before. f returns how many bytes it
 // has moved: an attempt that moved some counts as a first one again. What is
 // left in the end is ErrUnreadable.
-func (r attempts) do(ctx context.Context, f func(ctx context.Context) (moved int, err error)) error {
+func (r attempts) do(ctx context.Context, known bool, f func(ctx context.Context) (moved int, err error)) error {
 	for attempt := 1; ; attempt++ {
 		moved, err := f(ctx)
 		if err == nil {
@@ -54,17 +57,13 @@ func (r attempts) do(ctx context.Context, f func(ctx context.Context) (moved int
 		if moved > 0 {
 			attempt = 1
 		}
-		limit := r.Attempts
-		if retry.Refused(err) {
-			limit = min(limit, retry.RefusedAttempts)
-		}
 		var t *transient
 		if !errors.As(err, &t) {
 			return err
 		}
-		if attempt >= limit {
+		if attempt >= r.Limit(err, known) {
 			// As text: a connection that ended must not look like the end of the file.
-			return fmt.Errorf("%w: %s", ErrUnreadable, err.Error())
+			return problem.New(problem.Failed, strings.Join(problem.Remedies(err), "; "), "%w: %s", ErrUnreadable, err.Error())
 		}
 		if err := retry.Sleep(ctx, r.Wait(attempt, t.answer)); err != nil {
 			return err
@@ -80,9 +79,12 @@ func asTransient(err error) error {
 		return nil
 	case retry.Connection(err):
 		return &transient{err: err}
-	default:
-		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
+	remedy := ""
+	if unknown := (x509.UnknownAuthorityError{}); errors.As(err, &unknown) {
+		remedy = "give the certificate of the server's authority: --source-ca FILE"
+	}
+	return problem.New(problem.Failed, remedy, "%w: %w", ErrUnreadable, err)
 }
 
 // fill reads all of p from r, under watch.

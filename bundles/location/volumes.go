@@ -258,7 +258,7 @@ func openLocal(name string) (Source, error) {
 			return openVolumes(base)
 		}
 	}
-	return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	return nil, problem.New(problem.Usage, "", "%w: %w", ErrNotFound, err)
 }
 
 func closeOnError(c io.Closer, open func() (Source, error)) (Source, error) {
@@ -329,7 +329,7 @@ func openFile(name string) (file, error) {
 	// Looked at before it is opened: opening a pipe waits for its other end.
 	info, err := os.Stat(name)
 	if err == nil && !info.Mode().IsRegular() {
-		err = problem.New(problem.Failed, "name a file, such as a bundle or its first volume", "%s is not a regular file", name)
+		err = problem.New(problem.Usage, "name a file, such as a bundle or its first volume", "%s is not a regular file", name)
 	}
 	if err != nil {
 		return file{}, err

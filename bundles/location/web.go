@@ -190,7 +190,8 @@ func (o *ranged) refused(resp *http.Response) error {
 		return problem.New(problem.Failed, "set SEALIFT_SOURCE_USERNAME and SEALIFT_SOURCE_PASSWORD, or use an address that needs none",
 			"%w: the server answers %s", ErrUnreadable, resp.Status)
 	case retry.Status(code):
-		return &transient{err: fmt.Errorf("the server answers %s", resp.Status), answer: resp.Header}
+		err := problem.New(problem.Failed, "look at the server's own log, then run the same command again", "the server answers %s", resp.Status)
+		return &transient{err: err, answer: resp.Header}
 	default:
 		return fmt.Errorf("%w: the server answers %s", ErrUnreadable, resp.Status)
 	}

@@ -52,10 +52,11 @@ func (p *Pack) checkOutput(output string, opts BuildOptions) error {
 		return problem.New(problem.Usage, "give another name, or --overwrite", "%s: %w", output, fs.ErrExist)
 	}
 	// The next archive would hold this one.
-	if inside, err := p.holds(filepath.Dir(output)); err != nil || inside {
-		return errors.Join(err, problem.New(problem.Usage, "write it to another folder", "%s would lie within the pack", output))
+	inside, err := p.holds(filepath.Dir(output))
+	if err == nil && inside {
+		err = problem.New(problem.Usage, "write it to another folder", "%s would lie within the pack", output)
 	}
-	return nil
+	return problem.As(problem.Usage, err)
 }
 
 // holds tells whether a folder is that of the pack or lies below it.

@@ -79,7 +79,7 @@ func (f File) Open() (*os.File, error) { return f.root.Open(f.Path) }
 func Open(ctx context.Context, path string) (*Pack, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("opening the pack: %w", err)
+		return nil, problem.New(problem.Usage, "", "opening the pack: %w", err)
 	}
 	var p *Pack
 	switch {

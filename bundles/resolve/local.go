@@ -126,7 +126,7 @@ func (s *session) file(ctx context.Context, f definition.File) (*item, error) {
 		err = fmt.Errorf("%s is not a file", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("file %s: %w", f.Path, err)
+		return nil, problem.New(problem.Usage, "", "file %s: %w", f.Path, err)
 	}
 	it := &item{}
 	sum := f.SHA256
@@ -153,7 +153,7 @@ func (s *session) file(ctx context.Context, f definition.File) (*item, error) {
 		err = it.place(archive.RootFile, f.Path, ref, a, Origin{Name: "file " + f.Path, From: localFile(path), Local: true})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("file %s: %w", f.Path, err)
+		return nil, problem.New(problem.Usage, "", "file %s: %w", f.Path, err)
 	}
 	return it, nil
 }

@@ -233,8 +233,9 @@ func (s *session) all(ctx context.Context, name string, steps []func(context.Con
 	for i, step := range steps {
 		g.Go(func() error {
 			task := phase.Task("", 0)
-			defer task.Done()
-			found[i], failures[i] = step(inner)
+			if found[i], failures[i] = step(inner); failures[i] == nil {
+				task.Done()
+			}
 			return ctx.Err()
 		})
 	}

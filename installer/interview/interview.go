@@ -75,7 +75,7 @@ func (i *interview) until(ctx context.Context, paths []string, ask func(context.
 	for range maxTries {
 		if err := ask(ctx); err != nil {
 			if errors.Is(err, huh.ErrUserAborted) {
-				return problem.New(problem.Usage, "nothing was written", "%w", ErrAborted)
+				return problem.New(problem.Failed, "nothing was written", "%w", ErrAborted)
 			}
 			return fmt.Errorf("asking for a site: %w", err)
 		}

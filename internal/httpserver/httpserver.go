@@ -21,7 +21,11 @@ const drain = 5 * time.Second
 
 // Listen listens on HOST:PORT; port 0 takes a free one.
 func Listen(ctx context.Context, addr string) (net.Listener, error) {
-	if _, _, err := net.SplitHostPort(addr); err != nil { // nothing would be every interface
+	_, port, err := net.SplitHostPort(addr) // nothing would be every interface
+	if err == nil {
+		_, err = net.DefaultResolver.LookupPort(ctx, "tcp", port)
+	}
+	if err != nil {
 		return nil, problem.New(problem.Usage, "give HOST:PORT, such as 127.0.0.1:5000", "listening: %w", err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
@@ -34,6 +38,8 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 		remedy = "another program has this port: choose another --addr"
 	case errors.Is(err, syscall.EACCES):
 		remedy = "ports below 1024 need root: choose a higher one"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		remedy = "name an address of this machine; 0.0.0.0 is all that it has"
 	}
 	return nil, problem.WithRemedy(fmt.Errorf("listening: %w", err), remedy)
 }
@@ -42,7 +48,7 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 // They are read for each connection, so that a renewed one is used at once.
 func TLS(certFile, keyFile string) (*tls.Config, error) {
 	if _, err := tls.LoadX509KeyPair(certFile, keyFile); err != nil {
-		return nil, err
+		return nil, problem.New(problem.Usage, "give a certificate and its key, each in a PEM file", "the certificate %s with the key %s: %w", certFile, keyFile, err)
 	}
 	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		cert, err := tls.LoadX509KeyPair(certFile, keyFile)

@@ -7,9 +7,13 @@
 package problem
 
 import (
+	"cmp"
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"syscall"
 )
@@ -77,7 +81,8 @@ func KindOf(err error) Kind {
 
 // Remedies returns every remedy in the chain of err, the innermost last, each
 // once. Errors joined with errors.Join are all searched. Where nobody gave one
-// and a file is the reason, it says what the system's words mean for that.
+// and a file or the network is the reason, it says what the words of the system
+// mean for that.
 func Remedies(err error) []string {
 	seen := map[string]bool{}
 	var out []string
@@ -104,10 +109,50 @@ func Remedies(err error) []string {
 		}
 	}
 	walk(err)
-	if remedy := ofFile(err); len(out) == 0 && remedy != "" {
+	if remedy := cmp.Or(ofFile(err), ofNetwork(err)); len(out) == 0 && remedy != "" {
 		out = append(out, remedy)
 	}
 	return out
+}
+
+// ownDeadline tells whether time that this program had set was over. errors.Is
+// cannot tell: net/http has timeouts that say they are the same.
+func ownDeadline(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if err == context.DeadlineExceeded { //nolint:errorlint // as above
+			return true
+		}
+	}
+	return false
+}
+
+// ofNetwork returns the remedy for a server that was not reached.
+func ofNetwork(err error) string {
+	var (
+		invalid   x509.CertificateInvalidError
+		wrongName x509.HostnameError
+		unknown   x509.UnknownAuthorityError
+		dns       *net.DNSError
+		network   net.Error
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "compare this machine's clock with the dates of the certificate; renew the certificate if the clock is right"
+	case errors.As(err, &wrongName):
+		return "use a name of the server that its certificate has"
+	case errors.As(err, &unknown):
+		return "give the certificate of the server's authority"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "check host and port, and that the server runs"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "check the address, and this machine's way to it"
+	case errors.As(err, &dns):
+		return "check the name, and this machine's name server"
+	case errors.As(err, &network) && network.Timeout() && !ownDeadline(err):
+		return "check host and port, and that no firewall or proxy swallows what is sent there"
+	default:
+		return ""
+	}
 }
 
 // ofFile returns the remedy for what the system said of a file.
@@ -124,6 +169,8 @@ func ofFile(err error) string {
 		return ""
 	}
 	switch {
+	case path == "":
+		return "give a name: it is empty"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "make room on the file system of " + path + ", or name another place"
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):

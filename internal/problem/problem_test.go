@@ -1,11 +1,16 @@
 package problem_test
 
 import (
+	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -48,4 +53,22 @@ func TestFilesHaveRemedies(t *testing.T) {
 	}
 	require.Empty(t, said(&fs.PathError{Op: "write", Path: "x", Err: syscall.EIO}))
 	require.Empty(t, said(errors.New("something else")))
+	_, err = os.Stat("")
+	require.Equal(t, []string{"give a name: it is empty"}, said(err))
+}
+
+func TestNetworksHaveRemedies(t *testing.T) {
+	for want, err := range map[string]error{
+		"compare this machine's clock": x509.CertificateInvalidError{Reason: x509.Expired},
+		"use a name of the server":     x509.HostnameError{Certificate: &x509.Certificate{}},
+		"the server's authority":       x509.UnknownAuthorityError{},
+		"that the server runs":         &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+		"this machine's way to it":     &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH},
+		"this machine's name server":   &net.DNSError{IsNotFound: true},
+		"no firewall or proxy":         &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
+	} {
+		require.Contains(t, strings.Join(problem.Remedies(fmt.Errorf("asking: %w", err)), ""), want)
+	}
+	require.Empty(t, problem.Remedies(&url.Error{Err: context.DeadlineExceeded}), "who set it knows why")
+	require.Equal(t, []string{"--registry-ca FILE"}, problem.Remedies(problem.WithRemedy(x509.UnknownAuthorityError{}, "--registry-ca FILE")))
 }

@@ -14,9 +14,12 @@ import (
 	"time"
 )
 
-// RefusedAttempts is how often a host is called that refuses connections: it
-// may be starting again, but most often its name or port is wrong.
-const RefusedAttempts = 3
+// How often a host is called that refuses connections, or is silent from the
+// beginning: it may be starting again, but most often its name or port is wrong.
+const (
+	refusedAttempts = 3
+	silentAttempts  = 2 // each of which takes as long as a connection may stall
+)
 
 // Backoff is how long to wait before the next attempt.
 type Backoff struct {
@@ -32,6 +35,19 @@ func (b Backoff) Wait(attempt int, answer http.Header) time.Duration {
 	}
 	d := min(b.Min<<min(attempt-1, 16), b.Max)
 	return d/2 + rand.N(d/2+1)
+}
+
+// Limit returns how often something is tried, in all, that failed with err.
+// known tells that the other side has answered before.
+func (b Backoff) Limit(err error, known bool) int {
+	switch {
+	case Refused(err):
+		return min(b.Attempts, refusedAttempts)
+	case Silent(err) && !known:
+		return min(b.Attempts, silentAttempts)
+	default:
+		return b.Attempts
+	}
 }
 
 // after reads the header Retry-After: seconds or a date.
@@ -66,18 +82,17 @@ func Status(code int) bool {
 // Connection tells whether a connection that failed may work next time. What
 // TLS or a name server refuses stays refused.
 func Connection(err error) bool {
-	var network net.Error
 	var dns *net.DNSError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && !errors.Is(err, ErrStalled):
 		return false
 	case errors.As(err, &dns):
 		return dns.IsTemporary || dns.IsTimeout
-	case errors.Is(err, ErrStalled), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return true
 	default:
-		return errors.As(err, &network) && network.Timeout()
+		return Silent(err)
 	}
 }
 
@@ -85,6 +100,12 @@ func Connection(err error) bool {
 // there was no way to the host, as while a machine is being replaced.
 func Unreached(err error) bool {
 	return Connection(err) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
+}
+
+// Silent tells whether nothing came for too long.
+func Silent(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
 }
 
 // Refused tells whether a host took no connection.

@@ -10,7 +10,19 @@ import (
 )
 
 // ErrStalled is the cause of a request that moved no byte for too long.
-var ErrStalled = errors.New("the connection stalled")
+var ErrStalled error = stalled{}
+
+// stalled is a timeout, as net.Error has them.
+type stalled struct{}
+
+// Error implements error.
+func (stalled) Error() string { return "the connection stalled" }
+
+// Timeout implements net.Error.
+func (stalled) Timeout() bool { return true }
+
+// Temporary implements net.Error.
+func (stalled) Temporary() bool { return true }
 
 // Watchdog ends a request that moves no byte for a time.
 type Watchdog struct {

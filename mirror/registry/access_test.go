@@ -3,16 +3,21 @@ package registry_test
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/sealift/sealift/bundles/content"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 	"github.com/sealift/sealift/mirror/registry"
@@ -55,6 +60,35 @@ func TestTLS(t *testing.T) {
 		})
 	}
 	require.Error(t, pushOne(t, host, registry.Options{CAFile: filepath.Join(t.TempDir(), "nothere")}))
+}
+
+// A registry that never answers is not called as often as one that is in
+// trouble; one that has answered is.
+func TestSilentRegistry(t *testing.T) {
+	var calls atomic.Int32
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		if !strings.Contains(r.URL.Path, "talks") {
+			<-r.Context().Done()
+		}
+	}))
+	t.Cleanup(silent.Close)
+	opts := registry.Options{PlainHTTP: []string{registries.Host(silent)}, MinWait: time.Millisecond, StallTimeout: 20 * time.Millisecond}
+	c, err := registry.NewClient(opts)
+	require.NoError(t, err)
+	ask := func(repository string) error {
+		r, err := c.Repository(registries.Host(silent) + "/" + repository)
+		require.NoError(t, err)
+		calls.Store(0)
+		_, err = r.Exists(t.Context(), content.Descriptor{MediaType: "application/octet-stream", Digest: digest.FromString(""), Size: 1})
+		return err
+	}
+	err = ask("silent")
+	require.Contains(t, strings.Join(problem.Remedies(err), "\n"), "no firewall or proxy swallows")
+	require.Equal(t, int32(2), calls.Load())
+	_ = ask("talks")
+	require.Error(t, ask("silent"))
+	require.Equal(t, int32(6), calls.Load())
 }
 
 func TestClientCertificate(t *testing.T) {

@@ -95,7 +95,7 @@ func NewClient(opts Options) (*Client, error) {
 	backoff := retry.Backoff{Attempts: opts.MaxAttempts, Min: opts.MinWait, Max: maxWait}
 	// The one place where requests are decorated: tokens above, then retries,
 	// then the token servers of private networks, then the wire.
-	transport := retryTransport{Backoff: backoff, next: tokenServers{hosts: opts.TokenServers, next: newWire(config, opts)}}
+	transport := retryTransport{Backoff: backoff, known: &sync.Map{}, next: tokenServers{hosts: opts.TokenServers, next: newWire(config, opts)}}
 	client := &auth.Client{Client: &http.Client{Transport: transport}, Cache: auth.NewCache(), Credential: credential}
 	client.SetUserAgent("sealift/" + buildinfo.Version())
 	return &Client{opts: opts, http: client, retry: backoff}, nil

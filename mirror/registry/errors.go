@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -105,6 +104,12 @@ func (r *Repository) answer(e *errcode.ErrorResponse) error {
 		return wrap(ErrRateLimited, "wait, log in, or use fewer --jobs")
 	case http.StatusInsufficientStorage:
 		return wrap(errors.New("the registry's disk is full"), "make room on "+host)
+	case http.StatusBadRequest:
+		remedy := ""
+		if r.oras.PlainHTTP { // what servers with TLS answer to a request without
+			remedy = "if the registry has TLS, leave out --plain-http"
+		}
+		return problem.New(problem.Failed, remedy, "%s", text)
 	default:
 		if e.StatusCode >= 500 {
 			return wrap(ErrUnavailable, "look at the registry's own log, then run the same command again")
@@ -136,10 +141,7 @@ func (r *Repository) network(err error) error {
 	var (
 		host        = r.oras.Reference.Registry
 		unknown     x509.UnknownAuthorityError
-		invalid     x509.CertificateInvalidError
-		wrongName   x509.HostnameError
 		noTLS       tls.RecordHeaderError
-		dns         *net.DNSError
 		request     *url.Error
 		plainAnswer = strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 	)
@@ -161,14 +163,6 @@ func (r *Repository) network(err error) error {
 		remedy = "if the registry has no TLS, say --plain-http " + host
 	case errors.As(err, &unknown):
 		remedy = "give the certificate of the registry's authority: --registry-ca FILE"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		remedy = "compare this machine's clock with the dates of the certificate; renew the certificate if the clock is right"
-	case errors.As(err, &wrongName):
-		remedy = "use a name of the registry that its certificate has"
-	case retry.Refused(err):
-		remedy = "check host and port, and that the registry runs"
-	case errors.As(err, &dns):
-		remedy = "check the name, and this machine's name server"
 	case strings.Contains(err.Error(), "bearer realm host"):
 		remedy = "if that host is this site's token server, say --token-server HOST"
 	}

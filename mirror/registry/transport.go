@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sealift/sealift/internal/retry"
 )
@@ -22,7 +23,8 @@ func isUpload(ctx context.Context) bool            { return ctx.Value(uploadKey{
 // retryTransport repeats requests that may succeed the next time.
 type retryTransport struct {
 	retry.Backoff
-	next http.RoundTripper
+	next  http.RoundTripper
+	known *sync.Map // the hosts that have answered
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -33,11 +35,12 @@ func (t retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	for attempt := 1; ; attempt++ {
 		resp, err := t.next.RoundTrip(req)
-		again := retry.Connection(err) || (err == nil && retry.Status(resp.StatusCode))
-		if retry.Refused(err) && attempt >= retry.RefusedAttempts {
-			again = false
+		if err == nil {
+			t.known.Store(req.URL.Host, true)
 		}
-		if !again || attempt >= t.Attempts || ctx.Err() != nil || (req.Body != nil && req.Body != http.NoBody && req.GetBody == nil) {
+		_, known := t.known.Load(req.URL.Host)
+		again := retry.Connection(err) || (err == nil && retry.Status(resp.StatusCode))
+		if !again || attempt >= t.Limit(err, known) || ctx.Err() != nil || (req.Body != nil && req.Body != http.NoBody && req.GetBody == nil) {
 			return resp, err
 		}
 		pause := t.Wait(attempt, nil)

@@ -15,6 +15,7 @@ import (
 	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage of Data
 	"github.com/sirupsen/logrus"
+	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/internal/problem"
@@ -125,7 +126,7 @@ func checkHtpasswd(path string) error {
 			continue
 		}
 		_, hash, ok := strings.Cut(line, ":")
-		if !ok || !strings.HasPrefix(hash, "$2") {
+		if _, err := bcrypt.Cost([]byte(hash)); !ok || err != nil {
 			return problem.New(problem.Failed, remedy, "%s, line %d: not USER:HASH with a bcrypt hash", path, i+1)
 		}
 		users++

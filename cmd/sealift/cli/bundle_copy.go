@@ -1,20 +1,12 @@
 package cli
 
 import (
-	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sealift/sealift/bundles/location"
+	"github.com/sealift/sealift/bundles"
 )
-
-// copied is the result of writing a bundle in another form.
-type copied struct {
-	Files []string `json:"files"`
-	Size  int64    `json:"size"` // bytes of what was read
-}
 
 func (a *app) bundleSplit() *cobra.Command {
 	var f targetFlags
@@ -32,7 +24,7 @@ encrypted bundle. All commands read volumes in place: nobody has to join them.`,
 			if !cmd.Flags().Changed("volume-size") {
 				return usageError(cmd, fmt.Errorf("--volume-size is required"))
 			}
-			return a.copyBundle(cmd, location.OpenRaw, args[0], to, &f)
+			return a.copyBundle(cmd, args[0], to, &f, true)
 		},
 	}
 	f.addVolumes(cmd)
@@ -56,7 +48,7 @@ signature says.`,
 			if len(f.recipients) == 0 {
 				return usageError(cmd, fmt.Errorf("--recipient is required"))
 			}
-			return a.copyBundle(cmd, location.Open, args[0], to, &f)
+			return a.copyBundle(cmd, args[0], to, &f, false)
 		},
 	}
 	f.addTo(cmd)
@@ -75,7 +67,7 @@ read an encrypted bundle in place. FILE is not changed or removed.`,
 		Example: `  sealift bundle decrypt plane.tar.age --identity key.txt -o plane.tar`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.copyBundle(cmd, location.Open, args[0], to, &f)
+			return a.copyBundle(cmd, args[0], to, &f, false)
 		},
 	}
 	f.addVolumes(cmd)
@@ -89,37 +81,29 @@ func addNew(cmd *cobra.Command, to *string) {
 	cmd.Flags().StringVarP(to, "output", "o", "", "the `NEW` file, or the name before the numbers")
 }
 
-// copyBundle writes what open gives for a name to a new one, and prints the
-// names that it got.
-func (a *app) copyBundle(cmd *cobra.Command, open func(context.Context, string, location.Options) (location.Source, error), name, to string, f *targetFlags) error {
+// copyBundle writes the bundle of a name to a new one, and prints the names
+// that it got.
+func (a *app) copyBundle(cmd *cobra.Command, from, to string, f *targetFlags, raw bool) error {
 	if to == "" {
 		return usageError(cmd, fmt.Errorf("--output (-o) is required"))
 	}
-	opts, err := f.options()
-	if err != nil {
+	opts := bundles.CopyOptions{Raw: raw}
+	var err error
+	if opts.CreateOptions, err = f.options(); err != nil {
 		return err
 	}
-	from, err := open(cmd.Context(), name, opts.Options)
-	if err != nil {
-		return err
-	}
-	defer from.Close() //nolint:errcheck // opened for reading
 	reporter, wait := a.progress()
-	err = location.Copy(cmd.Context(), from, to, reporter, opts)
+	opts.Progress = reporter
+	done, err := bundles.Copy(cmd.Context(), from, to, opts)
 	wait()
 	if err != nil {
 		return err
 	}
-	result := copied{Size: from.Size(), Files: []string{to}}
-	if opts.VolumeSize != 0 {
-		if result.Files, err = location.Volumes(to); err != nil {
-			return err
-		}
+	for _, f := range done.Files {
+		fmt.Fprintln(a.Out, f)
 	}
-	out := output{format: "table"}
-	return out.print(a.Out, result, func(w io.Writer) {
-		for _, f := range result.Files {
-			fmt.Fprintln(w, f)
-		}
-	})
+	if done.Unseen {
+		a.note("it is encrypted: whether it is whole shows sealift bundle verify, with --identity")
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/bundles/sign"
@@ -139,7 +140,11 @@ func asked(s definition.Spec) string {
 func contents(counts []bundles.Count) string {
 	var parts []string
 	for _, c := range counts {
-		parts = append(parts, plural(c.Count, c.Kind))
+		what := c.Kind
+		if what == archive.RootManifests || what == archive.RootValues { // several files each
+			what = strings.TrimSuffix(what, "s") + " set"
+		}
+		parts = append(parts, plural(c.Count, what))
 	}
 	return strings.Join(parts, ", ")
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sealift/sealift/installer/interview"
 	"github.com/sealift/sealift/internal/buildinfo"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
@@ -116,8 +117,29 @@ HTTPS_PROXY and NO_PROXY are honored.`,
 	addGroup(cmd, "The enterprise cluster:", a.site(), a.preflight(), a.install(), a.status(), a.upgrade(), a.uninstall(), a.supportBundle())
 	addGroup(cmd, "The system console:", a.console(), a.cluster(), a.tenant(), a.admin())
 	cmd.AddCommand(a.man())
-	usageErrors(cmd)
+	finish(cmd)
 	return cmd
+}
+
+// finish makes the library's own commands like the others, and gives all of
+// them the exit code of usage.
+func finish(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return fmt.Errorf("there is no command %q below %q", strings.Join(rest, " "), found.CommandPath())
+				}
+				return nil
+			}
+		case "completion":
+			cmd.Args, cmd.RunE = cobra.NoArgs, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
+	usageErrors(root)
 }
 
 func (a *app) checkGlobals() error {
@@ -147,7 +169,11 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 func usageErrors(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
+			err := check(c, args)
+			if err != nil && !c.HasSubCommands() && strings.HasPrefix(err.Error(), "unknown command") { // cobra.NoArgs
+				err = fmt.Errorf("%s takes no arguments, and got %q", c.CommandPath(), args)
+			}
+			if err != nil {
 				return usageError(c, err)
 			}
 			return nil
@@ -177,7 +203,7 @@ func completeWith(cmd *cobra.Command, flag string, find cobra.CompletionFunc) {
 
 // exitCode is the one place where errors become exit codes.
 func exitCode(ctx context.Context, err error) int {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+	if (ctx.Err() != nil && errors.Is(err, context.Canceled)) || errors.Is(err, interview.ErrAborted) {
 		return exitInterrupted
 	}
 	switch problem.KindOf(err) {

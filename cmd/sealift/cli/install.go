@@ -98,7 +98,7 @@ func (a *app) openInstall(ctx context.Context, f *installFlags) (opts steps.Opti
 		return opts, err
 	}
 	if opts.Release, err = wholeRelease(ctx, opts.Bundle); err == nil {
-		err = logIn(&opts, a.loginOptions())
+		err = logIn(&opts, a.loginOptions(ctx))
 	}
 	if err != nil {
 		_ = opts.Bundle.Close() // opened for reading

@@ -3,13 +3,10 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
@@ -71,41 +68,10 @@ func (a *app) newPassphrase(ctx context.Context) ([]byte, error) {
 }
 
 func (a *app) prompt(ctx context.Context, text string) ([]byte, error) {
-	f, ok := a.In.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	p, ok := a.prompter()
+	if !ok {
 		return nil, problem.New(problem.Usage, "set "+passphraseVariable+", also to nothing for a key without a passphrase",
 			"a passphrase is needed and there is no terminal to ask for it")
 	}
-	fmt.Fprint(a.Err, text)
-	p, err := readHidden(ctx, f)
-	fmt.Fprintln(a.Err)
-	return p, err
-}
-
-// readHidden reads a line of a terminal that does not show it. A signal ends
-// it, and the terminal shows what is typed again.
-func readHidden(ctx context.Context, terminal *os.File) ([]byte, error) {
-	fd := int(terminal.Fd())
-	before, err := term.GetState(fd)
-	if err != nil {
-		return nil, err
-	}
-	type line struct {
-		text []byte
-		err  error
-	}
-	read := make(chan line, 1)
-	go func() { // it stays when nobody types any more: the program ends
-		text, err := term.ReadPassword(fd)
-		read <- line{text, err}
-	}()
-	select {
-	case l := <-read:
-		if errors.Is(l.err, io.EOF) {
-			return nil, errors.New("nothing was typed")
-		}
-		return l.text, l.err
-	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
-	}
+	return p.secret(ctx, text)
 }

@@ -16,7 +16,7 @@ func (a *app) man() *cobra.Command {
 		Args:   cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return err
+				return fmt.Errorf("writing manual pages: %w", err)
 			}
 			root := cmd.Root()
 			root.DisableAutoGenTag = true

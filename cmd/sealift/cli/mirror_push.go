@@ -41,6 +41,9 @@ func (f *registryFlags) client(host string) (*registry.Client, error) {
 	if host != "" {
 		opts.Username, opts.Password = os.Getenv("SEALIFT_REGISTRY_USERNAME"), os.Getenv("SEALIFT_REGISTRY_PASSWORD")
 	}
+	if (opts.Username == "") != (opts.Password == "") {
+		return nil, problem.New(problem.Usage, "set both, or neither", "only one of SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD is set")
+	}
 	return registry.NewClient(opts)
 }
 

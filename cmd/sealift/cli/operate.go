@@ -44,7 +44,7 @@ type parties struct {
 // reach connects to both, as far as they can be reached.
 func (a *app) reach(ctx context.Context, s *site.Site) *parties {
 	p := &parties{}
-	login := a.loginOptions()
+	login := a.loginOptions(ctx)
 	if p.vcenterLog, p.vcenterErr = s.VCenterLogin(login); p.vcenterErr == nil {
 		p.vcenter, p.vcenterErr = vcenterClient(ctx, s, p.vcenterLog)
 	}

@@ -93,9 +93,9 @@ func printable(r rune) rune {
 	return r
 }
 
-// plural returns "1 blob", "2 blobs"; what ends in s already stays as it is.
+// plural returns "1 blob", "2 blobs".
 func plural(n int, what string) string {
-	if n == 1 || strings.HasSuffix(what, "s") {
+	if n == 1 {
 		return fmt.Sprintf("%d %s", n, what)
 	}
 	return fmt.Sprintf("%d %ss", n, what)

@@ -52,7 +52,7 @@ func (a *app) runPreflight(ctx context.Context, f *preflightFlags) error {
 	if err != nil {
 		return err
 	}
-	f.opts.Login = a.loginOptions()
+	f.opts.Login = a.loginOptions(ctx)
 	if f.opts.Bundle, err = f.openBundle(ctx); err != nil {
 		return err
 	}

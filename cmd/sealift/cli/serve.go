@@ -25,10 +25,13 @@ func (f *serverFlags) addTo(cmd *cobra.Command) {
 
 // options completes the flags with what all servers do: the address goes to
 // standard output, so that a script can read it.
-func (f *serverFlags) options(a *app) serve.ServerOptions {
+func (f *serverFlags) options(a *app, what string) serve.ServerOptions {
 	opts := f.opts
 	opts.Logger = a.logger()
-	opts.Listening = func(url string) { fmt.Fprintln(a.Out, url) }
+	opts.Listening = func(url string) {
+		a.note("serving %s; end with Ctrl-C", what)
+		fmt.Fprintln(a.Out, url)
+	}
 	return opts
 }
 
@@ -61,8 +64,7 @@ copied: blobs go from the file to the client. Prints the address when it is read
 			if err != nil {
 				return err
 			}
-			a.note("serving %s read-only; end with Ctrl-C", plural(len(readers), "bundle"))
-			return serve.Run(cmd.Context(), handler, server.options(a))
+			return serve.Run(cmd.Context(), handler, server.options(a, plural(len(readers), "bundle")+" read-only"))
 		},
 	}
 	t.addTo(cmd)
@@ -91,11 +93,10 @@ everybody who reaches it may push. Prints the address when it is ready; ends wit
 			if err != nil {
 				return err
 			}
-			a.note("serving %s; end with Ctrl-C", opts.Data)
 			if os.Getenv("GOGC") == "" {
 				debug.SetGCPercent(registryGarbage)
 			}
-			err = serve.Run(cmd.Context(), handler, server.options(a))
+			err = serve.Run(cmd.Context(), handler, server.options(a, opts.Data))
 			if closeErr := closeRegistry(); err == nil {
 				err = closeErr
 			}

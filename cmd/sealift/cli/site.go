@@ -99,7 +99,7 @@ a comment on every field.`,
 
 // siteText returns what to write: what a person answered, or the example.
 func (a *app) siteText(ctx context.Context, dir string) ([]byte, error) {
-	login := a.loginOptions()
+	login := a.loginOptions(ctx)
 	if login.Prompt == nil || !isTerminal(a.Err) {
 		return site.Example(), nil
 	}

@@ -1,20 +1,16 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/uninstall"
-	"github.com/sealift/sealift/internal/problem"
 )
 
 type uninstallFlags struct {
@@ -57,7 +53,7 @@ func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	login, err := s.VCenterLogin(a.loginOptions())
+	login, err := s.VCenterLogin(a.loginOptions(ctx))
 	if err != nil {
 		return err
 	}
@@ -82,7 +78,7 @@ func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
 		uninstallTable(a.Err, plan)
 	}
 	if !f.yes {
-		if err := a.confirm(plan.Cluster, "remove all this"); err != nil {
+		if err := a.confirm(ctx, plan.Cluster, "remove all this"); err != nil {
 			return err
 		}
 	}
@@ -90,23 +86,6 @@ func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
 		return err
 	}
 	return f.out.print(a.Out, done, func(w io.Writer) { fmt.Fprintf(w, "cluster %s is removed\n", plan.Cluster) })
-}
-
-// confirm lets a person type a name before something cannot be undone.
-func (a *app) confirm(name, what string) error {
-	in, ok := a.In.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return problem.New(problem.Usage, "look at the list, then add --yes", "there is no terminal to ask whether to %s", what)
-	}
-	fmt.Fprintf(a.Err, "\nType %s to %s: ", name, what)
-	line, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("reading the answer: %w", err)
-	}
-	if strings.TrimSpace(line) != name {
-		return problem.New(problem.Failed, "", "the answer was not %s: nothing was changed", name)
-	}
-	return nil
 }
 
 func uninstallTable(w io.Writer, p *uninstall.Plan) {

@@ -88,7 +88,7 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	}
 	if !f.yes {
 		upgradeTable(a.Err, plan, takeOrStay)
-		if err := a.confirm(plan.Cluster, "upgrade it"); err != nil {
+		if err := a.confirm(ctx, plan.Cluster, "upgrade it"); err != nil {
 			return err
 		}
 	}
