@@ -40,9 +40,7 @@ const garbagePercent = 30
 // process is taken for the console's own: its memory is kept small, unless the
 // variable GOGC says otherwise.
 func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
+	resident.Collect(garbagePercent)
 	ended := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -63,6 +63,9 @@ const (
 	sourceBase    = "unknown: its layers are in the base bundle"
 )
 
+// inBase is the warning about what a delta leaves to its base.
+const inBase = "not looked into, for it lies in the base of this delta: take the SBOM of that bundle as well"
+
 func sourceDeclared(docs []digest.Digest) string {
 	var names []string
 	for _, d := range docs {

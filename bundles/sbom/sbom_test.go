@@ -362,11 +362,11 @@ func TestEmbeddedIsWhatWasMade(t *testing.T) {
 func TestDeltaSaysWhatItLacks(t *testing.T) {
 	base, b := archivetest.New(t), archivetest.New(t)
 	base.Root("docker.io/library/debian:12", base.Image("amd64", debian(t)))
+	b.Root("docker.io/library/debian:12", b.Image("amd64", debian(t)))
 	b.Root("docker.io/team/app:1", b.Image("amd64", debian(t), files(t, map[string]string{"p/package.json": `{"name":"new","version":"1"}`})))
 	b.Over(reader(t, base))
 	r := makeOf(t, b)
-	require.Len(t, r.Warnings, 1)
-	require.Contains(t, r.Warnings[0], "docker.io/team/app:1: ")
+	require.Equal(t, []string{"docker.io/library/debian:12: " + inBase, "docker.io/team/app:1: " + inBase}, r.Warnings)
 	require.Contains(t, string(r.SPDX), sourceBase)
 	require.Empty(t, r.Licenses)
 }

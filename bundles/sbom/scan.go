@@ -41,6 +41,9 @@ func catalogers(tempDir string) []pkg.Cataloger {
 func fill(ctx context.Context, b Bundle, inv *inventory, opts Options) (warnings []string, err error) {
 	var scans []*component
 	for _, c := range inv.all() {
+		if c.source == sourceBase {
+			warnings = append(warnings, c.reference+": "+inBase)
+		}
 		if !c.image {
 			continue
 		}
@@ -121,7 +124,7 @@ func (s *scanner) scan(ctx context.Context, c *component) (warnings []string, er
 		l, err := s.layers.layer(ctx, d)
 		if errors.Is(err, content.ErrNotFound) {
 			c.source = sourceBase
-			return append(warnings, err.Error()), nil
+			return append(warnings, inBase), nil
 		}
 		if err != nil {
 			return nil, err

@@ -3,56 +3,24 @@
 package sign
 
 import (
-	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/stretchr/testify/require"
+
+	"github.com/sealift/sealift/test/softhsm"
 )
 
 const pin = "31415926"
 
-// softToken makes a token of SoftHSM with three key pairs, and returns the URI
-// of a key by its label, without a PIN.
-func softToken(t *testing.T) func(label string) string {
+// softToken makes a token of SoftHSM with three key pairs.
+func softToken(t *testing.T) *softhsm.Token {
 	t.Helper()
-	module := softModule(t)
-	dir := t.TempDir()
-	config := filepath.Join(dir, "softhsm2.conf")
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "tokens"), 0o700))
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n",
-		filepath.Join(dir, "tokens")), 0o600))
-	t.Setenv("SOFTHSM2_CONF", config)
-	runTool(t, "softhsm2-util", "--init-token", "--free", "--label", "suite", "--pin", pin, "--so-pin", "27182818")
-	for i, key := range []string{"EC:prime256v1", "rsa:2048", "EC:secp384r1"} {
-		runTool(t, "pkcs11-tool", "--module", module, "--token-label", "suite", "--login", "--pin", pin,
-			"--keypairgen", "--key-type", key, "--label", fmt.Sprintf("key%d", i), "--id", fmt.Sprintf("0%d", i+1))
-	}
-	return func(label string) string {
-		return "pkcs11:token=suite;object=" + label + "?module-path=" + module
-	}
-}
-
-func softModule(t *testing.T) string {
-	t.Helper()
-	for _, pattern := range []string{"/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/*/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so"} {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			return found[0]
-		}
-	}
-	require.Fail(t, "SoftHSM is needed: apt-get install softhsm2 opensc")
-	return ""
-}
-
-func runTool(t *testing.T, name string, args ...string) {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	require.NoError(t, err, "apt-get install softhsm2 opensc")
-	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
-	require.NoError(t, err, string(out))
+	token, err := softhsm.Make(t.Context(), t.TempDir(), "suite", pin, "EC:prime256v1", "rsa:2048", "EC:secp384r1")
+	require.NoError(t, err)
+	t.Setenv(token.Env())
+	return token
 }
 
 // exportPublic writes the public key of a token, as a site gets it.
@@ -69,7 +37,7 @@ func exportPublic(t *testing.T, ref string) string {
 }
 
 func TestPKCS11(t *testing.T) {
-	uri := softToken(t)
+	uri := softToken(t).URI
 	payload := []byte("the statement\n")
 	for _, label := range []string{"key0", "key1", "key2"} {
 		t.Run(label, func(t *testing.T) {
@@ -104,7 +72,7 @@ func badPKCS11(t *testing.T, uri func(string) string) {
 		"wrong PIN":    uri("key0") + "&pin-value=" + secret,
 		"no such key":  uri("nokey") + "&pin-value=" + pin,
 		"no token":     "pkcs11:object=k?pin-value=" + secret,
-		"other token":  "pkcs11:token=none;object=k?module-path=" + softModule(t) + "&pin-value=" + secret,
+		"other token":  strings.Replace(uri("k"), "token=suite", "token=none", 1) + "&pin-value=" + secret,
 		"no module":    "pkcs11:token=a;object=k?module-path=/none.so&pin-value=" + secret,
 		"no C library": "pkcs11:token=a;object=k?module-path=" + writeFile(t, nil) + "&pin-value=" + secret,
 		"bad escape":   "pkcs11:token=a%zz;object=k?pin-value=" + secret,

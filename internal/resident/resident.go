@@ -6,3 +6,16 @@
 // system's cache of files, and what is used again is mapped again, without
 // reading a disk as long as the cache has it.
 package resident
+
+import (
+	"os"
+	"runtime/debug"
+)
+
+// Collect sets the percentage by which memory may grow before the collector
+// runs, unless the variable GOGC sets one.
+func Collect(percent int) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sealift/sealift/test/bench/corpus"
+	"github.com/sealift/sealift/test/softhsm"
 )
 
 func main() {
@@ -44,6 +45,7 @@ type bench struct {
 	runs           int
 	work           string // for what is not kept
 	upstream       *server
+	token          *softhsm.Token // of the second key; nil before there is one
 	text           bytes.Buffer
 }
 

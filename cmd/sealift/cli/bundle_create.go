@@ -58,7 +58,7 @@ such a run, interrupted, begins again.`,
 	fl.BoolVar(&f.opts.SBOM, "sbom", false, "carry a bill of materials of the bundle too: SPDX, CycloneDX, licenses; the disk holds the content twice meanwhile")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
-	jobsFlag(cmd, &f.opts.Jobs, "blobs to fetch at once (default 6)")
+	jobsFlag(cmd, &f.opts.Jobs, "`number` of blobs to fetch at once (default 6)")
 	out.addNamed(cmd, "result", "table", "json", "yaml")
 	f.registry.addTo(cmd)
 	f.target.addTo(cmd)

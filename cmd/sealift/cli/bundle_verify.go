@@ -23,28 +23,16 @@ type trust struct {
 
 func (t *trust) addTo(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.key, "key", "", "public `key` that the bundle must be signed with: a file, a KMS or a PKCS#11 URI")
-	cmd.Flags().Var((*leastVersion)(&t.minVersion), "min-version", "refuse bundles of a lower `version` than this, such as an old one played again")
+	cmd.Flags().Func("min-version", "refuse bundles of a lower `version` than this, such as an old one played again", func(text string) error {
+		if text == "" { // as of a variable that is not set: it would check nothing
+			return errors.New("it is empty")
+		}
+		t.minVersion = text
+		_, err := bundles.Older(text, text)
+		return err
+	})
 	t.source.addTo(cmd)
 }
-
-// leastVersion is the value of --min-version. An empty one, as of a variable
-// that is not set, would check nothing.
-type leastVersion string
-
-// Set implements pflag.Value.
-func (v *leastVersion) Set(text string) error {
-	if text == "" {
-		return errors.New("it is empty")
-	}
-	*v = leastVersion(text)
-	return nil
-}
-
-// String implements pflag.Value.
-func (v *leastVersion) String() string { return string(*v) }
-
-// Type implements pflag.Value.
-func (*leastVersion) Type() string { return "version" }
 
 // open returns what bundles.Open needs. Without a key it fails.
 func (t *trust) open(ctx context.Context) (bundles.OpenOptions, error) {
@@ -99,7 +87,7 @@ network than that of the file is asked. Volumes (FILE.001, ...) are read in plac
 	}
 	t.addTo(cmd)
 	out.addTo(cmd, "table", "json", "yaml")
-	jobsFlag(cmd, &jobs, "blobs to check at once (default: one a core)")
+	jobsFlag(cmd, &jobs, "`number` of blobs to check at once (default: one a core)")
 	return cmd
 }
 

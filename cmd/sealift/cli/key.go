@@ -27,8 +27,17 @@ into the dark site once, by another way than the bundles.`,
 		Example: `  sealift key generate --out keys/release`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := sign.WriteKeyPair(prefix, func() ([]byte, error) { return a.newPassphrase(cmd.Context()) }); err != nil {
+			open := false
+			err := sign.WriteKeyPair(prefix, func() ([]byte, error) {
+				p, err := a.newPassphrase(cmd.Context())
+				open = len(p) == 0
+				return p, err
+			})
+			if err != nil {
 				return err
+			}
+			if open {
+				a.note("warning: %s.key has no passphrase: whoever has the file can sign", prefix)
 			}
 			fmt.Fprintf(a.Out, "%s.key\n%s.pub\n", prefix, prefix)
 			return nil

@@ -118,7 +118,7 @@ blobs and sends manifests and tags. job/N takes the place of this pod in an Inde
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.prefixes, "prefix", nil, "put images of a source elsewhere: `SOURCE=TARGET`, such as quay.io=quay; may be repeated")
 	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "only show what would be sent")
-	jobsFlag(cmd, &f.opts.Jobs, "blobs to send at once (default 8)")
+	jobsFlag(cmd, &f.opts.Jobs, "`number` of blobs to send at once (default 8)")
 	fl.StringVar(&f.shard, "shard", "", "send only part `I/N` of the blobs, such as 2/4, or job/4 in an Indexed Job")
 	fl.DurationVar(&f.opts.ShardTimeout, "shard-timeout", 0, "`how long` the last shard waits without a blob of the others arriving (default 2h)")
 	fl.StringVar(&f.receipt, "receipt", "", "write what the registry holds then to `FILE`, its signature to FILE.sig")

@@ -41,7 +41,7 @@ registry has is not sent again. A "+" in the version becomes "_" in the tag.`,
 		},
 	}
 	out.addTo(cmd, "table", "json", "yaml")
-	jobsFlag(cmd, &opts.Jobs, "files to send at once (default 8)")
+	jobsFlag(cmd, &opts.Jobs, "`number` of files to send at once (default 8)")
 	reg.addTo(cmd)
 	return cmd
 }

@@ -2,11 +2,10 @@ package cli
 
 import (
 	"fmt"
-	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/internal/resident"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/serve"
 )
@@ -93,9 +92,7 @@ everybody who reaches it may push. Prints the address when it is ready; ends wit
 			if err != nil {
 				return err
 			}
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(registryGarbage)
-			}
+			resident.Collect(registryGarbage)
 			err = serve.Run(cmd.Context(), handler, server.options(a, opts.Data))
 			if closeErr := closeRegistry(); err == nil {
 				err = closeErr
