@@ -16,7 +16,8 @@ func (a *app) bundleSplit() *cobra.Command {
 		Short: "Cut a bundle into volumes, cut it again, or join it",
 		Long: `Writes NEW.001, NEW.002, ... of the given size, or with --volume-size 0 one file. FILE may be one file or
 volumes, here or behind https:// or s3://; it is not changed. No key is needed: the bytes stay the same, also those of an
-encrypted bundle. All commands read volumes in place: nobody has to join them.`,
+encrypted bundle. What is no bundle, or not the whole of one, is refused, unless encryption hides it. All
+commands read volumes in place: nobody has to join them.`,
 		Example: `  sealift bundle split plane.tar --volume-size 4GiB -o /media/usb/plane.tar
   sealift bundle split /media/usb/plane.tar --volume-size 0 -o plane.tar`,
 		Args: cobra.ExactArgs(1),
