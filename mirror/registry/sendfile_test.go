@@ -39,7 +39,6 @@ func send(t *testing.T, src io.ReaderAt, offset, length int64, transport *http.T
 	t.Helper()
 	var got []byte
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got, _ = io.ReadAll(r.Body) }))
-	defer server.Close()
 	w := retry.Watch(t.Context(), time.Minute, time.Minute)
 	defer w.Stop()
 	body := &watched{r: io.NewSectionReader(io.NewSectionReader(src, 100, 1<<40), offset, length), left: length, w: w}
@@ -50,6 +49,7 @@ func send(t *testing.T, src io.ReaderAt, offset, length int64, transport *http.T
 	if err == nil {
 		require.NoError(t, resp.Body.Close())
 	}
+	server.Close() // waits for who writes got
 	return got, err
 }
 
