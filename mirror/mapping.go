@@ -115,34 +115,55 @@ func join(a, b string) string { return strings.Trim(a+"/"+b, "/") }
 
 // Place returns where each root goes, in their order. Roots of different
 // sources may share a repository, as long as no tag there would have to name
-// two manifests: that is ErrCollision, with every such pair.
+// two manifests: that is ErrCollision, with every such pair. A reference with a
+// digest is found by that: it has its tag only where nobody else needs it.
 func (m *Mapping) Place(roots []archive.Root) ([]Placement, error) {
 	out := make([]Placement, 0, len(roots))
-	taken := map[string]archive.Root{}
-	var collisions []error
 	for _, root := range roots {
 		repository, tag, err := m.Repository(root.Reference)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, Placement{Root: root, Repository: repository, Tag: tag})
-		if tag == "" {
+	}
+	taken := map[string]archive.Root{}
+	var collisions []error
+	for _, p := range out {
+		if p.Tag == "" || p.digested() {
 			continue
 		}
-		place := repository + ":" + tag
-		switch other, ok := taken[place]; {
-		case !ok || other.Descriptor.Digest == root.Descriptor.Digest:
-		case other.Reference == root.Reference:
-			collisions = append(collisions, problem.New(problem.Failed, "use one of the two bundles at a time: the one that is pushed last has the tag",
-				"%s is %s in one bundle and %s in another: %w", root.Reference, other.Descriptor.Digest, root.Descriptor.Digest, ErrCollision))
-		default:
-			collisions = append(collisions, problem.New(problem.Failed, "put one of the sources elsewhere: --prefix SOURCE=TARGET, such as --prefix quay.io=quay",
-				"%s and %s would both be %s: %w", other.Reference, root.Reference, place, ErrCollision))
+		if other, ok := taken[p.place()]; ok && other.Descriptor.Digest != p.Root.Descriptor.Digest {
+			collisions = append(collisions, collision(other, p.Root, p.place()))
 		}
-		taken[place] = root
+		taken[p.place()] = p.Root
 	}
 	if len(collisions) > 0 {
 		return nil, errors.Join(collisions...)
 	}
+	for i, p := range out {
+		if p.Tag == "" || !p.digested() {
+			continue
+		}
+		if other, ok := taken[p.place()]; ok && other.Descriptor.Digest != p.Root.Descriptor.Digest {
+			out[i].Tag = ""
+			continue
+		}
+		taken[p.place()] = p.Root
+	}
 	return out, nil
+}
+
+// digested tells whether whoever asks for the root asks for its digest.
+func (p Placement) digested() bool { return strings.Contains(p.Root.Reference, "@") }
+
+// place is what a client asks the registry for by tag.
+func (p Placement) place() string { return p.Repository + ":" + p.Tag }
+
+func collision(a, b archive.Root, place string) error {
+	if a.Reference == b.Reference {
+		return problem.New(problem.Failed, "use one of the two bundles at a time: the one that is pushed last has the tag",
+			"%s is %s in one bundle and %s in another: %w", a.Reference, a.Descriptor.Digest, b.Descriptor.Digest, ErrCollision)
+	}
+	return problem.New(problem.Failed, "put one of the sources elsewhere: --prefix SOURCE=TARGET, such as --prefix quay.io=quay",
+		"%s and %s would both be %s: %w", a.Reference, b.Reference, place, ErrCollision)
 }

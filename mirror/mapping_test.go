@@ -87,3 +87,26 @@ func TestPlaceFindsCollisions(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, placed, 3)
 }
+
+// A chart that pins a tag by its digest, and an image of the same tag that has
+// moved since, both find their place.
+func TestPlaceOfDigests(t *testing.T) {
+	m, err := mirror.ParseMapping("", nil)
+	require.NoError(t, err)
+	root := func(suffix, data string) archive.Root {
+		d := digest.FromString(data)
+		return archive.Root{Reference: "docker.io/library/nginx:1.27" + strings.ReplaceAll(suffix, "DIGEST", d.String()), Descriptor: content.Descriptor{Digest: d}}
+	}
+	tags := func(roots ...archive.Root) (tags []string) {
+		placed, err := m.Place(roots)
+		require.NoError(t, err)
+		for _, p := range placed {
+			tags = append(tags, p.Tag)
+		}
+		return tags
+	}
+	require.Equal(t, []string{"", "1.27"}, tags(root("@DIGEST", "old"), root("", "new")))
+	require.Equal(t, []string{"1.27", "1.27"}, tags(root("@DIGEST", "new"), root("", "new")))
+	require.Equal(t, []string{"1.27", ""}, tags(root("@DIGEST", "a"), root("@DIGEST", "b")))
+	require.Equal(t, []string{"1.27"}, tags(root("@DIGEST", "a")))
+}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// How often a host is called that refuses connections, or is silent from the
-// beginning: it may be starting again, but most often its name or port is wrong.
+// How often a host is called that from the beginning refuses connections, or is
+// silent: it may be starting again, but most often its name or port is wrong.
 const (
 	refusedAttempts = 3
 	silentAttempts  = 2 // each of which takes as long as a connection may stall
@@ -41,9 +41,11 @@ func (b Backoff) Wait(attempt int, answer http.Header) time.Duration {
 // known tells that the other side has answered before.
 func (b Backoff) Limit(err error, known bool) int {
 	switch {
+	case known:
+		return b.Attempts
 	case Refused(err):
 		return min(b.Attempts, refusedAttempts)
-	case Silent(err) && !known:
+	case Silent(err):
 		return min(b.Attempts, silentAttempts)
 	default:
 		return b.Attempts

@@ -42,6 +42,9 @@ func (r *Repository) referrers(ctx context.Context, subject content.Descriptor, 
 	var found []content.Descriptor
 	err := repo.Referrers(ctx, subject, "", func(page []content.Descriptor) error {
 		for _, d := range page {
+			if err := d.Digest.Validate(); err != nil {
+				return fmt.Errorf("the registry names %.100q: %w", d.Digest.String(), err)
+			}
 			if d.Digest.Algorithm() == digest.SHA256 && content.IsManifest(d.MediaType) {
 				found = append(found, d)
 			}

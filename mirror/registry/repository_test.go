@@ -3,11 +3,13 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -371,6 +373,67 @@ func TestTokenServers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, data, got)
 	require.Equal(t, 1, asked)
+}
+
+// A registry cannot state as its own the path by which token servers are
+// reached, and so send clients wherever it likes.
+func TestTokenServersAreThoseOfTheUser(t *testing.T) {
+	var asked atomic.Int32
+	other := registries.Start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		_, _ = w.Write([]byte(`{"token":"good"}`))
+	}), registries.Options{})
+	front := registries.Start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="http://`+r.Host+`/.sealift-token-server/http/`+registries.Host(other)+`/token",service="test"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}), registries.Options{})
+	d, _ := noise(5000)
+	opts := quick(registries.Host(front))
+	opts.Host, opts.Username, opts.Password, opts.TokenServers = registries.Host(front), "user", "password", []string{"auth.site.example"}
+	_, err := content.ReadAll(t.Context(), repository(t, registries.Host(front), "app", opts), d, 1<<20)
+	require.ErrorContains(t, err, "no --token-server names that host")
+	require.Zero(t, asked.Load())
+}
+
+// What a registry says of referrers may be anything.
+func TestReferrersThatAreNone(t *testing.T) {
+	front := registries.Start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
+		_, _ = w.Write([]byte(`{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"x","size":1}]}`))
+	}), registries.Options{})
+	d, _ := noise(100)
+	_, err := repository(t, registries.Host(front), "app", quick(registries.Host(front))).Referrers(t.Context(), d)
+	require.ErrorContains(t, err, `the registry names "x"`)
+}
+
+// A line that breaks again and again brings a large blob over, as long as each
+// attempt gets further.
+func TestUploadOverABadLine(t *testing.T) {
+	var stored, calls int64
+	front := registries.Start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "/v2/app/blobs/uploads/1")
+		switch r.Method {
+		case http.MethodPost:
+			w.WriteHeader(http.StatusAccepted)
+		case http.MethodGet:
+			w.Header().Set("Range", fmt.Sprintf("0-%d", stored-1))
+			w.WriteHeader(http.StatusNoContent)
+		case http.MethodPatch:
+			if calls++; calls%3 == 0 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			stored += r.ContentLength
+			w.WriteHeader(http.StatusAccepted)
+		case http.MethodPut:
+			w.WriteHeader(http.StatusCreated)
+		}
+	}), registries.Options{})
+	d, data := noise(60_000)
+	opts := quick(registries.Host(front))
+	opts.ChunkSize, opts.MaxAttempts = 1000, 3
+	require.NoError(t, repository(t, registries.Host(front), "app", opts).PushBlob(t.Context(), d, bytes.NewReader(data), progress.None{}))
+	require.Equal(t, int64(60_000), stored)
 }
 
 func TestHTTPSRealmBehindPlainHTTP(t *testing.T) {

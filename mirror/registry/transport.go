@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -78,7 +79,11 @@ const realmPath = "/.sealift-token-server/"
 // RoundTrip implements http.RoundTripper.
 func (t tokenServers) RoundTrip(req *http.Request) (*http.Response, error) {
 	if rest, ok := strings.CutPrefix(req.URL.Path, realmPath); ok && len(t.hosts) > 0 {
-		return t.next.RoundTrip(toRealm(req, rest))
+		to := toRealm(req, rest)
+		if !t.trusted(to.URL, req.URL) { // a registry that states such a path as its own
+			return nil, fmt.Errorf("the registry sends clients to %s for a token: no --token-server names that host", to.URL.Host)
+		}
+		return t.next.RoundTrip(to)
 	}
 	resp, err := t.next.RoundTrip(req)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized || len(t.hosts) == 0 {
@@ -103,12 +108,17 @@ func (t tokenServers) rewrite(challenge string, registry *url.URL) string {
 		return challenge
 	}
 	realm, err := url.Parse(challenge[start : start+end])
-	if err != nil || (realm.Scheme != "https" && (realm.Scheme != "http" || registry.Scheme != "http")) ||
-		(!slices.Contains(t.hosts, realm.Host) && !slices.Contains(t.hosts, realm.Hostname())) {
+	if err != nil || !t.trusted(realm, registry) {
 		return challenge
 	}
 	own := url.URL{Scheme: registry.Scheme, Host: registry.Host, Path: realmPath + realm.Scheme + "/" + realm.Host + realm.Path, RawQuery: realm.RawQuery}
 	return challenge[:start] + own.String() + challenge[start+end:]
+}
+
+// trusted tells whether the user named the host of a realm, and TLS is not left.
+func (t tokenServers) trusted(realm, registry *url.URL) bool {
+	return (realm.Scheme == "https" || (realm.Scheme == "http" && registry.Scheme == "http")) &&
+		(slices.Contains(t.hosts, realm.Host) || slices.Contains(t.hosts, realm.Hostname()))
 }
 
 // toRealm is the request for a token at its real place; rest is SCHEME/HOST/PATH.

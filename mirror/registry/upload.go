@@ -55,16 +55,21 @@ func (r *Repository) Mount(ctx context.Context, d content.Descriptor, from strin
 // PushBlob sends a blob straight from src: one request to begin and one with
 // the bytes, or chunks for a large one. The registry verifies the digest. A
 // failed attempt is tried again; of a large blob only what the registry lacks
-// is sent again. task counts the bytes.
+// is sent again, and as long as each attempt gets further there is another one.
+// task counts the bytes.
 func (r *Repository) PushBlob(ctx context.Context, d content.Descriptor, src io.ReaderAt, task progress.Task) error {
 	u := &upload{r: r, d: d, src: src, task: task}
+	furthest := int64(0)
 	for attempt := 1; ; attempt++ {
 		err := u.try(ctx)
 		if err == nil {
 			return nil
 		}
 		again, answer := retryableUpload(err)
-		if !again || attempt >= r.client.retry.Attempts || ctx.Err() != nil {
+		if u.sent > furthest {
+			furthest, attempt = u.sent, 1
+		}
+		if !again || attempt >= r.client.retry.Limit(err, true) || ctx.Err() != nil {
 			return r.explain("pushing "+d.Digest.String()+" to", err)
 		}
 		if err := retry.Sleep(ctx, r.client.retry.Wait(attempt, answer)); err != nil {
@@ -90,7 +95,7 @@ func retryableUpload(err error) (bool, http.Header) {
 		lost := r.status == http.StatusNotFound && r.method != http.MethodPost || r.status == http.StatusRequestedRangeNotSatisfiable
 		return retry.Status(r.status) || lost, r.header
 	}
-	return retry.Connection(err) && !retry.Refused(err), nil
+	return retry.Connection(err), nil
 }
 
 // upload is one blob on its way, over one or more attempts.
