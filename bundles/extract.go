@@ -2,6 +2,7 @@ package bundles
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -151,8 +152,8 @@ type part struct {
 }
 
 // partsOf returns the files that a root is made of. A chart's archive has no
-// name of its own and takes the one that helm pull gives it; packs, manifests
-// and values get a folder.
+// name of its own and takes the one that helm pull gives it; packs and manifests
+// get a folder, and the values of a chart or pack one beside it.
 func partsOf(ctx context.Context, r *archive.Reader, root archive.Root) ([]part, error) {
 	d, data, err := r.Document(ctx, root.Descriptor.Digest)
 	if err != nil {
@@ -177,6 +178,8 @@ func partsOf(ctx context.Context, r *archive.Reader, root archive.Root) ([]part,
 			title = name + "-" + tag + ".tgz"
 		case l.MediaType == charts.MediaTypeProvenance:
 			title = name + "-" + tag + ".tgz.prov"
+		case root.Kind == archive.RootValues:
+			title = path.Join(name+".values", title)
 		case root.Kind != archive.RootFile:
 			title = path.Join(name, title)
 		}
@@ -230,8 +233,9 @@ func (e *extractor) write(ctx context.Context, p part) (err error) {
 	if err := e.to.MkdirAll(filepath.Dir(p.name), 0o755); err != nil {
 		return err
 	}
-	partial := p.name + ".partial"
-	f, err := e.to.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	// A name that nobody has: neither the bundle nor the folder holds it.
+	partial := filepath.Join(filepath.Dir(p.name), "."+filepath.Base(p.name)+"."+rand.Text()+".partial")
+	f, err := e.to.OpenFile(partial, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
@@ -260,5 +264,8 @@ func (e *extractor) copy(ctx context.Context, w io.Writer, p part) error {
 	if _, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{v}, e.buf); err == nil {
 		err = v.Close()
 	}
-	return problem.As(problem.Verification, err)
+	if errors.Is(err, content.ErrMismatch) {
+		err = problem.As(problem.Verification, err)
+	}
+	return err
 }

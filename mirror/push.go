@@ -275,7 +275,11 @@ func (p *pusher) send(ctx context.Context, repo *registry.Repository, b *blobPla
 	err = repo.PushBlob(ctx, b.desc, section, task)
 	if err != nil && ctx.Err() == nil {
 		// The registry verifies what it gets. When it refuses, find out whose fault it is.
-		if damage := b.bundle.VerifyBlob(ctx, b.desc.Digest); damage != nil {
+		damage := b.bundle.VerifyBlob(ctx, b.desc.Digest)
+		if archive.Unreadable(damage) {
+			return damage
+		}
+		if damage != nil {
 			return problem.New(problem.Verification, "do not use this file: copy it again from where it was made", "the bundle is damaged: %w", damage)
 		}
 	}

@@ -2,7 +2,9 @@ package mirror_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/archive/archivetest"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/registry"
@@ -144,4 +147,30 @@ func TestDamagedBundle(t *testing.T) {
 	require.Equal(t, problem.Verification, problem.KindOf(err))
 	_, err = images.Pull(host + "/site/library/x:1")
 	require.Error(t, err)
+}
+
+// A source that goes away is no damaged bundle.
+func TestALostSourceIsNoDamage(t *testing.T) {
+	b := archivetest.New(t)
+	b.Root("docker.io/library/large:1", b.Image("amd64", strings.Repeat("a large layer ", 1<<20)))
+	path := b.Write()
+	var away atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		http.ServeFile(w, r, path)
+	}))
+	t.Cleanup(server.Close)
+	head, err := archive.Open(t.Context(), server.URL+"/bundle", location.Options{PlainHTTP: []string{registries.Host(server)}, MinWait: time.Millisecond, MaxAttempts: 2})
+	require.NoError(t, err)
+	r, err := head.Authenticate(archivetest.Verifier{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, r.Close()) })
+	away.Store(true)
+	_, err = push(t, registries.Host(registries.Distribution(t, registries.Options{})), mirror.PushOptions{}, r)
+	require.ErrorIs(t, err, location.ErrUnreadable)
+	require.NotContains(t, err.Error(), "damaged")
+	require.NotEqual(t, problem.Verification, problem.KindOf(err))
 }

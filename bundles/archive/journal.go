@@ -106,6 +106,10 @@ func (j *journal) reset(h journalHeader) error {
 	return j.write(h)
 }
 
+// clear makes the journal say nothing, durably: it comes before the bytes that
+// it speaks of are given up.
+func (j *journal) clear() error { return errors.Join(j.f.Truncate(0), j.f.Sync()) }
+
 // append adds records and makes them durable.
 func (j *journal) append(records []record) error {
 	lines := make([]any, len(records))

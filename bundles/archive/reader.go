@@ -39,9 +39,9 @@ func Open(ctx context.Context, name string, opts location.Options) (*Head, error
 	return h, nil
 }
 
-// unreadable tells whether an error is that of the way to the bytes, which
+// Unreadable tells whether an error is that of the way to the bytes, which
 // says nothing about the bytes.
-func unreadable(err error) bool {
+func Unreadable(err error) bool {
 	return errors.Is(err, location.ErrUnreadable) || errors.Is(err, location.ErrChanged) || errors.Is(err, context.Canceled)
 }
 
@@ -51,7 +51,7 @@ func ReadHead(r io.ReaderAt, size int64) (*Head, error) { return readHead(locati
 // OpenSource is Open for a source that is open already.
 func OpenSource(src location.Source) (*Head, error) {
 	h, err := readHead(src)
-	if err != nil && !unreadable(err) {
+	if err != nil && !Unreadable(err) {
 		err = problem.As(problem.Verification, err)
 	}
 	return h, err
@@ -300,7 +300,7 @@ func (r *Reader) Document(ctx context.Context, d digest.Digest) (content.Descrip
 		return content.Descriptor{}, nil, fmt.Errorf("blob %s in the bundle: %w", d, content.ErrNotFound)
 	}
 	data, err := content.ReadAll(ctx, r, b.Descriptor(), content.MaxManifestSize)
-	if unreadable(err) {
+	if Unreadable(err) {
 		return content.Descriptor{}, nil, err
 	}
 	if err != nil {

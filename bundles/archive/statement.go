@@ -142,6 +142,9 @@ func (s *Statement) Encode() ([]byte, error) {
 // DecodeStatement reads a statement and checks all that can be checked without
 // the payload. The bytes should have been authenticated before.
 func DecodeStatement(data []byte) (*Statement, error) {
+	if hollow(data) {
+		return nil, fmt.Errorf("%s: %w: it is made of things that say nothing", NameStatement, ErrFormat)
+	}
 	s := new(Statement)
 	if err := json.Unmarshal(data, s); err != nil {
 		return nil, fmt.Errorf("reading %s: %w: %w", NameStatement, ErrFormat, err)
@@ -154,6 +157,15 @@ func DecodeStatement(data []byte) (*Statement, error) {
 		return nil, fmt.Errorf("%s: %w: %w", NameStatement, ErrFormat, err)
 	}
 	return s, nil
+}
+
+// hollow tells whether a statement would take much more memory than it has
+// bytes: whoever made it, it is decoded before anything in it can be counted.
+// What a statement lists has digests, and so more than 100 bytes an entry.
+func hollow(data []byte) bool {
+	const many, entry, value = 1 << 16, 32, 8 // entries that nobody minds, and the fewest bytes of each and of a value
+	entries, values := bytes.Count(data, []byte("{")), bytes.Count(data, []byte(","))
+	return (entries > many && entries > len(data)/entry) || (values > many && values > len(data)/value)
 }
 
 func (s *Statement) check() error {

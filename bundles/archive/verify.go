@@ -36,7 +36,7 @@ func (r *Reader) Verify(ctx context.Context, opts VerifyOptions) (faults []error
 	if err != nil || len(faults) > 0 {
 		return faults, err
 	}
-	if err := r.verifyEnd(); unreadable(err) {
+	if err := r.verifyEnd(); Unreadable(err) {
 		return nil, err
 	} else if err != nil {
 		return []error{r.head.placed(err, r.head.size-endSize, endSize)}, nil
@@ -75,7 +75,7 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 			for b := range queue {
 				if err := c.check(ctx, b); ctx.Err() != nil {
 					return ctx.Err()
-				} else if unreadable(err) {
+				} else if Unreadable(err) {
 					return err
 				} else if err != nil {
 					mu.Lock()
@@ -197,7 +197,7 @@ func (r *Reader) Closure(ctx context.Context) (faults []error, err error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if unreadable(err) {
+		if Unreadable(err) {
 			return nil, err
 		}
 		faults = append(faults, c.faults...)

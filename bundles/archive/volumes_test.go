@@ -253,3 +253,36 @@ func TestStream(t *testing.T) {
 		require.ErrorIs(t, err, content.ErrMismatch, name)
 	}
 }
+
+// A bundle that cannot be made because a copy of another cut is under way leaves
+// that one alone.
+func TestACopyUnderWayIsLeftAlone(t *testing.T) {
+	b := archivetest.Sample(t)
+	for _, size := range []int64{0, 4000} {
+		path := filepath.Join(t.TempDir(), "out.tar")
+		w, err := location.Create(t.Context(), path, 10_000, location.CreateOptions{VolumeSize: 4000 - size})
+		require.NoError(t, err)
+		_, err = w.Write(make([]byte, 10_000))
+		require.NoError(t, err)
+		_, err = archive.Create(path, b.Layout(), archive.CreateOptions{VolumeSize: size})
+		require.ErrorIs(t, err, location.ErrBusy)
+		require.NoError(t, w.Commit())
+	}
+}
+
+// A journal speaks of the bytes that it was written for, and not of those that
+// somebody else writes under the same name: a copy that is killed would leave
+// zeros for it to speak of.
+func TestAJournalOfOtherBytes(t *testing.T) {
+	b := archivetest.Sample(t)
+	path := filepath.Join(t.TempDir(), "out.tar")
+	w, err := archive.Create(path, b.Layout(), archive.CreateOptions{})
+	require.NoError(t, err)
+	b.Fill(w)
+	require.NoError(t, w.Close()) // interrupted before its end
+	require.FileExists(t, path+".journal")
+	c, err := location.Create(t.Context(), path, b.Layout().Size(), location.CreateOptions{})
+	require.NoError(t, err)
+	require.NoFileExists(t, path+".journal")
+	require.NoError(t, c.Close())
+}

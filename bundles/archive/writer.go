@@ -50,6 +50,7 @@ type Writer struct {
 	fresh   []digest.Digest          // done, but not yet in the journal
 	failed  error                    // of a checkpoint
 	resumed int64
+	emptied bool // what there was is given up, and is nobody else's
 
 	checkpointing sync.Mutex // one checkpoint at a time
 	stop          chan struct{}
@@ -57,7 +58,7 @@ type Writer struct {
 	stopped       sync.WaitGroup
 }
 
-func journalPath(path string) string { return path + ".journal" }
+func journalPath(path string) string { return location.JournalName(path) }
 
 // Create makes the file of a layout at path, or goes on with an
 // interrupted run of the same layout. The file has its name only after Finish.
@@ -70,7 +71,7 @@ func Create(path string, l *Layout, opts CreateOptions) (*Writer, error) {
 	}
 	w := &Writer{path: path, layout: l, journal: j, volume: opts.VolumeSize, under: map[digest.Digest]*BlobWriter{}, stop: make(chan struct{})}
 	if err := w.open(); err != nil {
-		if w.resumed == 0 && w.out != nil { // nothing to go on with is worth keeping
+		if w.emptied { // nothing to go on with is worth keeping
 			err = errors.Join(err, location.RemovePartials(path), removeIfThere(journalPath(path)))
 		}
 		return nil, errors.Join(err, w.closeFiles())
@@ -137,9 +138,10 @@ func (w *Writer) open() error {
 	}
 	if ok = ok && complete; !ok {
 		s = newState()
-		if err := out.Reset(); err != nil {
+		if err := errors.Join(w.journal.clear(), out.Reset()); err != nil {
 			return err
 		}
+		w.emptied = true
 	}
 	w.done, w.saved = s.done, s.under
 	w.resumed = w.countResumed()

@@ -90,6 +90,9 @@ func createRaw(ctx context.Context, name string, size int64, opts CreateOptions)
 	if err := o.Reset(); err != nil {
 		return nil, errors.Join(err, o.Remove(), o.Close())
 	}
+	if err := o.forget(); err != nil {
+		return nil, errors.Join(err, o.Remove(), o.Close())
+	}
 	if err := o.Allocate(); err != nil {
 		return nil, errors.Join(err, o.Remove(), o.Close())
 	}

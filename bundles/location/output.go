@@ -26,6 +26,10 @@ var (
 
 const partialSuffix = ".partial"
 
+// JournalName returns the name of the file that says what the partial files of
+// a name hold, for those who write at any place and can go on after a break.
+func JournalName(name string) string { return name + ".journal" }
+
 // Output is a local file of a known size under way, or the volumes of one.
 // Each volume is NAME.partial until Commit. Bytes are written to any place, by
 // many goroutines at once.
@@ -172,6 +176,18 @@ func (o *Output) Reset() error {
 		err = errors.Join(err, f.Truncate(0))
 	}
 	return err
+}
+
+// forget removes, durably, what a journal says of the files: it spoke of other
+// bytes than those that come now.
+func (o *Output) forget() error {
+	if err := os.Remove(JournalName(o.name)); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(o.name))
 }
 
 // checkUnused fails with ErrBusy when another process has the lock of a file.

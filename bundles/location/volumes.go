@@ -33,6 +33,25 @@ func volumeNumber(name string) (base string, number int, ok bool) {
 	return name[:dot], number, err == nil && number > 0
 }
 
+// SameName tells whether two names on this host are those of one bundle, whole or
+// in volumes.
+func SameName(a, b string) bool {
+	if IsRemote(a) || IsRemote(b) {
+		return a == b
+	}
+	return wholeName(a) == wholeName(b)
+}
+
+func wholeName(name string) string {
+	if base, _, ok := volumeNumber(name); ok {
+		name = base
+	}
+	if abs, err := filepath.Abs(name); err == nil {
+		name = abs
+	}
+	return filepath.Clean(name)
+}
+
 // object is one file, or one object of a store.
 type object interface {
 	io.ReaderAt

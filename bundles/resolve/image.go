@@ -42,7 +42,9 @@ func (s *session) fromRegistry(ctx context.Context, asked definition.Image, kind
 	r := &resolver{src: src, repo: repo, named: named, wanted: s.wanted(asked)}
 	locked, isLocked := s.opts.Lock.Find(named.String())
 	keep := isLocked && !s.opts.UpdateLock
-	if r.locked = keep; keep {
+	// For other platforms the lock says which image, and not what refers to it.
+	r.locked = keep && slices.Equal(locked.Platforms, r.wanted)
+	if keep {
 		err = r.resolveLocked(ctx, locked)
 	} else {
 		err = r.resolve(ctx, refOf(named))
@@ -62,7 +64,7 @@ func (s *session) fromRegistry(ctx context.Context, asked definition.Image, kind
 		it.moved = append(it.moved, Moved{Reference: named.String(), Old: locked.Digest, New: lock.Digest})
 	}
 	var known []definition.LockedReferrer
-	if keep {
+	if r.locked {
 		known = append([]definition.LockedReferrer{}, locked.Referrers...)
 	}
 	referrers, err := r.referrers(ctx, known)
@@ -118,7 +120,7 @@ type resolver struct {
 	repo   string
 	named  reference.Named
 	wanted []string
-	locked bool // it is what the lock has, with what referred to it then
+	locked bool // it is what the lock has for these platforms, with what referred to it then
 
 	desc      content.Descriptor
 	blobs     []Blob

@@ -26,6 +26,7 @@ import (
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/discovery"
 	"github.com/sealift/sealift/bundles/packs"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 )
 
@@ -297,6 +298,10 @@ func collect(items []*item) (*Result, error) {
 		return nil, err
 	}
 	out.Lock.Charts = unique(out.Lock.Charts)
+	var err error
+	if out.Lock.Images, err = uniqueImages(out.Lock.Images); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(out.Blobs, func(a, b Blob) int { return cmp.Compare(a.Descriptor.Digest, b.Descriptor.Digest) })
 	return out, nil
 }
@@ -336,6 +341,25 @@ func distinct(roots []archive.Root) error {
 		seen[r.Reference] = r
 	}
 	return nil
+}
+
+// uniqueImages leaves one entry of each reference, such as of a chart that two
+// others depend on.
+func uniqueImages(images []definition.LockedImage) ([]definition.LockedImage, error) {
+	out := []definition.LockedImage{}
+	at := map[string]int{}
+	for _, img := range images {
+		i, ok := at[img.Ref]
+		if ok && out[i].Digest != img.Digest {
+			return nil, problem.New(problem.Failed, "it moved just now: run the same command again",
+				"%s is %s and %s", img.Ref, out[i].Digest, img.Digest)
+		}
+		if !ok {
+			at[img.Ref] = len(out)
+			out = append(out, img)
+		}
+	}
+	return out, nil
 }
 
 func unique(charts []definition.LockedChart) []definition.LockedChart {

@@ -158,13 +158,11 @@ func (f *createFlags) load() (*definition.Bundle, error) {
 	if f.key == "" && !f.opts.DryRun {
 		return nil, problem.New(problem.Usage, "make one with sealift key generate; "+see, "--key is required")
 	}
-	if !location.IsRemote(f.output) {
-		if err := checkOutput(f.output, f.definition, f.key); err != nil {
-			return nil, err
-		}
-	}
 	def, err := definition.Load(f.definition)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.checkOutput(def); err != nil {
 		return nil, err
 	}
 	if f.lock == "" {
@@ -173,6 +171,18 @@ func (f *createFlags) load() (*definition.Bundle, error) {
 	f.opts.SaveLock = func(l *definition.Lock) error { return l.Save(f.lock) }
 	f.opts.Lock, err = definition.LoadLock(f.lock)
 	return def, err
+}
+
+// checkOutput refuses an output that the bundle is made of.
+func (f *createFlags) checkOutput(def *definition.Bundle) error {
+	if location.IsRemote(f.output) {
+		return nil
+	}
+	inputs := append([]string{f.definition, f.key}, f.bases...)
+	for _, file := range def.Spec.Files {
+		inputs = append(inputs, def.Path(file.Path))
+	}
+	return checkOutput(f.output, inputs...)
 }
 
 func createdTable(w io.Writer, c *bundles.Created, lock string) {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/sealift/sealift/bundles/location"
 	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -114,12 +115,10 @@ func checkOutput(file string, inputs ...string) error {
 	if err := durable.Replaceable(file); err != nil {
 		return problem.New(problem.Usage, "choose another output", "writing %s: %w", file, err)
 	}
-	there, err := os.Stat(file)
-	if err != nil {
-		return nil //nolint:nilerr // it is made
-	}
+	there, _ := os.Stat(file) // nil when it is made
 	for _, input := range inputs {
-		if info, err := os.Stat(input); err == nil && os.SameFile(info, there) {
+		info, err := os.Stat(input)
+		if (err == nil && there != nil && os.SameFile(info, there)) || location.SameName(input, file) {
 			return problem.New(problem.Usage, "choose another output", "writing %s would replace what it is made of", file)
 		}
 	}
