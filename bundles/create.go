@@ -69,7 +69,8 @@ type Created struct {
 // Create makes the bundle of a definition at path: every name is resolved and
 // every size known before a layer moves; blobs are streamed to their places
 // while the statement is signed. A run that was cut off goes on where it was.
-// The file has its name only when it is complete.
+// The file has its name only when it is complete. With an error, what is known
+// by then is returned as well.
 func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, signer Signer, path string, opts CreateOptions) (out *Created, err error) {
 	if info, err := os.Stat(filepath.Dir(path)); !location.IsRemote(path) && (err != nil || !info.IsDir()) {
 		return nil, problem.New(problem.Usage, "choose an output in a folder that exists", "creating bundle %s: no folder %s", path, filepath.Dir(path))
@@ -98,16 +99,17 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	if err != nil {
 		return nil, err
 	}
-	if !opts.DryRun && opts.SaveLock != nil {
-		if err := opts.SaveLock(found.Lock); err != nil {
-			return nil, err
-		}
-	}
 	s := layout.Statement
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
 		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved, Warnings: append(found.Warnings, warnings...)}
 	out.FromBase = sizeOf(s.FromBase)
-	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || out.Unchanged || opts.DryRun {
+	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || opts.DryRun {
+		return out, err
+	}
+	if opts.SaveLock != nil { // before anything is fetched: a run that goes on needs the same
+		err = opts.SaveLock(found.Lock)
+	}
+	if err != nil || out.Unchanged {
 		return out, err
 	}
 	return out, fill(ctx, layout, found, signer, out, opts)

@@ -97,7 +97,7 @@ func (p *pusher) checkBase(ctx context.Context) error {
 			lacking.Add(b.desc, b.image)
 		}
 	}
-	if err := lacking.Err("push the base first, or name its file beside the delta: sealift mirror push DELTA BASE " + p.host); err != nil {
+	if err := lacking.Err("push the base first, or name its file beside the delta: sealift mirror push DELTA BASE " + p.target + ", and the same flags"); err != nil {
 		return fmt.Errorf("nothing was sent: %w", err)
 	}
 	return nil

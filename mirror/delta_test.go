@@ -96,7 +96,7 @@ func TestDeltaWithoutItsBase(t *testing.T) {
 			require.ErrorContains(t, err, "nothing was sent: content of the base is missing: 4 blobs, ")
 			require.ErrorContains(t, err, " for docker.io/team/added:1")
 			require.Equal(t, problem.Failed, problem.KindOf(err))
-			require.Contains(t, problem.Remedies(err)[0], "mirror push DELTA BASE "+host)
+			require.Contains(t, problem.Remedies(err)[0], "mirror push DELTA BASE "+host+"/site,")
 			lines := seen.Lines()
 			require.Equal(t, len(lines), registries.Count(lines, "HEAD ")+registries.Count(lines, "GET /v2/_catalog"), "%v", lines)
 		})

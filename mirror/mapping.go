@@ -74,6 +74,21 @@ func (m *Mapping) Prefix() string { return m.base }
 // Rules returns the rules, the longest source first.
 func (m *Mapping) Rules() []Rule { return slices.Clone(m.rules) }
 
+// Unused returns the rules that decide where none of these references goes.
+func (m *Mapping) Unused(references []string) []Rule {
+	unused := m.Rules()
+	for _, ref := range references {
+		named, err := reference.ParseNormalizedNamed(ref)
+		if err != nil {
+			continue
+		}
+		if rule, ok := m.rule(named.Name()); ok {
+			unused = slices.DeleteFunc(unused, func(r Rule) bool { return r == rule })
+		}
+	}
+	return unused
+}
+
 // Placement is where a root goes.
 type Placement struct {
 	Root       archive.Root
@@ -100,15 +115,24 @@ func (m *Mapping) Repository(ref string) (repository, tag string, err error) {
 
 func (m *Mapping) path(named reference.Named) string {
 	name := named.Name()
-	for _, r := range m.rules {
-		if name == r.Source {
-			return cmp.Or(r.Target, reference.Path(named))
-		}
-		if rest, ok := strings.CutPrefix(name, r.Source+"/"); ok {
-			return join(r.Target, rest)
-		}
+	r, ok := m.rule(name)
+	switch {
+	case !ok:
+		return reference.Path(named)
+	case name == r.Source:
+		return cmp.Or(r.Target, reference.Path(named))
+	default:
+		return join(r.Target, strings.TrimPrefix(name, r.Source+"/"))
 	}
-	return reference.Path(named)
+}
+
+// rule returns the rule for a repository's full name.
+func (m *Mapping) rule(name string) (Rule, bool) {
+	i := slices.IndexFunc(m.rules, func(r Rule) bool { return name == r.Source || strings.HasPrefix(name, r.Source+"/") })
+	if i < 0 {
+		return Rule{}, false
+	}
+	return m.rules[i], true
 }
 
 func join(a, b string) string { return strings.Trim(a+"/"+b, "/") }

@@ -88,6 +88,12 @@ func TestPlaceFindsCollisions(t *testing.T) {
 	require.Len(t, placed, 3)
 }
 
+func TestRulesOfNothing(t *testing.T) {
+	m, err := mirror.ParseMapping("", []string{"quay.io=quay", "quay.io/jetstack=certs", "docker.io=", "ghcr.io=x"})
+	require.NoError(t, err)
+	require.Equal(t, []mirror.Rule{{Source: "quay.io", Target: "quay"}, {Source: "ghcr.io", Target: "x"}}, m.Unused([]string{"quay.io/jetstack/a:1", "nginx"}))
+}
+
 // A chart that pins a tag by its digest, and an image of the same tag that has
 // moved since, both find their place.
 func TestPlaceOfDigests(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -66,6 +67,8 @@ type PushedImage struct {
 	Target string `json:"target"` // the reference in the registry
 	Digest string `json:"digest"`
 	Sent   bool   `json:"sent"` // false when it was there already
+	// Previous is the digest that the tag named before; "" when it is new or stayed.
+	Previous string `json:"previous,omitempty"`
 }
 
 // Tally counts what became of content.
@@ -94,7 +97,7 @@ func Push(ctx context.Context, bundles []*archive.Reader, client *registry.Clien
 		return nil, err
 	}
 	opts.Shard.assign(plan.blobs)
-	p := &pusher{client: client, host: host, opts: opts, plan: plan, held: map[digest.Digest]int64{}, manifestsHeld: map[digest.Digest]int64{},
+	p := &pusher{client: client, host: host, target: strings.TrimSuffix(host+"/"+m.Prefix(), "/"), opts: opts, plan: plan, held: map[digest.Digest]int64{}, manifestsHeld: map[digest.Digest]int64{},
 		result: &PushResult{Registry: host, DryRun: opts.DryRun, Shard: opts.Shard.String(), Images: []PushedImage{}}}
 	steps := []func(context.Context) error{p.checkBase, p.blobs}
 	if opts.Shard.Last() {
@@ -118,6 +121,7 @@ func Push(ctx context.Context, bundles []*archive.Reader, client *registry.Clien
 type pusher struct {
 	client *registry.Client
 	host   string
+	target string // as the user names it: the host, and what every repository begins with
 	opts   PushOptions
 	plan   *pushPlan
 
@@ -324,12 +328,12 @@ func (p *pusher) repositoryManifests(ctx context.Context, plan repositoryPlan) e
 		})
 	}
 	for _, t := range plan.tags {
-		tagged, err := p.tag(ctx, repo, t)
+		previous, tagged, err := p.tag(ctx, repo, t)
 		if err != nil {
 			return fmt.Errorf("tag %s of %s: %w", t.Tag, plan.name, err)
 		}
 		image := PushedImage{Kind: t.Root.Kind, Source: t.Root.Reference, Target: p.host + "/" + plan.name, Digest: t.Root.Descriptor.Digest.String(),
-			Sent: tagged || sent[t.Root.Descriptor.Digest]}
+			Sent: tagged || sent[t.Root.Descriptor.Digest], Previous: previous.String()}
 		if t.Tag != "" {
 			image.Target += ":" + t.Tag
 		} else {
@@ -368,26 +372,27 @@ func tallyOne(t *Tally, there bool) {
 	}
 }
 
-// tag makes a tag point to its manifest and tells whether it did not before.
-func (p *pusher) tag(ctx context.Context, repo *registry.Repository, t Placement) (bool, error) {
+// tag makes a tag point to its manifest, and tells whether it did not before,
+// and to what it did.
+func (p *pusher) tag(ctx context.Context, repo *registry.Repository, t Placement) (previous digest.Digest, changed bool, err error) {
 	if t.Tag == "" {
-		return false, nil
+		return "", false, nil
 	}
 	have, err := repo.Resolve(ctx, t.Tag)
 	if err == nil && have.Digest == t.Root.Descriptor.Digest {
-		return false, nil
+		return "", false, nil
 	}
 	if err != nil && !errors.Is(err, content.ErrNotFound) {
-		return false, err
+		return "", false, err
 	}
 	if p.opts.DryRun {
-		return true, nil
+		return have.Digest, true, nil
 	}
 	d, data, err := t.Bundle.Document(ctx, t.Root.Descriptor.Digest)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
-	return true, repo.PushManifest(ctx, d, data, t.Tag)
+	return have.Digest, true, repo.PushManifest(ctx, d, data, t.Tag)
 }
 
 // each calls do for every item, jobs at once, in their order, until one fails.

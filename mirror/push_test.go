@@ -57,8 +57,20 @@ func TestPush(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, root.Descriptor.Digest.String(), got)
 			}
+			other := archivetest.New(t)
+			other.Root("docker.io/library/plain:1", other.Image("amd64", "another layer"))
+			for _, opts := range []mirror.PushOptions{{DryRun: true}, {}} { // a tag that moves is told
+				moved, err := push(t, host, opts, archivetest.Open(t, other.Write()))
+				require.NoError(t, err)
+				require.Equal(t, r.Statement().Roots[0].Descriptor.Digest.String(), moved.Images[0].Previous)
+			}
+			back, err := push(t, host, mirror.PushOptions{}, r)
+			require.NoError(t, err)
+			require.True(t, back.Images[0].Sent)
+			require.NotEmpty(t, back.Images[0].Previous)
 			again, err := push(t, host, mirror.PushOptions{}, r)
 			require.NoError(t, err)
+			require.Empty(t, again.Images[0].Previous)
 			require.Zero(t, again.Bytes+int64(again.Blobs.Sent+again.Blobs.Mounted+again.Manifests.Sent))
 		})
 	}

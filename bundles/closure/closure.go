@@ -58,12 +58,13 @@ func Unmet(needs []archive.Need, roots []archive.Root, allowed []archive.Allowan
 
 func (h holdings) unmet(needs []archive.Need, allowed []archive.Allowance) []archive.Need {
 	return slices.DeleteFunc(slices.Clone(needs), func(n archive.Need) bool {
-		return h.meets(n) || slices.ContainsFunc(allowed, func(a archive.Allowance) bool { return definition.Matches(a.Match, subject(n)) })
+		return h.meets(n) || slices.ContainsFunc(allowed, func(a archive.Allowance) bool { return definition.Matches(a.Match, Subject(n)) })
 	})
 }
 
-// subject is what a pattern is compared with: a repository without tag, or a chart's name.
-func subject(n archive.Need) string {
+// Subject returns what a pattern of allowMissing is compared with: a repository
+// without tag, or a chart's name.
+func Subject(n archive.Need) string {
 	if n.Kind == archive.RootChart {
 		return n.Reference
 	}

@@ -310,3 +310,18 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, string(data), string(b.Source()))
 	})
 }
+
+// A pattern with a tag would never fit: the reference of a message, copied.
+func TestPatternsHaveNoTags(t *testing.T) {
+	for pattern, want := range map[string]string{
+		"docker.io/bitnami/os-shell:12":                                   "write docker.io/bitnami/os-shell",
+		"127.0.0.1:5000/a@sha256:" + strings.Repeat("0", 64):              "write 127.0.0.1:5000/a",
+		"docker.io/bitnami/os-shell:12@sha256:" + strings.Repeat("0", 64): "write docker.io/bitnami/os-shell",
+	} {
+		got := problems(t, head+"spec: {images: [a], allowMissing: [{match: '"+pattern+"', reason: x}]}\n")
+		require.Len(t, got, 1)
+		require.Contains(t, got[0], want)
+	}
+	_, err := definition.Parse([]byte(head + "spec: {images: [a], allowMissing: [{match: '127.0.0.1:5000/a/**', reason: x}]}\n"))
+	require.NoError(t, err)
+}

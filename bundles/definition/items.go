@@ -289,6 +289,10 @@ func checkPattern(out *problems, at, pattern string) {
 	if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
 		out.add(at, "%q is not a pattern such as quay.io/jetstack/*", pattern)
 	}
+	last := strings.LastIndex(pattern, "/") + 1
+	if end := strings.IndexAny(pattern[last:], ":@"); end >= 0 { // it would never fit
+		out.add(at, "%q: patterns are for names without tag or digest: write %s", pattern, pattern[:last+end])
+	}
 }
 
 func checkVariants(out *problems, at string, variants []Variant) {

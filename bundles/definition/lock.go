@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/distribution/reference"
 	"sigs.k8s.io/yaml"
@@ -58,6 +60,12 @@ type LockedFile struct {
 	Path   string `json:"path"` // as the definition has it
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
+}
+
+// LockName returns where the lock of a definition is unless somebody says
+// otherwise: bundle.lock.yaml beside bundle.yaml.
+func LockName(definition string) string {
+	return strings.TrimSuffix(definition, filepath.Ext(definition)) + ".lock.yaml"
 }
 
 // NewLock returns a lock of these images.

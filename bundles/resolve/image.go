@@ -82,7 +82,7 @@ func (s *session) fromRegistry(ctx context.Context, asked definition.Image, kind
 // needFailed says who needs an image that could not be resolved.
 func needFailed(n archive.Need, err error) error {
 	return problem.WithRemedy(fmt.Errorf("%w\n  %s", err, closure.Describe(n)),
-		"if it is never used, list it under allowMissing: in the definition, with the reason")
+		fmt.Sprintf("if it is never used, list it in the definition, under allowMissing: {match: %s, reason: why}", closure.Subject(n)))
 }
 
 // wanted returns the platforms to carry of an image, sorted; none means all.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,7 +33,8 @@ func (a *app) bundleCreate() *cobra.Command {
 		Long: `Resolves everything in the definition, looks through its charts, packs and manifests for the images that they need, writes
 what it found to the lock file, and streams everything into one signed file. Signatures, attestations and whatever else refers to an image
 travel with it. If something needed is not there, nothing is made. A run that was interrupted goes on where it was when the same command
-is run again. With the lock file the same bytes come out again; if something of the lock is gone upstream, the command says what moved.
+is run again. With the lock file the same bundle comes out again, but for its signature; if something of the lock is gone upstream, the command
+says what moved.
 
 What is encrypted (--recipient) or goes to s3:// is written from beginning to end, without a copy in the clear on this disk:
 such a run, interrupted, begins again.`,
@@ -50,7 +50,7 @@ such a run, interrupted, begins again.`,
 	fl.StringVarP(&f.definition, "file", "f", "bundle.yaml", "the `definition`")
 	fl.StringVarP(&f.output, "output", "o", "", "the bundle `FILE` to make, or s3://BUCKET/KEY")
 	fl.StringVar(&f.key, "key", "", "private `key` to sign with: a file, a KMS or a PKCS#11 URI")
-	fl.StringVar(&f.lock, "lock", "", "the lock `file` (default: bundle.lock.yaml beside the definition)")
+	fl.StringVar(&f.lock, "lock", "", "the lock `file` (default: beside the definition, bundle.lock.yaml of bundle.yaml)")
 	fl.BoolVar(&f.opts.UpdateLock, "update-lock", false, "resolve every tag again and write a new lock")
 	fl.StringSliceVar(&f.opts.Platforms, "platform", nil, "carry only these `platforms`, such as linux/amd64,linux/arm64 (default: those of the definition, else all)")
 	fl.StringArrayVar(&f.bases, "base", nil, "leave out what this older bundle, or this receipt of a registry, has: a `FILE`; may be repeated")
@@ -93,6 +93,9 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	created, err := bundles.Create(ctx, def, sources{client}, signer, f.output, f.opts)
 	wait()
 	if err != nil {
+		if created != nil { // the lock may have it already, and the next run would not tell
+			movedLines(a.Err, created)
+		}
 		return err
 	}
 	for _, w := range created.Warnings {
@@ -166,7 +169,7 @@ func (f *createFlags) load() (*definition.Bundle, error) {
 		return nil, err
 	}
 	if f.lock == "" {
-		f.lock = filepath.Join(filepath.Dir(f.definition), "bundle.lock.yaml")
+		f.lock = definition.LockName(f.definition)
 	}
 	f.opts.SaveLock = func(l *definition.Lock) error { return l.Save(f.lock) }
 	f.opts.Lock, err = definition.LoadLock(f.lock)
@@ -185,10 +188,14 @@ func (f *createFlags) checkOutput(def *definition.Bundle) error {
 	return checkOutput(f.output, inputs...)
 }
 
-func createdTable(w io.Writer, c *bundles.Created, lock string) {
+func movedLines(w io.Writer, c *bundles.Created) {
 	for _, m := range c.Moved {
 		fmt.Fprintf(w, "moved: %s was %s, is %s\n", m.Reference, m.Old, m.New)
 	}
+}
+
+func createdTable(w io.Writer, c *bundles.Created, lock string) {
+	movedLines(w, c)
 	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, contents(c.Contents), plural(c.Blobs, "blob"), size(c.Size))
 	switch {
 	case c.DryRun:

@@ -81,7 +81,7 @@ func (a *app) runConfig(ctx context.Context, runtime runtimeconfig.Runtime, targ
 	if err != nil {
 		return err
 	}
-	if f.opts.Images, err = f.images(ctx); err != nil {
+	if f.opts.Images, err = f.images(ctx, func(readers []*archive.Reader) { a.warnUnused(m, readers) }); err != nil {
 		return err
 	}
 	if _, err := authority.Pool(f.ca); err != nil { // an empty file would pass for none
@@ -139,8 +139,8 @@ func (f *configFlags) check(a *app, target string) (host string, m *mirror.Mappi
 	return host, m, err
 }
 
-// images returns the references of the images in the bundles.
-func (f *configFlags) images(ctx context.Context) ([]string, error) {
+// images returns the references of the images in the bundles, which look looks at.
+func (f *configFlags) images(ctx context.Context, look func([]*archive.Reader)) ([]string, error) {
 	if len(f.bundles) == 0 {
 		return nil, nil
 	}
@@ -153,6 +153,7 @@ func (f *configFlags) images(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer closeAll()
+	look(readers)
 	var out []string
 	for _, r := range readers {
 		for _, root := range r.Statement().Roots {

@@ -97,7 +97,8 @@ a repository that has them or sent once, then manifests, then tags. Nothing that
 interrupted push is simply repeated.
 
 docker.io/library/nginx:1.27 becomes REGISTRY/PREFIX/library/nginx:1.27: the host of the source is left out. Give
---prefix to put a source elsewhere.
+--prefix to put a source elsewhere. A tag that has other content is set to that of the bundle, also to an older one; the
+result says so, and --dry-run before.
 
 Before a delta is pushed, all that it leaves out must be in the registry, or in a base named beside it. What is missing
 is listed, and nothing is pushed.
@@ -140,6 +141,7 @@ func (a *app) runPush(ctx context.Context, args []string, f *pushFlags) error {
 		return err
 	}
 	defer closeAll()
+	a.warnUnused(m, readers)
 	client, err := f.registry.client(host)
 	if err != nil {
 		return err
@@ -162,6 +164,20 @@ func (a *app) runPush(ctx context.Context, args []string, f *pushFlags) error {
 		return err
 	}
 	return f.out.print(a.Out, result, func(w io.Writer) { pushTable(w, result) })
+}
+
+// warnUnused names what --prefix has for sources that no bundle has anything of:
+// most often a source is misspelled, and its images would go elsewhere.
+func (a *app) warnUnused(m *mirror.Mapping, readers []*archive.Reader) {
+	var references []string
+	for _, r := range readers {
+		for _, root := range r.Statement().Roots {
+			references = append(references, root.Reference)
+		}
+	}
+	for _, rule := range m.Unused(references) {
+		a.note("warning: nothing that is carried comes from %s: --prefix %s=%s changes nothing", rule.Source, rule.Source, rule.Target)
+	}
 }
 
 // keepHeads leaves the heads of enterprise bundles beside their content, once
@@ -278,7 +294,7 @@ func pushTable(w io.Writer, r *mirror.PushResult) {
 		pushTotals(w, r, sent)
 		return
 	}
-	rows, belonging := [][]string{{"KIND", "REFERENCE", "DIGEST", "STATE"}}, 0
+	rows, belonging, moved := [][]string{{"KIND", "REFERENCE", "DIGEST", "STATE"}}, 0, 0
 	for _, img := range r.Images {
 		if img.Kind == archive.RootReferrer || img.Kind == archive.RootValues {
 			belonging++
@@ -288,11 +304,18 @@ func pushTable(w io.Writer, r *mirror.PushResult) {
 		if img.Sent {
 			state = sent
 		}
+		if img.Previous != "" {
+			moved++
+			state += ", instead of " + shortName(img.Previous)
+		}
 		rows = append(rows, []string{img.Kind, img.Target, shortName(img.Digest), state})
 	}
 	table(w, rows)
 	if belonging > 0 {
 		fmt.Fprintf(w, "with them: %s, signatures, attestations, values and the like (-o json lists them)\n", plural(belonging, "artifact"))
+	}
+	if moved > 0 {
+		fmt.Fprintf(w, "%s had other content before\n", plural(moved, "tag"))
 	}
 	fmt.Fprintln(w)
 	pushTotals(w, r, sent)

@@ -59,6 +59,7 @@ copied: blobs go from the file to the client. Prints the address when it is read
 				return err
 			}
 			defer closeAll()
+			a.warnUnused(m, readers)
 			handler, err := serve.Bundles(cmd.Context(), readers, m)
 			if err != nil {
 				return err
