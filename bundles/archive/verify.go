@@ -89,13 +89,52 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	if len(found) == 0 {
+		return nil, nil
+	}
 	var faults []error
+	owners := r.owners(ctx)
 	for _, b := range r.statement.Blobs {
 		if err := found[b.Digest]; err != nil {
-			faults = append(faults, err)
+			faults = append(faults, fmt.Errorf("%s: %w", owners.of(b.Digest), err))
 		}
 	}
 	return faults, nil
+}
+
+// owners are the references of the roots that need a blob.
+type owners map[digest.Digest][]string
+
+// owners looks through the documents that can be read.
+func (r *Reader) owners(ctx context.Context) owners {
+	out := owners{}
+	for _, root := range r.statement.Roots {
+		add := func(d content.Descriptor) { out[d.Digest] = append(out[d.Digest], root.Reference) }
+		read := func(d content.Descriptor) ([]byte, error) {
+			add(d)
+			_, data, err := r.Document(ctx, d.Digest)
+			return data, err
+		}
+		_ = Walk(root, read, func(d content.Descriptor, m *content.Manifest, _ []byte) error { // a damaged one ends it
+			if m == nil {
+				add(d)
+			}
+			return nil
+		})
+	}
+	return out
+}
+
+// of names who needs a blob.
+func (o owners) of(d digest.Digest) string {
+	switch refs := o[d]; len(refs) {
+	case 0:
+		return "something whose manifest is damaged"
+	case 1:
+		return refs[0]
+	default:
+		return fmt.Sprintf("%s and %d more", refs[0], len(refs)-1)
+	}
 }
 
 // VerifyBlob checks the bytes of one blob.
