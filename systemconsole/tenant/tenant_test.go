@@ -31,9 +31,16 @@ type fixture struct {
 
 func open(t *testing.T, p tenant.Provisioner) *fixture {
 	t.Helper()
-	s, err := bolt.Open(filepath.Join(t.TempDir(), "objects.db"))
+	return openOn(t, func(s store.Store) store.Store { return s }, p)
+}
+
+// openOn opens a service on what of makes of a store.
+func openOn(t *testing.T, of func(store.Store) store.Store, p tenant.Provisioner) *fixture {
+	t.Helper()
+	file, err := bolt.Open(filepath.Join(t.TempDir(), "objects.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
+	s := of(file)
 	keeper, err := seal.Local(seal.NewSecret())
 	require.NoError(t, err)
 	f := &fixture{store: s, now: time.Now()}
@@ -217,6 +224,7 @@ func TestDelete(t *testing.T) {
 	require.ErrorAs(t, err, &form.Problems{}, "it must be confirmed")
 	_, err = f.Delete(ctx, one, one, false)
 	require.ErrorContains(t, err, "the cluster is away")
+	require.ErrorIs(t, err, tenant.ErrHeld)
 	item, err := f.Get(ctx, one)
 	require.NoError(t, err)
 	require.Equal(t, tenant.Deleting, item.Value.State)
@@ -301,4 +309,60 @@ func TestForgotten(t *testing.T) {
 	none(name, "grace@example.com", "disabled")
 	require.NoError(t, f.Disable(ctx, name))
 	none(name, "ada@example.com", "the tenant is disabled")
+}
+
+// attended is a store that answers nobody who has stopped waiting, as one in a
+// cluster does.
+type attended struct{ store.Store }
+
+func (s attended) Get(ctx context.Context, kind, name string) (store.Object, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Object{}, err
+	}
+	return s.Store.Get(ctx, kind, name)
+}
+
+func (s attended) List(ctx context.Context, kind string, opts store.ListOptions) (store.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Page{}, err
+	}
+	return s.Store.List(ctx, kind, opts)
+}
+
+func (s attended) Delete(ctx context.Context, kind, name, version string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Store.Delete(ctx, kind, name, version)
+}
+
+// left is a cluster from whose removals clients walk away.
+type left struct {
+	broken
+	leave context.CancelFunc
+}
+
+func (l *left) Remove(ctx context.Context, name string) ([]string, error) {
+	l.leave()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return l.broken.Remove(ctx, name)
+}
+
+// A deletion that has begun goes on when nobody waits for it any more.
+func TestADeletionOutlivesItsRequest(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	f := openOn(t, func(s store.Store) store.Store { return attended{s} }, &left{leave: leave})
+	name := f.active(t, "Acme", "ada@example.com")
+	d, err := f.Delete(ctx, name, name, true)
+	require.NoError(t, err)
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+	require.Len(t, d.Left, 1)
+	require.Contains(t, d.Left[0], "the cluster is away")
+	_, err = f.Get(t.Context(), name)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	page, err := f.store.List(t.Context(), tenant.UserKind, store.ListOptions{})
+	require.NoError(t, err)
+	require.Empty(t, page.Objects)
 }

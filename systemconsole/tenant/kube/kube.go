@@ -30,9 +30,13 @@ import (
 // tenantLabel is on the namespaces that this package made.
 const tenantLabel = kube.Group + "/tenant"
 
+// DefaultRemovalTime is how long Remove waits for a namespace to go. It leaves
+// time to say what holds one to a client that waits two minutes for an answer.
+const DefaultRemovalTime = 75 * time.Second
+
 // Options complete a provisioner. The zero value is usable.
 type Options struct {
-	// RemovalTime is how long Remove waits for a namespace to go; 0 means two minutes.
+	// RemovalTime is how long Remove waits for a namespace to go; 0 means DefaultRemovalTime.
 	RemovalTime time.Duration
 }
 
@@ -58,7 +62,7 @@ func New(config *rest.Config, opts Options) (*Provisioner, error) {
 		return nil, err
 	}
 	if opts.RemovalTime == 0 {
-		opts.RemovalTime = 2 * time.Minute
+		opts.RemovalTime = DefaultRemovalTime
 	}
 	return &Provisioner{client: client, template: t, opts: opts}, nil
 }
