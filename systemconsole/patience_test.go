@@ -40,6 +40,7 @@ func (slowCluster) Site(context.Context) (string, error) { return "", nil }
 func (slowCluster) Progress(context.Context) (enterprise.Progress, error) {
 	return enterprise.Progress{}, nil
 }
+func (slowCluster) Exists(context.Context, string) (bool, error)       { return false, nil }
 func (slowCluster) Apply(context.Context, string, tenant.Limits) error { return nil }
 
 func (slowCluster) Remove(context.Context, string) ([]string, error) {

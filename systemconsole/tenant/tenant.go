@@ -69,6 +69,8 @@ func (t Tenant) Audit() any {
 
 // Provisioner gives tenants their place in a cluster.
 type Provisioner interface {
+	// Exists tells whether a place of that name is there, whoever made it.
+	Exists(ctx context.Context, name string) (bool, error)
 	// Apply makes the tenant's place, or makes it fit its limits.
 	Apply(ctx context.Context, name string, l Limits) error
 	// Remove takes it away and returns what was removed. What is gone already
@@ -172,12 +174,11 @@ func (s *Service) create(ctx context.Context, name, organization string) (store.
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return item, err
 	}
-	// What a forced deletion left keeps its name taken.
-	left, _, err := s.users.List(ctx, store.ListOptions{Owner: name, Limit: 1})
+	left, err := s.left(ctx, name)
 	if err != nil {
 		return item, err
 	}
-	if len(left) > 0 {
+	if left {
 		return item, store.ErrExists
 	}
 	if item.Value.Key, err = s.opts.Keeper.Wrap(ctx, seal.NewSecret(), name); err != nil {
@@ -185,6 +186,20 @@ func (s *Service) create(ctx context.Context, name, organization string) (store.
 	}
 	item.Version, err = audit.Create(ctx, s.log, s.tenants, item, "tenant.create")
 	return item, err
+}
+
+// left tells whether a forced deletion left something of a tenant, which keeps
+// its name taken: nobody inherits another's users, or what runs in the place.
+func (s *Service) left(ctx context.Context, name string) (bool, error) {
+	users, _, err := s.users.List(ctx, store.ListOptions{Owner: name, Limit: 1})
+	if err != nil || len(users) > 0 {
+		return len(users) > 0, err
+	}
+	there, err := s.opts.Provisioner.Exists(ctx, name)
+	if err != nil {
+		return false, fmt.Errorf("looking for a place of the name %s: %w", name, err)
+	}
+	return there, nil
 }
 
 // key unwraps the data key of a tenant.
@@ -279,5 +294,6 @@ func (s *Service) SetLimits(ctx context.Context, name string, l Limits) error {
 // nowhere is the provisioner without a cluster.
 type nowhere struct{}
 
+func (nowhere) Exists(context.Context, string) (bool, error)     { return false, nil }
 func (nowhere) Apply(context.Context, string, Limits) error      { return nil }
 func (nowhere) Remove(context.Context, string) ([]string, error) { return nil, nil }

@@ -205,11 +205,27 @@ func TestBadDrafts(t *testing.T) {
 }
 
 // broken is a cluster that removes nothing until it is mended.
-type broken struct{ mended bool }
+type broken struct {
+	mended bool
+	places map[string]tenant.Limits
+}
 
-func (*broken) Apply(context.Context, string, tenant.Limits) error { return nil }
+func (b *broken) Exists(_ context.Context, name string) (bool, error) {
+	_, there := b.places[name]
+	return there, nil
+}
+
+func (b *broken) Apply(_ context.Context, name string, l tenant.Limits) error {
+	if b.places == nil {
+		b.places = map[string]tenant.Limits{}
+	}
+	b.places[name] = l
+	return nil
+}
+
 func (b *broken) Remove(_ context.Context, name string) ([]string, error) {
 	if b.mended {
+		delete(b.places, name)
 		return []string{"Namespace tenant-" + name}, nil
 	}
 	return []string{"Role x"}, errors.New("the cluster is away")
@@ -248,6 +264,8 @@ func TestDelete(t *testing.T) {
 	require.Len(t, d.Left, 1)
 	require.Contains(t, d.Left[0], "the cluster is away")
 	require.Contains(t, d.Removed, "Tenant two")
+	require.Equal(t, "two-2", f.active(t, "Two", "eve@example.com"), "nobody inherits what was left")
+	require.Equal(t, "one", f.active(t, "One", "eve@example.com"), "nothing was left of that one")
 }
 
 func TestLock(t *testing.T) {

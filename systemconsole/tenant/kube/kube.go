@@ -73,6 +73,15 @@ type place struct {
 	tenant.Limits
 }
 
+// Exists tells whether the namespace of a tenant of that name is there.
+func (p *Provisioner) Exists(ctx context.Context, name string) (bool, error) {
+	_, err := p.namespace(ctx, name)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Apply makes the tenant's place with server-side apply: what others set
 // stays, what this package set before and leaves out now goes. A namespace of
 // that name which it did not make is never taken over.
@@ -237,10 +246,7 @@ func (p *Provisioner) holding(ctx context.Context, namespace *unstructured.Unstr
 
 // checkOwner fails for a namespace that is not the tenant's.
 func (p *Provisioner) checkOwner(ctx context.Context, name string) error {
-	if err := store.CheckName(name); err != nil {
-		return err
-	}
-	u, err := p.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, "tenant-"+name, metav1.GetOptions{})
+	u, err := p.namespace(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -249,6 +255,14 @@ func (p *Provisioner) checkOwner(ctx context.Context, name string) error {
 			"the namespace tenant-%s is there already and belongs to somebody else", name)
 	}
 	return nil
+}
+
+// namespace returns the namespace that a tenant of a name has, or would have.
+func (p *Provisioner) namespace(ctx context.Context, name string) (*unstructured.Unstructured, error) {
+	if err := store.CheckName(name); err != nil {
+		return nil, err
+	}
+	return p.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, "tenant-"+name, metav1.GetOptions{})
 }
 
 // objects returns the place of a tenant.
