@@ -246,26 +246,45 @@ func (s *Service) Activate(ctx context.Context, name string) (secret string, err
 
 // Disable keeps a tenant as it is and everybody of it out.
 func (s *Service) Disable(ctx context.Context, name string) error {
-	if err := s.setState(ctx, name, "tenant.disable", Active, Disabled); err != nil {
+	_, err := audit.Modify(ctx, s.log, s.tenants, name, "tenant.disable", func(t *Tenant) error {
+		return t.become(name, Active, Disabled)
+	})
+	if err != nil {
 		return err
 	}
 	return s.expel(ctx, name)
 }
 
-// Enable lets a disabled tenant in again.
+// Enable lets a disabled tenant in again, within the limits that were set
+// meanwhile.
 func (s *Service) Enable(ctx context.Context, name string) error {
-	return s.setState(ctx, name, "tenant.enable", Disabled, Active)
-}
-
-func (s *Service) setState(ctx context.Context, name, action string, from, to State) error {
-	_, err := audit.Modify(ctx, s.log, s.tenants, name, action, func(t *Tenant) error {
-		if t.State != from {
-			return form.Fail("", "tenant %s is %s, not %s", name, t.State, from)
+	item, err := s.tenants.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	limits := item.Value.Limits
+	if err := item.Value.become(name, Disabled, Active); err != nil {
+		return err
+	}
+	if err := s.applyLimits(ctx, name, limits); err != nil {
+		return err
+	}
+	_, err = audit.Modify(ctx, s.log, s.tenants, name, "tenant.enable", func(t *Tenant) error {
+		if t.Limits != limits {
+			return store.ErrConflict // set just now, and not applied
 		}
-		t.State = to
-		return nil
+		return t.become(name, Disabled, Active)
 	})
 	return err
+}
+
+// become changes the state of the tenant of a name from one to another.
+func (t *Tenant) become(name string, from, to State) error {
+	if t.State != from {
+		return form.Fail("", "tenant %s is %s, not %s", name, t.State, from)
+	}
+	t.State = to
+	return nil
 }
 
 // expel ends all sessions and links of a tenant.
@@ -273,7 +292,7 @@ func (s *Service) expel(ctx context.Context, name string) error {
 	return errors.Join(s.auth.CloseSessions(ctx, Owner(name), ""), s.auth.DropLinks(ctx, Owner(name)))
 }
 
-// SetLimits changes what a tenant may use.
+// SetLimits changes what a tenant may use: at once, or when it is active again.
 func (s *Service) SetLimits(ctx context.Context, name string, l Limits) error {
 	if err := l.check().Err(); err != nil {
 		return err
@@ -285,6 +304,10 @@ func (s *Service) SetLimits(ctx context.Context, name string, l Limits) error {
 	if err != nil || item.Value.State != Active {
 		return err
 	}
+	return s.applyLimits(ctx, name, l)
+}
+
+func (s *Service) applyLimits(ctx context.Context, name string, l Limits) error {
 	if err := s.opts.Provisioner.Apply(ctx, name, l); err != nil {
 		return fmt.Errorf("applying the limits of tenant %s: %w", name, err)
 	}

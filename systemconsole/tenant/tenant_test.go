@@ -206,8 +206,9 @@ func TestBadDrafts(t *testing.T) {
 
 // broken is a cluster that removes nothing until it is mended.
 type broken struct {
-	mended bool
-	places map[string]tenant.Limits
+	mended  bool
+	refuses bool // to make places
+	places  map[string]tenant.Limits
 }
 
 func (b *broken) Exists(_ context.Context, name string) (bool, error) {
@@ -216,6 +217,9 @@ func (b *broken) Exists(_ context.Context, name string) (bool, error) {
 }
 
 func (b *broken) Apply(_ context.Context, name string, l tenant.Limits) error {
+	if b.refuses {
+		return errors.New("the cluster is away")
+	}
 	if b.places == nil {
 		b.places = map[string]tenant.Limits{}
 	}
@@ -266,6 +270,26 @@ func TestDelete(t *testing.T) {
 	require.Contains(t, d.Removed, "Tenant two")
 	require.Equal(t, "two-2", f.active(t, "Two", "eve@example.com"), "nobody inherits what was left")
 	require.Equal(t, "one", f.active(t, "One", "eve@example.com"), "nothing was left of that one")
+}
+
+// Limits that are set while a tenant is disabled hold when it is enabled.
+func TestLimitsWhileDisabled(t *testing.T) {
+	b := &broken{}
+	f := open(t, b)
+	ctx := t.Context()
+	name := f.active(t, "Acme", "ada@example.com")
+	require.NoError(t, f.SetLimits(ctx, name, tenant.Limits{CPU: 64}))
+	require.NoError(t, f.Disable(ctx, name))
+	require.NoError(t, f.SetLimits(ctx, name, tenant.Limits{CPU: 4}))
+	b.refuses = true
+	require.ErrorContains(t, f.Enable(ctx, name), "the cluster is away")
+	item, err := f.Get(ctx, name)
+	require.NoError(t, err)
+	require.Equal(t, tenant.Disabled, item.Value.State, "nobody is let in with limits of before")
+	b.refuses = false
+	require.NoError(t, f.Enable(ctx, name))
+	require.Equal(t, tenant.Limits{CPU: 4}, b.places[name])
+	require.ErrorAs(t, f.Enable(ctx, name), &form.Problems{}, "it is active")
 }
 
 func TestLock(t *testing.T) {
