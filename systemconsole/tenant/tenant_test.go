@@ -408,3 +408,39 @@ func TestADeletionOutlivesItsRequest(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, page.Objects)
 }
+
+// dying is a store whose console dies before it ends a session.
+type dying struct{ store.Store }
+
+func (s dying) Update(ctx context.Context, o store.Object) (string, error) {
+	if o.Kind == auth.SessionKind {
+		return "", errors.New("killed")
+	}
+	return s.Store.Update(ctx, o)
+}
+
+// A new password ends the sessions of the old one, whatever becomes of the
+// console that set it.
+func TestANewPasswordEndsSessionsByItself(t *testing.T) {
+	f := openOn(t, func(s store.Store) store.Store { return dying{s} }, nil)
+	ctx := t.Context()
+	name := f.active(t, "Acme", "ada@example.com")
+	enter := func(password string) auth.Identity {
+		l, err := f.Login(ctx, name, "ada@example.com", password, auth.Client{})
+		require.NoError(t, err)
+		id, _, err := f.auth.Identify(ctx, l.Secret)
+		require.NoError(t, err)
+		return id
+	}
+	stolen, own := enter(password), enter(password)
+	_, err := identify(ctx, f, stolen)
+	require.NoError(t, err)
+	_, err = f.ChangePassword(ctx, own, password, password+"2", auth.Client{})
+	require.ErrorContains(t, err, "killed")
+	for _, id := range []auth.Identity{stolen, own} {
+		_, err = identify(ctx, f, id)
+		require.ErrorIs(t, err, auth.ErrNoSession)
+	}
+	_, err = identify(ctx, f, enter(password+"2"))
+	require.NoError(t, err)
+}
