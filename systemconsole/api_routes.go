@@ -104,7 +104,7 @@ func (s *Server) apiVerify(r *http.Request, _ nothing) (audit.Summary, error) {
 func (s *Server) auditCSV(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="audit.csv"`)
-	if err := s.audit.WriteCSV(r.Context(), w); err != nil {
+	if err := s.audit.WriteCSV(r.Context(), steady{w}); err != nil {
 		// The answer has begun: a file that ends short must not look whole.
 		s.log.ErrorContext(r.Context(), "exporting the audit record failed", "request", numberOf(r), "error", err)
 		panic(http.ErrAbortHandler)

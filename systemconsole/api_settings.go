@@ -70,12 +70,12 @@ func (s *Server) settingsRoutes() []route {
 		call("GET /settings/certificate", auth.ReadSettings, "Show the console's certificate", s.apiCertificate),
 		call("PUT /settings/certificate", auth.WriteSettings, "Change the console's certificate, checked together with its key and the address", s.apiSetCertificate),
 		call("GET /settings/backup", auth.ReadSettings, "Show where backups go", s.apiBackupSettings),
-		call("PUT /settings/backup", auth.WriteSettings, "Change where backups go, after one was written there", s.apiSetBackup),
+		long(call("PUT /settings/backup", auth.WriteSettings, "Change where backups go, after one was written there", s.apiSetBackup)),
 		call("GET /backups", auth.ReadSettings, "List backups, and how the last one went", s.apiBackups),
-		call("POST /backups", auth.WriteSettings, "Write a backup now", s.apiBackupNow),
+		long(call("POST /backups", auth.WriteSettings, "Write a backup now", s.apiBackupNow)),
 		{pattern: "GET " + apiPrefix + "/backups/{place}/{name}", access: token(auth.WriteSettings), handler: s.sendBackup,
 			op: &operation{summary: "A backup, encrypted for the master key", content: "application/octet-stream", in: nothing{}}},
-		call("POST /backups/{place}/{name}/restore", auth.WriteSecurity, "Make everything what it was when a backup was written", s.apiRestore),
+		long(call("POST /backups/{place}/{name}/restore", auth.WriteSecurity, "Make everything what it was when a backup was written", s.apiRestore)),
 	}
 }
 

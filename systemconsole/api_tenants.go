@@ -73,7 +73,7 @@ func (s *Server) tenantCalls() []route {
 		call("POST /tenants/{name}/disable", auth.WriteTenants, "Keep everybody of a tenant out", toTenant(s.tenants.Disable)),
 		call("POST /tenants/{name}/enable", auth.WriteTenants, "Let a disabled tenant in again", toTenant(s.tenants.Enable)),
 		call("PUT /tenants/{name}/limits", auth.WriteTenants, "Limit what a tenant may use", s.apiLimits),
-		call("POST /tenants/{name}/delete", auth.WriteTenants, "Delete a tenant with all that it has", s.apiDeleteTenant),
+		long(call("POST /tenants/{name}/delete", auth.WriteTenants, "Delete a tenant with all that it has", s.apiDeleteTenant)),
 		call("GET /tenants/{name}/usage", auth.ReadTenants, "What a tenant uses of its limits", s.apiUsage),
 		call("GET /tenants/{name}/users", auth.ReadTenants, "List the users of a tenant", s.apiUsers, pageParameters()...),
 		call("POST /tenants/{name}/users", auth.WriteTenants, "Invite a user, and get the link for them", s.apiInvite),

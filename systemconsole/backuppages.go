@@ -149,7 +149,7 @@ func (s *Server) sendBackup(w http.ResponseWriter, r *http.Request) error {
 	defer f.Close() //nolint:errcheck // it was only read
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Content-Disposition", "attachment; filename="+strconv.Quote(r.PathValue("name")))
-	if _, err := io.Copy(w, f); err != nil {
+	if _, err := io.Copy(steady{w}, f); err != nil {
 		panic(http.ErrAbortHandler) // a file that ends short must not look whole
 	}
 	return nil

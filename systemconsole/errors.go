@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/systemconsole/tenant"
 	"github.com/sealift/sealift/systemconsole/web"
 )
 
@@ -106,7 +107,8 @@ func statusOf(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, enterprise.ErrInvalid):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists), errors.Is(err, enterprise.ErrBusy), errors.Is(err, enterprise.ErrQuorum):
+	case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrExists), errors.Is(err, enterprise.ErrBusy), errors.Is(err, enterprise.ErrQuorum),
+		errors.Is(err, tenant.ErrHeld):
 		return http.StatusConflict
 	case errors.Is(err, errTooMany):
 		return http.StatusTooManyRequests

@@ -1,5 +1,8 @@
 package systemconsole
 
+// WriteTime is the time that answers have by themselves.
+const WriteTime = writeTime
+
 // Pattern is a line of the table of routes, for tests that try every one.
 type Pattern struct {
 	Pattern string

@@ -81,6 +81,9 @@ func (s *Server) guard(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, limit)
 		r, err := s.admit(r, rt.access)
+		if err == nil && rt.long {
+			err = extend(w, longTime)
+		}
 		if err == nil {
 			err = rt.handler(w, r)
 		}

@@ -18,7 +18,14 @@ type route struct {
 	access  access
 	handler handler
 	maxBody int64      // bytes; 0 means defaultBody
+	long    bool       // its answer may take longTime
 	op      *operation // what the document of the API says; nil for a page
+}
+
+// long gives a route longTime for its answer.
+func long(r route) route {
+	r.long = true
+	return r
 }
 
 // access is who may use a route. The zero value lets nobody in.

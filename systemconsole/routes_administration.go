@@ -19,10 +19,10 @@ func (s *Server) administrationRoutes() []route {
 		{pattern: "GET " + masterKeyPath, access: read, handler: s.masterKeyPage},
 		{pattern: "POST " + masterKeyPath, access: write, handler: s.rotateMasterKeyOnPage},
 		{pattern: "GET /administration/backup", access: read, handler: s.backupPage},
-		{pattern: "POST /administration/backup", access: write, handler: s.saveBackup},
-		{pattern: "POST /administration/backup/now", access: write, handler: s.writeBackupNow},
+		long(route{pattern: "POST /administration/backup", access: write, handler: s.saveBackup}),
+		long(route{pattern: "POST /administration/backup/now", access: write, handler: s.writeBackupNow}),
 		{pattern: "GET /administration/backup/{place}/{name}", access: write, handler: s.sendBackup},
 		{pattern: "GET /administration/backup/{place}/{name}/restore", access: secure, handler: s.restorePage},
-		{pattern: "POST /administration/backup/{place}/{name}/restore", access: secure, handler: s.restoreBackup},
+		long(route{pattern: "POST /administration/backup/{place}/{name}/restore", access: secure, handler: s.restoreBackup}),
 	}
 }

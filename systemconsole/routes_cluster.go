@@ -27,7 +27,7 @@ func (s *Server) clusterRoutes() []route {
 		{pattern: "POST /cluster/upgrade/resume", access: write, handler: s.resumeUpgrade},
 		{pattern: "GET /cluster/upgrade/bundles/{id}", access: read, handler: s.withPlan(s.upgradePlanPage)},
 		{pattern: "POST /cluster/upgrade/bundles/{id}", access: write, handler: s.withPlan(s.startUpgrade)},
-		{pattern: "POST /cluster/install/check", access: write, handler: s.installCheck},
+		long(route{pattern: "POST /cluster/install/check", access: write, handler: s.installCheck}),
 		{pattern: "POST /cluster/install/start", access: write, handler: s.installStart},
 	}, s.clusterCalls())
 }

@@ -15,7 +15,7 @@ func (s *Server) tenantRoutes() []route {
 		{pattern: "POST /tenants/{name}/enable", access: write, handler: s.enableTenant},
 		{pattern: "POST /tenants/{name}/limits", access: write, handler: s.limitTenant},
 		{pattern: "GET /tenants/{name}/delete", access: write, handler: s.confirmDeleteTenant},
-		{pattern: "POST /tenants/{name}/delete", access: write, handler: s.deleteTenant},
+		long(route{pattern: "POST /tenants/{name}/delete", access: write, handler: s.deleteTenant}),
 	}
 }
 

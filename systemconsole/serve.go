@@ -2,6 +2,7 @@ package systemconsole
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -25,7 +26,28 @@ const (
 	readTime   = time.Minute
 	writeTime  = 2 * time.Minute
 	idleTime   = 2 * time.Minute
+	longTime   = 10 * time.Minute // in place of writeTime, where the server itself needs it
 )
+
+// extend gives an answer so much time from now on, in place of writeTime.
+func extend(w http.ResponseWriter, by time.Duration) error {
+	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(by))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("giving the answer more time: %w", err)
+	}
+	return nil
+}
+
+// steady writes an answer that may take as long as it does: only a client that
+// takes nothing of it for writeTime is cut off.
+type steady struct{ http.ResponseWriter }
+
+func (s steady) Write(b []byte) (int, error) {
+	if err := extend(s.ResponseWriter, writeTime); err != nil {
+		return 0, err
+	}
+	return s.ResponseWriter.Write(b)
+}
 
 // Serve answers requests until ctx is done.
 func Serve(ctx context.Context, handler http.Handler, opts ServeOptions) error {

@@ -230,7 +230,7 @@ func (s *Service) SetPassword(ctx context.Context, secret, password string) erro
 	if err != nil {
 		return err
 	}
-	return s.expel(ctx, name)
+	return s.expel(context.WithoutCancel(ctx), name)
 }
 
 // Sessions returns the sessions of an account that are open.

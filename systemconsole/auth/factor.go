@@ -198,7 +198,7 @@ func (s *Service) SecondFactor(ctx context.Context, id Identity, code string, c 
 	if err := s.CloseSession(ctx, id.Session); err != nil {
 		return Login{}, err
 	}
-	return s.enter(ctx, id.Account, s.afterFactor(ctx, item.Value), c)
+	return s.enter(ctx, id.Account, Session{Purpose: s.afterFactor(ctx, item.Value), Proof: id.session.Proof}, c)
 }
 
 // afterFactor is what is left of a login: a password that must be changed, or

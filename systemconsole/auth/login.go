@@ -88,12 +88,12 @@ func (s *Service) proceed(ctx context.Context, name string, a Account, c Client)
 	if a.Factor.On() {
 		purpose = SecondFactor
 	}
-	return s.enter(ctx, name, purpose, c)
+	return s.enter(ctx, name, Session{Purpose: purpose, Proof: a.Credential.Proof()}, c)
 }
 
-// enter opens a session; a full one is recorded as a login.
-func (s *Service) enter(ctx context.Context, name string, purpose Purpose, c Client) (Login, error) {
-	if purpose == Full {
+// enter opens a session of an account; a full one is recorded as a login.
+func (s *Service) enter(ctx context.Context, name string, v Session, c Client) (Login, error) {
+	if v.Purpose == Full {
 		if _, err := s.accounts.Modify(ctx, name, func(a *Account) error {
 			a.Lock, a.LastLogin = Lock{}, s.now()
 			return nil
@@ -105,14 +105,16 @@ func (s *Service) enter(ctx context.Context, name string, purpose Purpose, c Cli
 			return Login{}, err
 		}
 	}
-	l := Login{Account: name, Purpose: purpose}
+	l := Login{Account: name, Purpose: v.Purpose}
+	v.Account = name
 	var err error
-	l.Secret, l.Expires, err = s.OpenSession(ctx, AccountOwner(name), Session{Account: name, Purpose: purpose}, c)
+	l.Secret, l.Expires, err = s.OpenSession(ctx, AccountOwner(name), v, c)
 	return l, err
 }
 
 // Identify returns who has the session of a secret, and what it is for. The
-// account is looked at each time: one that is disabled is out at once.
+// account is looked at each time: one that is disabled is out at once, and so is
+// a session that began with another password than it has.
 func (s *Service) Identify(ctx context.Context, secret string) (Identity, Purpose, error) {
 	return s.identify(ctx, secret, true)
 }
@@ -133,12 +135,12 @@ func (s *Service) identify(ctx context.Context, secret string, used bool) (Ident
 		return Identity{}, "", err
 	}
 	v := session.Value
-	id := Identity{Account: v.Account, Session: session.Name, FormToken: formToken(secret), Tenant: v.Tenant}
+	id := Identity{Account: v.Account, Session: session.Name, FormToken: formToken(secret), Tenant: v.Tenant, session: v}
 	if v.Purpose.OfTenant() {
 		return id, v.Purpose, nil // the tenant's own service looks further
 	}
 	item, err := s.accounts.At(ctx, now, v.Account)
-	if errors.Is(err, store.ErrNotFound) || err == nil && item.Value.Disabled {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (item.Value.Disabled || !v.of(item.Value.Credential)) {
 		return Identity{}, "", ErrNoSession
 	}
 	id.Role = item.Value.Role
@@ -169,8 +171,8 @@ func (s *Service) ChangePassword(ctx context.Context, id Identity, current, pass
 	if err != nil {
 		return Login{}, err
 	}
-	if err := s.expel(ctx, id.Account); err != nil {
+	if err := s.expel(context.WithoutCancel(ctx), id.Account); err != nil {
 		return Login{}, err
 	}
-	return s.enter(ctx, id.Account, Full, c)
+	return s.enter(ctx, id.Account, Session{Purpose: Full, Proof: renewed.Proof()}, c)
 }

@@ -79,6 +79,15 @@ type Credential struct {
 	Changed time.Time `json:"changed,omitzero"`
 }
 
+// Proof tells, in a session, which password was checked when it began. The salt
+// in the hash makes it another one each time that a password is set.
+func (c Credential) Proof() string {
+	if c.Hash == "" {
+		return ""
+	}
+	return hashed(c.Hash)
+}
+
 // Renewed returns a credential with a new password, or what the policy says
 // against it.
 func (s *Service) Renewed(ctx context.Context, c Credential, account, password string) (Credential, error) {

@@ -72,7 +72,13 @@ type Identity struct {
 	Session     string       // name of the session; empty for a token
 	FormToken   string       // what forms of this session carry
 	Tenant      string       // for a tenant's user: the name of the tenant; Account is the user then
+
+	session Session // the zero value for a token
 }
+
+// Of tells whether the identity's session began with the password that a
+// credential has now.
+func (i Identity) Of(c Credential) bool { return i.session.of(c) }
 
 // May tells whether the identity has a permission.
 func (i Identity) May(p Permission) bool { return slices.Contains(i.Permissions, p) }

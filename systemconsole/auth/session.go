@@ -43,6 +43,7 @@ type Session struct {
 	Account string    `json:"account"`
 	Tenant  string    `json:"tenant,omitempty"`
 	Purpose Purpose   `json:"purpose"`
+	Proof   string    `json:"proof,omitempty"`  // of the password that it began with; empty for one of before that was noted
 	Source  string    `json:"source,omitempty"` // IP address of the login
 	Agent   string    `json:"agent,omitempty"`  // what the browser calls itself
 	Created time.Time `json:"created"`
@@ -62,6 +63,16 @@ func (v Session) LastSeen() time.Time {
 func (v Session) open(now time.Time, p Policy) bool {
 	idle := time.Duration(p.IdleMinutes) * time.Minute
 	return now.Before(v.Expires) && (idle == 0 || now.Sub(v.LastSeen()) < idle)
+}
+
+// of tells whether a session began with the password that a credential has now.
+// Another password ends a session by this alone, wherever the change was cut
+// short, and also one that the old password opens a moment later.
+func (v Session) of(c Credential) bool {
+	if v.Proof == "" {
+		return !v.Created.Before(c.Changed)
+	}
+	return v.Proof == c.Proof()
 }
 
 // lasting tells whether a session is more than a step of a login.

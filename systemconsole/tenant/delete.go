@@ -4,10 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/store"
+)
+
+// ErrHeld means: something of a tenant could not be removed. The error that it
+// is in says what, and what holds it.
+var ErrHeld = errors.New("something is in the way")
+
+// The times of a deletion that has begun, whether somebody waits for its end or
+// not. That of the place leaves some for what is removed after it.
+const (
+	deletionTime = 5 * time.Minute
+	placeTime    = 90 * time.Second
 )
 
 // Deletion is what a deletion did.
@@ -19,7 +31,8 @@ type Deletion struct {
 // Delete removes a tenant with all that it has: its place in the cluster, its
 // sessions, links and users, its key and itself. Whoever it is asked for must
 // confirm it with the tenant's name. When something cannot be removed it stops
-// and can be asked for again; forced, it goes on and names what is left.
+// and can be asked for again; forced, it goes on and names what is left. Once it
+// has begun it does not end because who asked for it has gone.
 func (s *Service) Delete(ctx context.Context, name, confirmed string, force bool) (Deletion, error) {
 	var d Deletion
 	if confirmed != name {
@@ -32,6 +45,8 @@ func (s *Service) Delete(ctx context.Context, name, confirmed string, force bool
 	if err != nil {
 		return d, err
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deletionTime)
+	defer cancel()
 	for _, step := range []struct {
 		what string
 		do   func(context.Context, string, *Deletion) error
@@ -54,9 +69,14 @@ func (s *Service) Delete(ctx context.Context, name, confirmed string, force bool
 }
 
 func (s *Service) removePlace(ctx context.Context, name string, d *Deletion) error {
+	ctx, cancel := context.WithTimeout(ctx, placeTime)
+	defer cancel()
 	removed, err := s.opts.Provisioner.Remove(ctx, name)
 	d.Removed = append(d.Removed, removed...)
-	return err
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrHeld, err)
+	}
+	return nil
 }
 
 func (s *Service) removeUsers(ctx context.Context, name string, d *Deletion) error {

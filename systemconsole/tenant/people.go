@@ -240,24 +240,28 @@ func (s *Service) keep(ctx context.Context, id auth.Identity, tenant, name strin
 
 // Admit returns the identity of a session of a tenant's user with what the user
 // may do, and who that is. The tenant and the user are looked at each time: one
-// that is disabled is out at once.
+// that is disabled is out at once, and so is a session that began with another
+// password than the user has.
 func (s *Service) Admit(ctx context.Context, id auth.Identity) (auth.Identity, Visit, error) {
-	t, err := s.tenants.Get(ctx, id.Tenant)
-	if errors.Is(err, store.ErrNotFound) || err == nil && t.Value.State != Active {
+	t, item, key, err := s.user(ctx, id.Tenant, id.Account)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (t.Value.State != Active || item.Value.Disabled) {
 		return auth.Identity{}, Visit{}, auth.ErrNoSession
 	}
 	if err != nil {
 		return auth.Identity{}, Visit{}, err
 	}
-	u, err := s.User(ctx, id.Tenant, id.Account)
-	if errors.Is(err, store.ErrNotFound) || err == nil && u.Disabled {
+	u, credential, err := s.unsealed(key, t.Name, item)
+	if err != nil {
+		return auth.Identity{}, Visit{}, err
+	}
+	if !id.Of(credential) {
 		return auth.Identity{}, Visit{}, auth.ErrNoSession
 	}
 	id.Permissions = []auth.Permission{}
 	if u.Role == Administrator {
 		id.Permissions = []auth.Permission{ManageUsers}
 	}
-	return id, Visit{Tenant: t, User: u}, err
+	return id, Visit{Tenant: t, User: u}, nil
 }
 
 // Forgotten makes a link for the user of an e-mail address who forgot the
@@ -319,8 +323,8 @@ func (s *Service) ChangePassword(ctx context.Context, id auth.Identity, current,
 	if err != nil {
 		return auth.Login{}, err
 	}
-	if err := s.auth.Expel(ctx, Owner(id.Tenant), u.Name); err != nil {
+	if err := s.auth.Expel(context.WithoutCancel(ctx), Owner(id.Tenant), u.Name); err != nil {
 		return auth.Login{}, err
 	}
-	return s.enter(ctx, id.Tenant, u.Name, c)
+	return s.enter(ctx, id.Tenant, u.Name, renewed, c)
 }

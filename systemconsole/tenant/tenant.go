@@ -69,6 +69,8 @@ func (t Tenant) Audit() any {
 
 // Provisioner gives tenants their place in a cluster.
 type Provisioner interface {
+	// Exists tells whether a place of that name is there, whoever made it.
+	Exists(ctx context.Context, name string) (bool, error)
 	// Apply makes the tenant's place, or makes it fit its limits.
 	Apply(ctx context.Context, name string, l Limits) error
 	// Remove takes it away and returns what was removed. What is gone already
@@ -172,12 +174,11 @@ func (s *Service) create(ctx context.Context, name, organization string) (store.
 	} else if !errors.Is(err, store.ErrNotFound) {
 		return item, err
 	}
-	// What a forced deletion left keeps its name taken.
-	left, _, err := s.users.List(ctx, store.ListOptions{Owner: name, Limit: 1})
+	left, err := s.left(ctx, name)
 	if err != nil {
 		return item, err
 	}
-	if len(left) > 0 {
+	if left {
 		return item, store.ErrExists
 	}
 	if item.Value.Key, err = s.opts.Keeper.Wrap(ctx, seal.NewSecret(), name); err != nil {
@@ -185,6 +186,20 @@ func (s *Service) create(ctx context.Context, name, organization string) (store.
 	}
 	item.Version, err = audit.Create(ctx, s.log, s.tenants, item, "tenant.create")
 	return item, err
+}
+
+// left tells whether a forced deletion left something of a tenant, which keeps
+// its name taken: nobody inherits another's users, or what runs in the place.
+func (s *Service) left(ctx context.Context, name string) (bool, error) {
+	users, _, err := s.users.List(ctx, store.ListOptions{Owner: name, Limit: 1})
+	if err != nil || len(users) > 0 {
+		return len(users) > 0, err
+	}
+	there, err := s.opts.Provisioner.Exists(ctx, name)
+	if err != nil {
+		return false, fmt.Errorf("looking for a place of the name %s: %w", name, err)
+	}
+	return there, nil
 }
 
 // key unwraps the data key of a tenant.
@@ -231,26 +246,45 @@ func (s *Service) Activate(ctx context.Context, name string) (secret string, err
 
 // Disable keeps a tenant as it is and everybody of it out.
 func (s *Service) Disable(ctx context.Context, name string) error {
-	if err := s.setState(ctx, name, "tenant.disable", Active, Disabled); err != nil {
+	_, err := audit.Modify(ctx, s.log, s.tenants, name, "tenant.disable", func(t *Tenant) error {
+		return t.become(name, Active, Disabled)
+	})
+	if err != nil {
 		return err
 	}
 	return s.expel(ctx, name)
 }
 
-// Enable lets a disabled tenant in again.
+// Enable lets a disabled tenant in again, within the limits that were set
+// meanwhile.
 func (s *Service) Enable(ctx context.Context, name string) error {
-	return s.setState(ctx, name, "tenant.enable", Disabled, Active)
-}
-
-func (s *Service) setState(ctx context.Context, name, action string, from, to State) error {
-	_, err := audit.Modify(ctx, s.log, s.tenants, name, action, func(t *Tenant) error {
-		if t.State != from {
-			return form.Fail("", "tenant %s is %s, not %s", name, t.State, from)
+	item, err := s.tenants.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	limits := item.Value.Limits
+	if err := item.Value.become(name, Disabled, Active); err != nil {
+		return err
+	}
+	if err := s.applyLimits(ctx, name, limits); err != nil {
+		return err
+	}
+	_, err = audit.Modify(ctx, s.log, s.tenants, name, "tenant.enable", func(t *Tenant) error {
+		if t.Limits != limits {
+			return store.ErrConflict // set just now, and not applied
 		}
-		t.State = to
-		return nil
+		return t.become(name, Disabled, Active)
 	})
 	return err
+}
+
+// become changes the state of the tenant of a name from one to another.
+func (t *Tenant) become(name string, from, to State) error {
+	if t.State != from {
+		return form.Fail("", "tenant %s is %s, not %s", name, t.State, from)
+	}
+	t.State = to
+	return nil
 }
 
 // expel ends all sessions and links of a tenant.
@@ -258,7 +292,7 @@ func (s *Service) expel(ctx context.Context, name string) error {
 	return errors.Join(s.auth.CloseSessions(ctx, Owner(name), ""), s.auth.DropLinks(ctx, Owner(name)))
 }
 
-// SetLimits changes what a tenant may use.
+// SetLimits changes what a tenant may use: at once, or when it is active again.
 func (s *Service) SetLimits(ctx context.Context, name string, l Limits) error {
 	if err := l.check().Err(); err != nil {
 		return err
@@ -270,6 +304,10 @@ func (s *Service) SetLimits(ctx context.Context, name string, l Limits) error {
 	if err != nil || item.Value.State != Active {
 		return err
 	}
+	return s.applyLimits(ctx, name, l)
+}
+
+func (s *Service) applyLimits(ctx context.Context, name string, l Limits) error {
 	if err := s.opts.Provisioner.Apply(ctx, name, l); err != nil {
 		return fmt.Errorf("applying the limits of tenant %s: %w", name, err)
 	}
@@ -279,5 +317,6 @@ func (s *Service) SetLimits(ctx context.Context, name string, l Limits) error {
 // nowhere is the provisioner without a cluster.
 type nowhere struct{}
 
+func (nowhere) Exists(context.Context, string) (bool, error)     { return false, nil }
 func (nowhere) Apply(context.Context, string, Limits) error      { return nil }
 func (nowhere) Remove(context.Context, string) ([]string, error) { return nil, nil }

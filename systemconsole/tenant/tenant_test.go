@@ -31,9 +31,16 @@ type fixture struct {
 
 func open(t *testing.T, p tenant.Provisioner) *fixture {
 	t.Helper()
-	s, err := bolt.Open(filepath.Join(t.TempDir(), "objects.db"))
+	return openOn(t, func(s store.Store) store.Store { return s }, p)
+}
+
+// openOn opens a service on what of makes of a store.
+func openOn(t *testing.T, of func(store.Store) store.Store, p tenant.Provisioner) *fixture {
+	t.Helper()
+	file, err := bolt.Open(filepath.Join(t.TempDir(), "objects.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
+	s := of(file)
 	keeper, err := seal.Local(seal.NewSecret())
 	require.NoError(t, err)
 	f := &fixture{store: s, now: time.Now()}
@@ -198,11 +205,31 @@ func TestBadDrafts(t *testing.T) {
 }
 
 // broken is a cluster that removes nothing until it is mended.
-type broken struct{ mended bool }
+type broken struct {
+	mended  bool
+	refuses bool // to make places
+	places  map[string]tenant.Limits
+}
 
-func (*broken) Apply(context.Context, string, tenant.Limits) error { return nil }
+func (b *broken) Exists(_ context.Context, name string) (bool, error) {
+	_, there := b.places[name]
+	return there, nil
+}
+
+func (b *broken) Apply(_ context.Context, name string, l tenant.Limits) error {
+	if b.refuses {
+		return errors.New("the cluster is away")
+	}
+	if b.places == nil {
+		b.places = map[string]tenant.Limits{}
+	}
+	b.places[name] = l
+	return nil
+}
+
 func (b *broken) Remove(_ context.Context, name string) ([]string, error) {
 	if b.mended {
+		delete(b.places, name)
 		return []string{"Namespace tenant-" + name}, nil
 	}
 	return []string{"Role x"}, errors.New("the cluster is away")
@@ -217,6 +244,7 @@ func TestDelete(t *testing.T) {
 	require.ErrorAs(t, err, &form.Problems{}, "it must be confirmed")
 	_, err = f.Delete(ctx, one, one, false)
 	require.ErrorContains(t, err, "the cluster is away")
+	require.ErrorIs(t, err, tenant.ErrHeld)
 	item, err := f.Get(ctx, one)
 	require.NoError(t, err)
 	require.Equal(t, tenant.Deleting, item.Value.State)
@@ -240,6 +268,28 @@ func TestDelete(t *testing.T) {
 	require.Len(t, d.Left, 1)
 	require.Contains(t, d.Left[0], "the cluster is away")
 	require.Contains(t, d.Removed, "Tenant two")
+	require.Equal(t, "two-2", f.active(t, "Two", "eve@example.com"), "nobody inherits what was left")
+	require.Equal(t, "one", f.active(t, "One", "eve@example.com"), "nothing was left of that one")
+}
+
+// Limits that are set while a tenant is disabled hold when it is enabled.
+func TestLimitsWhileDisabled(t *testing.T) {
+	b := &broken{}
+	f := open(t, b)
+	ctx := t.Context()
+	name := f.active(t, "Acme", "ada@example.com")
+	require.NoError(t, f.SetLimits(ctx, name, tenant.Limits{CPU: 64}))
+	require.NoError(t, f.Disable(ctx, name))
+	require.NoError(t, f.SetLimits(ctx, name, tenant.Limits{CPU: 4}))
+	b.refuses = true
+	require.ErrorContains(t, f.Enable(ctx, name), "the cluster is away")
+	item, err := f.Get(ctx, name)
+	require.NoError(t, err)
+	require.Equal(t, tenant.Disabled, item.Value.State, "nobody is let in with limits of before")
+	b.refuses = false
+	require.NoError(t, f.Enable(ctx, name))
+	require.Equal(t, tenant.Limits{CPU: 4}, b.places[name])
+	require.ErrorAs(t, f.Enable(ctx, name), &form.Problems{}, "it is active")
 }
 
 func TestLock(t *testing.T) {
@@ -301,4 +351,96 @@ func TestForgotten(t *testing.T) {
 	none(name, "grace@example.com", "disabled")
 	require.NoError(t, f.Disable(ctx, name))
 	none(name, "ada@example.com", "the tenant is disabled")
+}
+
+// attended is a store that answers nobody who has stopped waiting, as one in a
+// cluster does.
+type attended struct{ store.Store }
+
+func (s attended) Get(ctx context.Context, kind, name string) (store.Object, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Object{}, err
+	}
+	return s.Store.Get(ctx, kind, name)
+}
+
+func (s attended) List(ctx context.Context, kind string, opts store.ListOptions) (store.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Page{}, err
+	}
+	return s.Store.List(ctx, kind, opts)
+}
+
+func (s attended) Delete(ctx context.Context, kind, name, version string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Store.Delete(ctx, kind, name, version)
+}
+
+// left is a cluster from whose removals clients walk away.
+type left struct {
+	broken
+	leave context.CancelFunc
+}
+
+func (l *left) Remove(ctx context.Context, name string) ([]string, error) {
+	l.leave()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return l.broken.Remove(ctx, name)
+}
+
+// A deletion that has begun goes on when nobody waits for it any more.
+func TestADeletionOutlivesItsRequest(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	f := openOn(t, func(s store.Store) store.Store { return attended{s} }, &left{leave: leave})
+	name := f.active(t, "Acme", "ada@example.com")
+	d, err := f.Delete(ctx, name, name, true)
+	require.NoError(t, err)
+	require.ErrorIs(t, ctx.Err(), context.Canceled)
+	require.Len(t, d.Left, 1)
+	require.Contains(t, d.Left[0], "the cluster is away")
+	_, err = f.Get(t.Context(), name)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	page, err := f.store.List(t.Context(), tenant.UserKind, store.ListOptions{})
+	require.NoError(t, err)
+	require.Empty(t, page.Objects)
+}
+
+// dying is a store whose console dies before it ends a session.
+type dying struct{ store.Store }
+
+func (s dying) Update(ctx context.Context, o store.Object) (string, error) {
+	if o.Kind == auth.SessionKind {
+		return "", errors.New("killed")
+	}
+	return s.Store.Update(ctx, o)
+}
+
+// A new password ends the sessions of the old one, whatever becomes of the
+// console that set it.
+func TestANewPasswordEndsSessionsByItself(t *testing.T) {
+	f := openOn(t, func(s store.Store) store.Store { return dying{s} }, nil)
+	ctx := t.Context()
+	name := f.active(t, "Acme", "ada@example.com")
+	enter := func(password string) auth.Identity {
+		l, err := f.Login(ctx, name, "ada@example.com", password, auth.Client{})
+		require.NoError(t, err)
+		id, _, err := f.auth.Identify(ctx, l.Secret)
+		require.NoError(t, err)
+		return id
+	}
+	stolen, own := enter(password), enter(password)
+	_, err := identify(ctx, f, stolen)
+	require.NoError(t, err)
+	_, err = f.ChangePassword(ctx, own, password, password+"2", auth.Client{})
+	require.ErrorContains(t, err, "killed")
+	for _, id := range []auth.Identity{stolen, own} {
+		_, err = identify(ctx, f, id)
+		require.ErrorIs(t, err, auth.ErrNoSession)
+	}
+	_, err = identify(ctx, f, enter(password+"2"))
+	require.NoError(t, err)
 }

@@ -170,15 +170,21 @@ func (s *Service) User(ctx context.Context, tenant, name string) (UserView, erro
 
 // view unseals a user, but for the password.
 func (s *Service) view(key *seal.Key, tenant string, item store.Item[User]) (UserView, error) {
+	v, _, err := s.unsealed(key, tenant, item)
+	return v, err
+}
+
+// unsealed unseals a user and the password.
+func (s *Service) unsealed(key *seal.Key, tenant string, item store.Item[User]) (UserView, auth.Credential, error) {
 	u := item.Value
 	v := UserView{Name: item.Name, Tenant: tenant, Role: u.Role, Disabled: u.Disabled, Locked: u.Lock.Locked(s.opts.Now()), Created: u.Created, LastLogin: u.LastLogin}
 	var err error
 	if v.Person, err = opened[Person](key, u.Person, place(tenant, item.Name, "person")); err != nil {
-		return v, err
+		return v, auth.Credential{}, err
 	}
 	c, err := opened[auth.Credential](key, u.Credential, place(tenant, item.Name, "credential"))
 	v.Invited = c.Hash == ""
-	return v, err
+	return v, c, err
 }
 
 func (s *Service) user(ctx context.Context, tenant, name string) (store.Item[Tenant], store.Item[User], *seal.Key, error) {
@@ -236,7 +242,7 @@ func (s *Service) SetPassword(ctx context.Context, secret, password string) (ten
 	if err != nil {
 		return "", err
 	}
-	return t.Name, s.auth.Expel(ctx, Owner(t.Name), u.Name)
+	return t.Name, s.auth.Expel(context.WithoutCancel(ctx), Owner(t.Name), u.Name)
 }
 
 // Login checks a user's e-mail address and password and opens a session: one of
@@ -266,9 +272,9 @@ func (s *Service) login(ctx context.Context, tenant, email, password string, c a
 		return auth.Login{}, errors.Join(auth.ErrLogin, s.failed(ctx, u.Name))
 	}
 	if s.auth.Expired(ctx, credential, u.Value.Created) {
-		return s.open(ctx, tenant, u.Name, auth.TenantPassword, c)
+		return s.open(ctx, auth.Session{Account: u.Name, Tenant: tenant, Purpose: auth.TenantPassword, Proof: credential.Proof()}, c)
 	}
-	return s.enter(ctx, tenant, u.Name, c)
+	return s.enter(ctx, tenant, u.Name, credential, c)
 }
 
 // failed counts a failure, and records it when it locks the user out.
@@ -287,8 +293,9 @@ func (s *Service) failed(ctx context.Context, name string) error {
 	return err
 }
 
-// enter opens a session of the tenant's pages for a user who is known.
-func (s *Service) enter(ctx context.Context, tenant, name string, c auth.Client) (auth.Login, error) {
+// enter opens a session of the tenant's pages for a user whose password was
+// checked: that of the credential.
+func (s *Service) enter(ctx context.Context, tenant, name string, checked auth.Credential, c auth.Client) (auth.Login, error) {
 	_, err := s.users.Modify(ctx, name, func(u *User) error {
 		u.Lock, u.LastLogin = auth.Lock{}, s.opts.Now().UTC()
 		return nil
@@ -300,13 +307,13 @@ func (s *Service) enter(ctx context.Context, tenant, name string, c auth.Client)
 	if _, err := s.log.Append(ctx, audit.Event{Action: "tenant.user.login", Object: UserKind + "/" + name}); err != nil {
 		return auth.Login{}, err
 	}
-	return s.open(ctx, tenant, name, auth.TenantUser, c)
+	return s.open(ctx, auth.Session{Account: name, Tenant: tenant, Purpose: auth.TenantUser, Proof: checked.Proof()}, c)
 }
 
-func (s *Service) open(ctx context.Context, tenant, name string, p auth.Purpose, c auth.Client) (auth.Login, error) {
-	l := auth.Login{Account: name, Purpose: p}
+func (s *Service) open(ctx context.Context, v auth.Session, c auth.Client) (auth.Login, error) {
+	l := auth.Login{Account: v.Account, Purpose: v.Purpose}
 	var err error
-	l.Secret, l.Expires, err = s.auth.OpenSession(ctx, Owner(tenant), auth.Session{Account: name, Tenant: tenant, Purpose: p}, c)
+	l.Secret, l.Expires, err = s.auth.OpenSession(ctx, Owner(v.Tenant), v, c)
 	return l, err
 }
 

@@ -30,9 +30,13 @@ import (
 // tenantLabel is on the namespaces that this package made.
 const tenantLabel = kube.Group + "/tenant"
 
+// DefaultRemovalTime is how long Remove waits for a namespace to go. It leaves
+// time to say what holds one to a client that waits two minutes for an answer.
+const DefaultRemovalTime = 75 * time.Second
+
 // Options complete a provisioner. The zero value is usable.
 type Options struct {
-	// RemovalTime is how long Remove waits for a namespace to go; 0 means two minutes.
+	// RemovalTime is how long Remove waits for a namespace to go; 0 means DefaultRemovalTime.
 	RemovalTime time.Duration
 }
 
@@ -58,7 +62,7 @@ func New(config *rest.Config, opts Options) (*Provisioner, error) {
 		return nil, err
 	}
 	if opts.RemovalTime == 0 {
-		opts.RemovalTime = 2 * time.Minute
+		opts.RemovalTime = DefaultRemovalTime
 	}
 	return &Provisioner{client: client, template: t, opts: opts}, nil
 }
@@ -67,6 +71,15 @@ func New(config *rest.Config, opts Options) (*Provisioner, error) {
 type place struct {
 	Name string
 	tenant.Limits
+}
+
+// Exists tells whether the namespace of a tenant of that name is there.
+func (p *Provisioner) Exists(ctx context.Context, name string) (bool, error) {
+	_, err := p.namespace(ctx, name)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Apply makes the tenant's place with server-side apply: what others set
@@ -233,10 +246,7 @@ func (p *Provisioner) holding(ctx context.Context, namespace *unstructured.Unstr
 
 // checkOwner fails for a namespace that is not the tenant's.
 func (p *Provisioner) checkOwner(ctx context.Context, name string) error {
-	if err := store.CheckName(name); err != nil {
-		return err
-	}
-	u, err := p.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, "tenant-"+name, metav1.GetOptions{})
+	u, err := p.namespace(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -245,6 +255,14 @@ func (p *Provisioner) checkOwner(ctx context.Context, name string) error {
 			"the namespace tenant-%s is there already and belongs to somebody else", name)
 	}
 	return nil
+}
+
+// namespace returns the namespace that a tenant of a name has, or would have.
+func (p *Provisioner) namespace(ctx context.Context, name string) (*unstructured.Unstructured, error) {
+	if err := store.CheckName(name); err != nil {
+		return nil, err
+	}
+	return p.client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(ctx, "tenant-"+name, metav1.GetOptions{})
 }
 
 // objects returns the place of a tenant.

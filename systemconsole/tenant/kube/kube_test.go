@@ -51,6 +51,8 @@ func TestProvisioner(t *testing.T) {
 	refusesForeignNamespaces(t, p, client)
 
 	removesEverything(t, p, client)
+	exists(t, p, "acme", false)
+	exists(t, p, "other", true)
 	_, err = client.Resource(quotas()).Namespace("tenant-other").Get(ctx, "tenant", metav1.GetOptions{})
 	require.NoError(t, err, "nothing of another's")
 
@@ -134,6 +136,7 @@ func removesEverything(t *testing.T, p *kube.Provisioner, client dynamic.Interfa
 	require.ErrorContains(t, err, "still there")
 	require.ErrorContains(t, err, "Pod tenant-acme/held is there and waits for example.com/held", "what holds it is named")
 	require.Equal(t, []string{"RoleBinding tenant-acme/tenant-administrators", "RoleBinding tenant-acme/tenant-members"}, removed)
+	exists(t, p, "acme", true)
 	policies := client.Resource(schema.GroupVersionResource{Group: "networking.k8s.io", Version: "v1", Resource: "networkpolicies"}).Namespace("tenant-acme")
 	_, err = policies.Get(t.Context(), "tenant", metav1.GetOptions{})
 	require.NoError(t, err, "a pod that is still there has no more ways out than before")
@@ -186,5 +189,13 @@ func refusesForeignNamespaces(t *testing.T, p *kube.Provisioner, client dynamic.
 	require.ErrorContains(t, p.Apply(t.Context(), "theirs", tenant.Limits{}), "somebody else")
 	_, err = p.Remove(t.Context(), "theirs")
 	require.ErrorContains(t, err, "somebody else")
+	exists(t, p, "theirs", true)
 	require.Error(t, p.Apply(t.Context(), "a: b\n", tenant.Limits{}))
+}
+
+func exists(t *testing.T, p *kube.Provisioner, name string, want bool) {
+	t.Helper()
+	there, err := p.Exists(t.Context(), name)
+	require.NoError(t, err)
+	require.Equal(t, want, there, name)
 }
