@@ -16,6 +16,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/store"
+	"github.com/sealift/sealift/systemconsole/upgrades"
 )
 
 const (
@@ -82,8 +83,12 @@ func (s *Server) places(ctx context.Context, b settings.Backup) (names []string,
 }
 
 func (s *Server) backupSource() backup.Source {
-	return backup.Source{Store: s.opts.Store, Kinds: Kinds(), Keeper: s.opts.Keeper}
+	return backup.Source{Store: s.opts.Store, Kinds: slices.DeleteFunc(Kinds(), ofTheMoment), Keeper: s.opts.Keeper}
 }
+
+// ofTheMoment tells of kinds that say what the console works at: they are in no
+// backup, and none brings them back. An upgrade that came back would begin anew.
+func ofTheMoment(k store.Kind) bool { return k.Name == upgrades.Kind || k.Name == backup.RunKind }
 
 // writeBackup writes one everywhere, when may still allows it.
 func (s *Server) writeBackup(ctx context.Context, b settings.Backup, may func(backup.Run) bool) (backup.File, error) {
@@ -177,13 +182,20 @@ func backupDue(last backup.Run, hours int, now time.Time) bool {
 }
 
 // notRestored are the kinds that a restore in place leaves as they are: the
-// record of changes is never shortened, and the pulse only grows.
-func notRestored() []string { return []string{audit.Kind, backup.RunKind, store.PulseKind} }
+// record of changes is never shortened, and the pulse only grows. Backups of
+// older consoles have what is of the moment.
+func notRestored() []string {
+	return []string{audit.Kind, store.PulseKind, upgrades.Kind, backup.RunKind}
+}
 
 // restore makes everything what it was when a backup was written, but for the
-// record of changes and where backups are. All logins end. Before that, one more backup is written.
+// record of changes and where backups are. All logins end. Before that, one more
+// backup is written. An upgrade is waited for: it replaces the console.
 func (s *Server) restore(ctx context.Context, placeName, name string) (objects int, err error) {
 	ctx = context.WithoutCancel(ctx) // half of a restore is nothing
+	if err := s.upgrades.Idle(ctx); err != nil {
+		return 0, err
+	}
 	current, err := s.settings.Get(ctx)
 	if err != nil {
 		return 0, err

@@ -68,6 +68,19 @@ func NewKind(opts KindOptions) *Kind {
 // nodeFolder has the files of the node, below the folder of a kind cluster.
 const nodeFolder = "node"
 
+// kubeconfigPartial is the file that kind writes the kubeconfig to, and
+// kubeconfigLock the one beside it by which kind keeps others from it. A process
+// that is killed leaves that, and kind would then refuse to write for ever.
+const (
+	kubeconfigPartial = "kubeconfig.partial"
+	kubeconfigLock    = kubeconfigPartial + ".lock"
+)
+
+// kindNames are all that a kind cluster keeps in its folder.
+func kindNames() []string {
+	return []string{nodeFolder, "kubeconfig", kubeconfigPartial, kubeconfigLock, lockFile}
+}
+
 func (k *Kind) root() string { return filepath.Join(k.opts.Dir, nodeFolder) }
 
 // IsKind tells whether a folder is that of a kind cluster.
@@ -82,10 +95,8 @@ func (k *Kind) kubeconfig() *Kubeconfig {
 
 // Exists implements Bootstrap.
 func (k *Kind) Exists(ctx context.Context) (bool, error) {
-	if _, err := os.Lstat(k.opts.Dir); err == nil {
-		return true, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return false, err
+	if there, err := left(k.opts.Dir, kindNames()); err != nil || there {
+		return there, err
 	}
 	nodes, err := k.provider.ListInternalNodes(k.opts.Name)
 	if err != nil {
@@ -186,7 +197,7 @@ func (k *Kind) create(ctx context.Context) error {
 	}
 	config := &v1alpha4.Cluster{TypeMeta: v1alpha4.TypeMeta{APIVersion: "kind.x-k8s.io/v1alpha4", Kind: "Cluster"}, Nodes: []v1alpha4.Node{node},
 		ContainerdConfigPatches: k.opts.ContainerdPatches}
-	temporary := filepath.Join(k.opts.Dir, "kubeconfig.partial")
+	temporary := filepath.Join(k.opts.Dir, kubeconfigPartial)
 	made := make(chan error, 1)
 	go func() {
 		made <- k.provider.Create(k.opts.Name, cluster.CreateWithV1Alpha4Config(config), cluster.CreateWithNodeImage(image),
@@ -255,7 +266,10 @@ func (k *Kind) Stop(context.Context) error { return k.release() }
 // cluster.
 func (k *Kind) Remove(ctx context.Context) error {
 	there, err := k.Exists(ctx)
-	if err == nil && there {
+	if err == nil && !there {
+		return nil
+	}
+	if err == nil {
 		err = k.claim()
 	}
 	if err == nil {
@@ -264,18 +278,24 @@ func (k *Kind) Remove(ctx context.Context) error {
 	if err == nil {
 		err = k.removeLeftovers(ctx)
 	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("removing the kind cluster %s: %w", k.opts.Name, err), k.release())
+	if err == nil {
+		err = empty(k.opts.Dir, kindNames())
 	}
-	err = errors.Join(os.RemoveAll(k.root()), os.RemoveAll(filepath.Join(k.opts.Dir, lockFile)), k.release())
-	_ = os.Remove(k.opts.Dir) // what somebody else put there stays, and the folder with it
-	return err
+	if err != nil {
+		err = fmt.Errorf("removing the kind cluster %s: %w", k.opts.Name, err)
+	}
+	return errors.Join(err, k.release())
 }
 
 // delete removes the kubeconfig last: as long as it is there, so are the nodes.
+// The folder is locked: a lock of kind's that is there is nobody's.
 func (k *Kind) delete() error {
-	if err := k.provider.Delete(k.opts.Name, filepath.Join(k.opts.Dir, "kubeconfig.partial")); err != nil {
+	partial := filepath.Join(k.opts.Dir, kubeconfigPartial)
+	if err := os.RemoveAll(filepath.Join(k.opts.Dir, kubeconfigLock)); err != nil {
+		return err
+	}
+	if err := k.provider.Delete(k.opts.Name, partial); err != nil {
 		return noEngine(k.engine, err)
 	}
-	return errors.Join(os.RemoveAll(filepath.Join(k.opts.Dir, "kubeconfig.partial")), os.RemoveAll(k.kubeconfig().Path))
+	return errors.Join(os.RemoveAll(partial), os.RemoveAll(k.kubeconfig().Path))
 }

@@ -104,6 +104,9 @@ func (l *Local) start(ctx context.Context) (*Kubeconfig, error) {
 // folders of the control plane, besides those of the managers.
 func folders() []string { return []string{"pki", "bin", "etcd", "logs", "managers"} }
 
+// localNames are all that a local control plane keeps in its folder.
+func localNames() []string { return append(folders(), "ports.json", "kubeconfig", lockFile) }
+
 // open makes the folder private, and makes sure that nobody else uses it.
 func (l *Local) open() error {
 	for _, dir := range append([]string{""}, folders()...) {
@@ -223,36 +226,24 @@ func (l *Local) stop() error {
 }
 
 // Exists implements Bootstrap.
-func (l *Local) Exists(context.Context) (bool, error) {
-	_, err := os.Lstat(l.opts.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
-}
+func (l *Local) Exists(context.Context) (bool, error) { return left(l.opts.Dir, localNames()) }
 
 // Remove implements Bootstrap. It refuses while another process runs a control
 // plane in the folder.
-func (l *Local) Remove(context.Context) error {
+func (l *Local) Remove(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := os.Lstat(l.opts.Dir); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if there, err := l.Exists(ctx); err != nil || !there {
+		return err
 	}
 	if l.lock == nil {
 		if err := l.open(); err != nil {
 			return err
 		}
 	}
-	err := l.stop()
-	for _, name := range append(folders(), "ports.json", "kubeconfig", lockFile) {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(l.opts.Dir, name)))
-	}
-	if err != nil {
+	if err := errors.Join(l.stop(), empty(l.opts.Dir, localNames())); err != nil {
 		return fmt.Errorf("removing the local control plane: %w", err)
 	}
-	// What somebody else put there stays, and the folder with it.
-	_ = os.Remove(l.opts.Dir)
 	return nil
 }
 

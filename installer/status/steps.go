@@ -2,12 +2,10 @@ package status
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
+	"github.com/sealift/sealift/installer/bootstrap"
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/template"
 	"github.com/sealift/sealift/installer/vsphere"
@@ -174,11 +172,7 @@ func either(ok bool, yes, no string) string {
 }
 
 func (x *examination) bootstrapLeft() (bool, error) {
-	_, err := os.Lstat(filepath.Join(x.opts.Dir, "bootstrap"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
+	return bootstrap.Left(filepath.Join(x.opts.Dir, "bootstrap"))
 }
 
 // phase is how far the installation is, in one word.

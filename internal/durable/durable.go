@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // ErrExists is returned by WriteNew when the name is taken.
@@ -76,6 +77,13 @@ func SyncDir(dir string) error {
 	}
 	err = d.Sync()
 	return errors.Join(err, d.Close())
+}
+
+// Temporary tells whether name is what a write of the file base, in the same
+// folder, leaves when its process is killed.
+func Temporary(name, base string) bool {
+	number, ok := strings.CutPrefix(name, "."+base+".")
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 func writeTemp(path string, data []byte, perm fs.FileMode) (string, error) {

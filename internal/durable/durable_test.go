@@ -56,6 +56,17 @@ func TestWriteNewNeverReplaces(t *testing.T) {
 	require.Error(t, durable.WriteNew(filepath.Join(path, "below a file"), nil, 0o600))
 }
 
+// What a killed write leaves is known by its name, and nothing else is taken for it.
+func TestTemporary(t *testing.T) {
+	f, err := os.CreateTemp(t.TempDir(), ".ports.json.*") // as a write does
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	require.True(t, durable.Temporary(filepath.Base(f.Name()), "ports.json"))
+	for _, name := range []string{"ports.json", ".ports.json", ".ports.json.", ".ports.json.1a", ".other.json.12", "ports.json.12"} {
+		require.False(t, durable.Temporary(name, "ports.json"), name)
+	}
+}
+
 // onlyFile checks that nothing was left beside path.
 func onlyFile(t *testing.T, path string) {
 	left, err := os.ReadDir(filepath.Dir(path))

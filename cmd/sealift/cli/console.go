@@ -80,7 +80,11 @@ func (a *app) runConsole(ctx context.Context, f *consoleFlags) (err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s, err := bolt.Open(filepath.Join(f.data, databaseFile))
+	db := filepath.Join(f.data, databaseFile)
+	if err := unlessRestoring(db); err != nil {
+		return err
+	}
+	s, err := bolt.Open(db)
 	if err != nil {
 		return err
 	}

@@ -89,23 +89,43 @@ func (i *consoleInstallation) Site(context.Context) (string, error) {
 	return string(text), nil
 }
 
-// keep checks a site and keeps it. A secret in it is refused by its schema.
-func (i *consoleInstallation) keep(text string) (*site.Site, error) {
-	text = strings.ReplaceAll(text, "\r\n", "\n") // which forms send
-	s, err := site.Parse([]byte(text), i.dir)
-	if err != nil {
-		return nil, problem.As(problem.Usage, err)
-	}
-	if err := durable.WriteFile(i.sitePath(), []byte(text), 0o600); err != nil {
-		return nil, fmt.Errorf("keeping the site: %w", err)
-	}
-	return s, nil
+// parse checks a site, and returns it with the text that is kept. A secret in it
+// is refused by its schema.
+func (i *consoleInstallation) parse(text string) (*site.Site, []byte, error) {
+	data := []byte(strings.ReplaceAll(text, "\r\n", "\n")) // which forms send
+	s, err := site.Parse(data, i.dir)
+	return s, data, problem.As(problem.Usage, err)
 }
 
-// Preflight implements enterprise.Installation.
+// keep keeps a site; mu is held.
+func (i *consoleInstallation) keep(text []byte) error {
+	if err := durable.WriteFile(i.sitePath(), text, 0o600); err != nil {
+		return fmt.Errorf("keeping the site: %w", err)
+	}
+	return nil
+}
+
+// startable fails while an installation is under way and when it is done: the
+// site that is kept is that of its cluster, which upgrades start from. mu is held.
+func (i *consoleInstallation) startable() error {
+	switch {
+	case i.progress.State == enterprise.Running && i.progress.Steps != nil:
+		return problem.New(problem.Usage, "wait until it ends", "the installation is under way")
+	case i.progress.State == enterprise.Done:
+		return problem.New(problem.Usage, "change it on the pages of the enterprise cluster; for another cluster, start a console with another --data", "the cluster is installed")
+	default:
+		return nil
+	}
+}
+
+// Preflight implements enterprise.Installation. Before an installation has begun
+// the site is kept, for those who go on later.
 func (i *consoleInstallation) Preflight(ctx context.Context, text string) ([]enterprise.Check, error) {
-	s, err := i.keep(text)
+	s, data, err := i.parse(text)
 	if err != nil {
+		return nil, err
+	}
+	if err := i.checked(data); err != nil {
 		return nil, err
 	}
 	bundle, err := i.open(ctx)
@@ -126,6 +146,17 @@ func (i *consoleInstallation) Preflight(ctx context.Context, text string) ([]ent
 		checks = append(checks, enterprise.Check{Name: c.Name, Status: checkStatus(c.State), Evidence: c.Evidence, Remedy: c.Remedy})
 	}
 	return checks, nil
+}
+
+// checked keeps a site that is checked, unless it could not be installed or
+// an installation of another has begun.
+func (i *consoleInstallation) checked(text []byte) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err := i.startable(); err != nil || i.progress.State != enterprise.NotStarted {
+		return err
+	}
+	return i.keep(text)
 }
 
 func checkStatus(s preflight.State) enterprise.Status {
@@ -152,7 +183,7 @@ func (i *consoleInstallation) open(ctx context.Context) (*archive.Reader, error)
 // Start implements enterprise.Installation. The logins are read from where the
 // site names them, and are in this process' memory alone.
 func (i *consoleInstallation) Start(_ context.Context, text string) error {
-	s, err := i.keep(text)
+	s, data, err := i.parse(text)
 	if err != nil {
 		return err
 	}
@@ -162,8 +193,11 @@ func (i *consoleInstallation) Start(_ context.Context, text string) error {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.progress.State == enterprise.Running && i.progress.Steps != nil {
-		return problem.New(problem.Usage, "wait until it ends", "the installation is under way")
+	if err := i.startable(); err != nil {
+		return err
+	}
+	if err := i.keep(data); err != nil {
+		return err
 	}
 	if err := durable.WriteFile(i.notePath(), []byte(enterprise.Running), 0o600); err != nil {
 		return fmt.Errorf("noting that the installation was begun: %w", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/internal/durable"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/test/lab/vcenter"
 	"github.com/sealift/sealift/test/sites"
@@ -124,4 +125,40 @@ func TestTheConsoleRefusesASite(t *testing.T) {
 	p, err := i.Progress(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, enterprise.NotStarted, p.State)
+}
+
+// Nobody replaces the site of an installation that is under way, has stopped or
+// is done: by a check never, and by a start only where another may begin.
+func TestTheSiteOfAnInstallationStays(t *testing.T) {
+	for _, name := range []string{"V_USERNAME", "V_PASSWORD", "R_USERNAME", "R_PASSWORD"} {
+		t.Setenv(name, "x")
+	}
+	mine := sites.Site{Registry: sites.Server{Address: "r:5000", Login: "R"}, VCenter: sites.Server{Address: "v", Login: "V"}}.Text(t)
+	theirs := strings.Replace(mine, "datacenter: north", "datacenter: south", 1)
+	require.NotEqual(t, mine, theirs)
+	ctx, stop := context.WithCancel(t.Context())
+	stop() // what is begun ends at once, and the note stays
+	for state, says := range map[enterprise.State]string{enterprise.Running: "is under way", enterprise.Done: "is installed", enterprise.Stopped: ""} {
+		i := &consoleInstallation{app: &app{}, ctx: ctx, dir: t.TempDir(), bundle: "none.tar", trust: trusting("none.pub")}
+		require.NoError(t, i.keep([]byte(mine)))
+		i.progress = enterprise.Progress{State: state, Steps: []enterprise.Step{{Name: "boot"}}}
+		_, err := i.Preflight(t.Context(), theirs)
+		require.ErrorContains(t, err, says, state)
+		kept, readErr := i.Site(t.Context())
+		require.NoError(t, readErr)
+		require.Equal(t, mine, kept, state)
+		want := mine
+		err = i.Start(t.Context(), theirs)
+		if says == "" {
+			want = theirs
+			require.NoError(t, err)
+			i.run.Wait()
+		} else {
+			require.ErrorContains(t, err, says)
+			require.NotEmpty(t, problem.Remedies(err))
+		}
+		kept, readErr = i.Site(t.Context())
+		require.NoError(t, readErr)
+		require.Equal(t, want, kept, state)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles/location"
+	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/systemconsole/backup"
 	"github.com/sealift/sealift/systemconsole/flags"
@@ -77,17 +78,50 @@ func (f *restoreFlags) restore(ctx context.Context, from string, opts location.O
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return 0, problem.WithRemedy(fmt.Errorf("making the console's folder: %w", err), "--data names a folder in one that is there and may be written")
 	}
-	s, err := bolt.Open(db)
+	objects, err = restoreInto(ctx, db, keeper, io.NewSectionReader(source, 0, source.Size()))
 	if err != nil {
-		return 0, err
-	}
-	objects, err = backup.Restore(ctx, io.NewSectionReader(source, 0, source.Size()), keeper, s)
-	if err = errors.Join(err, s.Close()); err != nil {
-		err = errors.Join(fmt.Errorf("restoring %s: %w", location.Redact(from), err), os.Remove(db))
+		err = fmt.Errorf("restoring %s: %w", location.Redact(from), err)
 		if made {
 			err = errors.Join(err, os.Remove(f.data))
 		}
 		return 0, err
+	}
+	return objects, nil
+}
+
+// partialSuffix is what the name of a database has while it is restored.
+const partialSuffix = ".partial"
+
+// unlessRestoring fails when a restore was cut off and not done again.
+func unlessRestoring(db string) error {
+	partial := db + partialSuffix
+	if _, err := os.Stat(partial); err != nil {
+		return nil //nolint:nilerr // there is none, or opening the database says what is wrong with the folder
+	}
+	if _, err := os.Stat(db); err == nil {
+		return nil // it was brought back since, or is older
+	}
+	return problem.New(problem.Failed, "repeat sealift console restore; to begin with an empty console instead, remove "+partial, "a restore of this console was not finished")
+}
+
+// restoreInto makes a database of a backup. It has its name once all of the
+// backup is in it: of half of one a console would make itself a first account
+// with the password that everybody knows.
+func restoreInto(ctx context.Context, db string, keeper seal.Keeper, from io.ReadSeeker) (objects int, err error) {
+	partial := db + partialSuffix
+	if err := os.Remove(partial); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a restore that was killed
+		return 0, err
+	}
+	s, err := bolt.Open(partial)
+	if err != nil {
+		return 0, err
+	}
+	objects, err = backup.Restore(ctx, from, keeper, s)
+	if err = errors.Join(err, s.Close()); err == nil {
+		err = durable.Rename(partial, db)
+	}
+	if err != nil {
+		return 0, errors.Join(err, os.Remove(partial))
 	}
 	return objects, nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,8 +54,50 @@ func TestRestoreConsoleFromS3(t *testing.T) {
 	require.NoDirExists(t, none.data)
 }
 
-// writeBackup writes the backup of a console that has one tenant.
-func writeBackup(t *testing.T, keeper seal.Keeper, to string, opts location.Options) {
+// watched is a backup that tells what is there while it is read.
+type watched struct {
+	io.ReadSeeker
+	look func()
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.look()
+	return w.ReadSeeker.Read(p)
+}
+
+// A restore that is killed leaves no database that a console would start with,
+// and nothing that the next restore would stumble over.
+func TestARestoreThatIsKilled(t *testing.T) {
+	keeper, err := seal.Local(seal.NewSecret())
+	require.NoError(t, err)
+	data := backupOf(t, keeper)
+	db := filepath.Join(t.TempDir(), databaseFile)
+	half, err := bolt.Open(db + partialSuffix)
+	require.NoError(t, err)
+	_, err = half.Create(t.Context(), store.Object{Kind: "Tenant", Name: "acme", Data: json.RawMessage(`{}`)})
+	require.NoError(t, err)
+	require.NoError(t, half.Close())
+	require.ErrorContains(t, unlessRestoring(db), "was not finished")
+	a := &app{Streams: Streams{Out: io.Discard, Err: io.Discard}}
+	f := &consoleFlags{data: filepath.Dir(db)}
+	f.Addr = "127.0.0.1:0"
+	require.ErrorContains(t, a.runConsole(t.Context(), f), "was not finished")
+	require.NoFileExists(t, db)
+
+	n, err := restoreInto(t.Context(), db, keeper, &watched{bytes.NewReader(data), func() { require.NoFileExists(t, db) }})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.NoFileExists(t, db+partialSuffix)
+	require.NoError(t, unlessRestoring(db))
+	after, err := bolt.Open(db)
+	require.NoError(t, err)
+	_, err = after.Get(t.Context(), "Tenant", "acme")
+	require.NoError(t, err)
+	require.NoError(t, after.Close())
+}
+
+// backupOf is the backup of a console that has one tenant.
+func backupOf(t *testing.T, keeper seal.Keeper) []byte {
 	t.Helper()
 	s, err := bolt.Open(filepath.Join(t.TempDir(), databaseFile))
 	require.NoError(t, err)
@@ -64,9 +107,16 @@ func writeBackup(t *testing.T, keeper seal.Keeper, to string, opts location.Opti
 	_, err = backup.Write(t.Context(), s, systemconsole.Kinds(), keeper, &b)
 	require.NoError(t, err)
 	require.NoError(t, s.Close())
-	w, err := location.Create(t.Context(), to, int64(b.Len()), location.CreateOptions{Options: opts})
+	return b.Bytes()
+}
+
+// writeBackup writes the backup of a console to a place.
+func writeBackup(t *testing.T, keeper seal.Keeper, to string, opts location.Options) {
+	t.Helper()
+	data := backupOf(t, keeper)
+	w, err := location.Create(t.Context(), to, int64(len(data)), location.CreateOptions{Options: opts})
 	require.NoError(t, err)
-	_, err = w.Write(b.Bytes())
+	_, err = w.Write(data)
 	require.NoError(t, err)
 	require.NoError(t, w.Commit())
 }

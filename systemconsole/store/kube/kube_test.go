@@ -1,6 +1,7 @@
 package kube_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -46,8 +47,8 @@ func open(t *testing.T, config *rest.Config, namespace string) *kube.Store {
 	return s
 }
 
-// One server rotates the master key: another one opens what is wrapped with the
-// new one, and both open what the one before wrapped.
+// One server rotates the master key: another one wraps with the new one at once
+// and opens what is wrapped with it, and both open what the one before wrapped.
 func TestMasterKey(t *testing.T) {
 	config := controlplane.Start(t)
 	makeNamespace(t, config, "site")
@@ -60,6 +61,10 @@ func TestMasterKey(t *testing.T) {
 	old, err := two.Wrap(ctx, secret, "acme")
 	require.NoError(t, err)
 	require.NoError(t, one.(seal.Rotator).Rotate(ctx))
+	made, err := two.Wrap(ctx, secret, "acme")
+	require.NoError(t, err)
+	_, err = newest(t, config, "site", "key").Unwrap(ctx, made, "acme")
+	require.NoError(t, err, "without the key before")
 	renewed, err := seal.Rewrap(ctx, one, old, "acme")
 	require.NoError(t, err)
 	for _, k := range []seal.Keeper{one, two} {
@@ -80,6 +85,22 @@ func TestMasterKey(t *testing.T) {
 	same, err := kube.BeforeMasterKey(ctx, config, "site", "none", other)
 	require.NoError(t, err)
 	require.Equal(t, other, same)
+}
+
+// newest is the keeper of the key alone that wraps, as a Secret has it.
+func newest(t *testing.T, config *rest.Config, namespace, name string) seal.Keeper {
+	t.Helper()
+	client, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	found, err := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "secrets"}).Namespace(namespace).Get(t.Context(), name, metav1.GetOptions{})
+	require.NoError(t, err)
+	text, _, err := unstructured.NestedString(found.Object, "data", "key")
+	require.NoError(t, err)
+	key, err := base64.StdEncoding.DecodeString(text)
+	require.NoError(t, err)
+	keeper, err := seal.Local(key)
+	require.NoError(t, err)
+	return keeper
 }
 
 func makeNamespace(t *testing.T, config *rest.Config, name string) {

@@ -25,7 +25,8 @@ const (
 )
 
 // masterKey is the keeper of the master key in a Secret. Another server may
-// rotate it: what cannot be unwrapped is tried again with the Secret as it is.
+// rotate it: wrapping, which is rare, begins with the Secret as it is, and what
+// cannot be unwrapped is tried again with it.
 type masterKey struct {
 	secrets         dynamic.ResourceInterface
 	namespace, name string
@@ -69,6 +70,8 @@ func BeforeMasterKey(ctx context.Context, config *rest.Config, namespace, name s
 
 // findMasterKey fails with what apierrors.IsNotFound knows when there is none.
 func findMasterKey(ctx context.Context, config *rest.Config, namespace, name string) (*masterKey, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = -1, 0 // a rotation wraps a key for each tenant
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("reading the master key: %w", err)
@@ -117,8 +120,12 @@ func (m *masterKey) current() seal.Keeper {
 	return m.keeper
 }
 
-// Wrap implements seal.Keeper.
+// Wrap implements seal.Keeper. With a key from before a rotation it would wrap
+// what that rotation has gone past, and nobody would bring under the new one.
 func (m *masterKey) Wrap(ctx context.Context, secret []byte, owner string) (string, error) {
+	if _, _, err := m.read(ctx); err != nil {
+		return "", err
+	}
 	return m.current().Wrap(ctx, secret, owner)
 }
 
