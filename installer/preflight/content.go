@@ -30,6 +30,8 @@ func (e *examination) contentVersion(context.Context) finding {
 	switch {
 	case e.options.Bundle == nil:
 		return noBundle()
+	case e.options.Release.Err != nil:
+		return skipped("because of content-complete")
 	case brought == "":
 		return skipped("the bundle's release does not say which version of Kubernetes it has")
 	case asked != "" && asked != brought:
@@ -43,6 +45,9 @@ func (e *examination) contentVersion(context.Context) finding {
 func (e *examination) contentComplete(ctx context.Context) finding {
 	if e.options.Bundle == nil {
 		return noBundle()
+	}
+	if err := e.options.Release.Err; err != nil {
+		return failedWith(err)
 	}
 	faults, err := closure.Prove(ctx, e.options.Bundle)
 	if err != nil {

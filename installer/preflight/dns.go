@@ -85,15 +85,22 @@ func (e *examination) candidates(name string) []string {
 }
 
 // resolve returns the addresses that a node gets for a name, and the name in
-// full.
+// full. An error has the name as the site has it: what was made of that with the
+// search domains stands in no file.
 func (e *examination) resolve(ctx context.Context, server, name string) (full string, found []netip.Addr, err error) {
 	for _, full = range e.candidates(name) {
 		found, err = dnsquery.Addresses(ctx, server, full)
-		if err == nil || !errors.Is(err, dnsquery.ErrNoName) {
-			return full, found, err
+		switch {
+		case err == nil:
+			return full, found, nil
+		case errors.Is(err, dnsquery.ErrNoName):
+		case full != name:
+			return name, nil, fmt.Errorf("%s: %w", name, err)
+		default:
+			return name, nil, err
 		}
 	}
-	return name, nil, err
+	return name, nil, fmt.Errorf("%s at %s: %w", name, server, dnsquery.ErrNoName)
 }
 
 func (e *examination) dnsForward(ctx context.Context) finding {

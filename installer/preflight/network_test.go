@@ -37,7 +37,8 @@ func TestAddressesThatCannotBeProven(t *testing.T) {
 func TestNames(t *testing.T) {
 	l := newLab(t)
 	l.edit("console.north.example", "console", "searchDomains: [north.example]", "searchDomains: [north.example, south.example]", `ntp: ["`, `ntp: ["time.north.example", "`)
-	all := l.require("dns-forward", preflight.Failed, "a time server: ")
+	all := l.require("dns-forward", preflight.Failed, "a time server: time.north.example at "+l.names.address+": there is no such name")
+	require.NotContains(t, all["dns-forward"].Evidence, "example.", "what no file says")
 	requireState(t, all["dns-reverse"], preflight.Skipped, "because of dns-forward")
 	l.names.add("time.north.example", "127.0.0.1")
 	all = l.require("dns-forward", preflight.OK, "console.north.example is 192.0.2.1, time.north.example is 127.0.0.1")

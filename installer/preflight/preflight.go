@@ -72,6 +72,7 @@ func (r *Report) Err() error {
 
 // Release is what the release in a bundle says that checks need to know.
 type Release struct {
+	Err               error  // why there is none; nil when there is one
 	KubernetesVersion string // such as v1.34.4; "" is not known
 	Template          string // name of the template that is made of its OVA; "" is not known
 	// Missing are the parts of the release that the bundle does not carry.

@@ -11,6 +11,8 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/archive/archivetest"
 	"github.com/sealift/sealift/installer/preflight"
+	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/mirror/registry"
 	"github.com/sealift/sealift/test/registries"
@@ -201,6 +203,10 @@ func TestReleaseOfTheBundle(t *testing.T) {
 	l.options.Release = preflight.Release{KubernetesVersion: "v1.34.4", Missing: []error{errors.New("image registry.k8s.io/etcd:3.6 is not in the bundle")}}
 	all := l.require("content-version", preflight.OK, "v1.34.4")
 	requireState(t, all["content-complete"], preflight.Failed, "image registry.k8s.io/etcd:3.6 is not in the bundle")
+	l.options.Release = preflight.Release{Err: problem.New(problem.Usage, "give an enterprise bundle", "%w", release.ErrNoRelease)}
+	all = l.require("content-complete", preflight.Failed, "the bundle has no release.yaml")
+	requireState(t, all["content-version"], preflight.Skipped, "because of content-complete")
+	l.options.Release = preflight.Release{KubernetesVersion: "v1.34.4"}
 	l.edit("template: node-1.34", "template: node-1.34\n    kubernetesVersion: v1.33.1")
 	l.require("content-version", preflight.Failed, "the bundle brings Kubernetes v1.34.4, the site asks for v1.33.1")
 }

@@ -42,7 +42,7 @@ func Open(ctx context.Context, bundle *archive.Reader) (*Content, error) {
 	c := &Content{bundle: bundle}
 	data, err := c.read(ctx, archive.RootFile, FileName)
 	if errors.Is(err, ErrMissing) {
-		return nil, problem.New(problem.Usage, "give an enterprise bundle: one that is made of manifests/enterprise/bundle.yaml or like it", "%w", ErrNoRelease)
+		return nil, problem.New(problem.Usage, "give an enterprise bundle: sealift bundle init writes what one is made of", "%w", ErrNoRelease)
 	}
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive/archivetest"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/manifests"
 )
 
@@ -152,6 +153,7 @@ func TestOpen(t *testing.T) {
 func TestABundleWithoutARelease(t *testing.T) {
 	_, err := release.Open(t.Context(), bundle(t, nil, nil, "registry.k8s.io/pause:3.10"))
 	require.ErrorIs(t, err, release.ErrNoRelease)
+	require.Equal(t, []string{"give an enterprise bundle: sealift bundle init writes what one is made of"}, problem.Remedies(err))
 	_, err = release.Open(t.Context(), bundle(t, map[string]string{"release.yaml": "kind: Release\n"}, nil))
 	require.ErrorIs(t, err, release.ErrInvalid)
 }

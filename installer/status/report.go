@@ -14,6 +14,7 @@ type Phase string
 
 // The phases.
 const (
+	NotKnown     Phase = "unknown"       // nothing of it is on this host, and vCenter could not be asked
 	NotInstalled Phase = "not installed" // nothing of it is there
 	Interrupted  Phase = "interrupted"   // an installation was begun, and none runs now
 	Installing   Phase = "installing"    // the control plane on this host manages the cluster

@@ -27,7 +27,8 @@ type examination struct {
 	opts   Options
 	found  *Found
 	report *Report
-	marked int // machines at vCenter
+	marked int  // machines at vCenter
+	asked  bool // vCenter, which said which machines there are
 }
 
 // Look says how the installation stands. What is wrong is in the report; the

@@ -79,10 +79,11 @@ func TestTheConsolesCertificateEnds(t *testing.T) {
 
 func TestThePhaseOfAnInstallation(t *testing.T) {
 	for want, x := range map[Phase]*examination{
-		NotInstalled: {found: &Found{}},
+		NotKnown:     {found: &Found{}},
+		NotInstalled: {found: &Found{}, asked: true},
 		Installed:    {found: &Found{Place: Cluster}},
 		Installing:   {found: &Found{Place: Bootstrap}},
-		Interrupted:  {found: &Found{}, marked: 1},
+		Interrupted:  {found: &Found{}, marked: 1, asked: true},
 		Unreachable:  {found: &Found{ClusterErr: os.ErrDeadlineExceeded}},
 	} {
 		x.opts = Options{Site: &site.Site{}, Dir: t.TempDir()}
@@ -91,4 +92,21 @@ func TestThePhaseOfAnInstallation(t *testing.T) {
 	x := &examination{found: &Found{}, opts: Options{Dir: t.TempDir()}}
 	require.NoError(t, os.Mkdir(filepath.Join(x.opts.Dir, "bootstrap"), 0o700))
 	require.Equal(t, Interrupted, x.phase())
+}
+
+// A part whose turn has not come is no problem of its own.
+func TestOnlyProblemsAreProblems(t *testing.T) {
+	dir := t.TempDir()
+	x := &examination{found: &Found{}, report: &Report{}, opts: Options{Site: &site.Site{}, Dir: dir}}
+	x.clusterSteps()
+	require.Equal(t, []string{"API server: there is no kubeconfig in " + dir}, x.report.Problems)
+	require.Len(t, x.report.Steps, 4)
+	for _, s := range x.report.Steps {
+		require.Equal(t, Open, s.State, s.Name)
+	}
+
+	x = &examination{found: &Found{Place: Bootstrap}, report: &Report{}, opts: x.opts}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "bootstrap"), 0o700))
+	x.clusterSteps()
+	require.Contains(t, x.report.Problems, "bootstrap removed: "+filepath.Join(dir, "bootstrap")+" is there")
 }

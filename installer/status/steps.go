@@ -28,6 +28,12 @@ func (x *examination) step(name string, done bool, detail string, err error) {
 	x.report.Steps = append(x.report.Steps, s)
 }
 
+// waits notes a part whose turn has not come: that an earlier one is not done
+// is the problem, and is told there.
+func (x *examination) waits(name, detail string) {
+	x.report.Steps = append(x.report.Steps, Step{Name: name, State: Open, Detail: detail})
+}
+
 // apiServerImage is the image by which a registry shows that it was filled
 // with a version of Kubernetes: every node needs it.
 const apiServerImage = "registry.k8s.io/kube-apiserver:"
@@ -75,7 +81,7 @@ func (x *examination) image(ctx context.Context, mapping *mirror.Mapping, ref st
 func (x *examination) vcenterSteps(ctx context.Context) {
 	machines, templates, err := x.machines(ctx)
 	x.step("template", len(templates) > 0, templatesDetail(templates), err)
-	x.marked = len(machines)
+	x.marked, x.asked = len(machines), err == nil
 	c := x.opts.Site.Spec.Cluster
 	want := c.ControlPlane.Replicas
 	for _, pool := range c.Workers {
@@ -144,12 +150,18 @@ func (x *examination) machines(ctx context.Context) (machines, templates []vsphe
 
 // clusterSteps say how far the cluster is.
 func (x *examination) clusterSteps() {
-	made := x.found.Cluster != nil
-	if err := x.found.ClusterErr; err != nil {
-		x.step("API server", false, "", err)
+	if x.found.Cluster != nil {
+		x.step("API server", true, "https://"+x.opts.Site.Spec.Network.ControlPlaneEndpoint+":6443", nil)
+		x.nodesStep()
 	} else {
-		x.step("API server", made, either(made, "https://"+x.opts.Site.Spec.Network.ControlPlaneEndpoint+":6443", "there is no kubeconfig yet"), nil)
+		x.step("API server", false, "there is no kubeconfig in "+x.opts.Dir, x.found.ClusterErr)
+		x.waits("nodes", "the API server knows them")
 	}
+	x.pivotSteps()
+}
+
+// nodesStep counts the nodes that are ready.
+func (x *examination) nodesStep() {
 	ready := 0
 	for _, n := range x.report.Nodes {
 		if n.Ready {
@@ -157,18 +169,30 @@ func (x *examination) clusterSteps() {
 		}
 	}
 	want := x.wanted()
-	x.step("nodes", made && ready > 0 && ready >= want, fmt.Sprintf("%d of %d are ready", ready, want), nil)
-	pivoted := x.found.Place == Cluster
-	x.step("pivot", pivoted, either(pivoted, "the cluster manages itself", "it does not manage itself"), nil)
-	left, err := x.bootstrapLeft()
-	x.step("bootstrap removed", pivoted && !left, either(!left, "nothing of it is on this host", filepath.Join(x.opts.Dir, "bootstrap")+" is there"), err)
+	x.step("nodes", ready > 0 && ready >= want, fmt.Sprintf("%d of %d are ready", ready, want), nil)
 }
 
-func either(ok bool, yes, no string) string {
-	if ok {
-		return yes
+// pivotSteps say whether the cluster manages itself, and what is left of the
+// control plane that made it.
+func (x *examination) pivotSteps() {
+	pivoted := x.found.Place == Cluster
+	switch {
+	case pivoted:
+		x.step("pivot", true, "the cluster manages itself", nil)
+	case x.found.Cluster != nil:
+		x.step("pivot", false, "it does not manage itself", nil)
+	default:
+		x.waits("pivot", "it comes when the cluster answers")
 	}
-	return no
+	left, err := x.bootstrapLeft()
+	switch {
+	case left || err != nil:
+		x.step("bootstrap removed", false, filepath.Join(x.opts.Dir, "bootstrap")+" is there", err)
+	case pivoted:
+		x.step("bootstrap removed", true, "nothing of it is on this host", nil)
+	default:
+		x.waits("bootstrap removed", "nothing of it is on this host")
+	}
 }
 
 func (x *examination) bootstrapLeft() (bool, error) {
@@ -189,6 +213,8 @@ func (x *examination) phase() Phase {
 		return Unreachable
 	case x.found.Cluster != nil || x.marked > 0:
 		return Interrupted
+	case !x.asked:
+		return NotKnown // it may have been installed from another host
 	default:
 		return NotInstalled
 	}

@@ -33,7 +33,7 @@ the registry or in the bundle. Nothing is changed. When a check fails, the exit 
 
 A password is tried once. ARP, by which also silent hosts show, needs root and a host in the nodes' network.`,
 		Example: `  sealift preflight -f site.yaml
-  sealift preflight -f site.yaml --bundle management-plane.tar --key cosign.pub
+  sealift preflight -f site.yaml --bundle enterprise.tar --key cosign.pub
   sealift preflight -f site.yaml -o json | jq '.checks[] | select(.state == "failed")'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runPreflight(cmd.Context(), &f) },
@@ -84,12 +84,12 @@ func (f *preflightFlags) openBundle(ctx context.Context) (*archive.Reader, error
 	return bundles.Open(ctx, f.bundle, open)
 }
 
-// releaseOf returns what the checks need to know of a bundle's release; nothing
-// of a bundle without one.
+// releaseOf returns what the checks need to know of a bundle's release; that a
+// bundle has none is for a check to say, beside all others.
 func releaseOf(ctx context.Context, bundle *archive.Reader) (preflight.Release, error) {
 	content, err := release.Open(ctx, bundle)
 	if errors.Is(err, release.ErrNoRelease) {
-		return preflight.Release{}, nil
+		return preflight.Release{Err: err}, nil
 	}
 	if err != nil {
 		return preflight.Release{}, err

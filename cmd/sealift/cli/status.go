@@ -56,6 +56,8 @@ func (a *app) runStatus(ctx context.Context, f *siteFlags, out *output) (err err
 // statusRemedy is what helps in a phase.
 func statusRemedy(p status.Phase) string {
 	switch p {
+	case status.NotKnown:
+		return "reach vCenter first: it knows whether there are machines, also of an installation from another host; --dir names the folder of an installation on this one"
 	case status.NotInstalled:
 		return "sealift install installs it"
 	case status.Interrupted:
