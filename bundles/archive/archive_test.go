@@ -280,3 +280,22 @@ func TestClosure(t *testing.T) {
 	_, err := archive.Plan(b.Contents)
 	require.Error(t, err, "a bundle that is not whole cannot be planned")
 }
+
+// Who reads of a damaged layer knows the images that lack it.
+func TestFaultsNameTheImage(t *testing.T) {
+	b := archivetest.New(t)
+	b.Root("docker.io/library/one:1", b.Image("amd64", "a layer of one image alone"))
+	b.Root("docker.io/library/two:1", b.Image("amd64", "a layer of two images"))
+	b.Root("docker.io/library/three:1", b.Index(b.Image("amd64", "a layer of two images", "another")))
+	path := b.Write()
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for layer, want := range map[string]string{"a layer of one image alone": "docker.io/library/one:1: blob sha256:", "a layer of two images": "docker.io/library/two:1 and 1 more: blob sha256:"} {
+		bad := bytes.Replace(good, []byte(layer), []byte("A"+layer[1:]), 1)
+		require.NoError(t, os.WriteFile(path, bad, 0o644))
+		faults, err := archivetest.Open(t, path).Verify(t.Context(), archive.VerifyOptions{})
+		require.NoError(t, err)
+		require.Len(t, faults, 1)
+		require.ErrorContains(t, faults[0], want)
+	}
+}

@@ -57,14 +57,14 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 	var mu sync.Mutex
 	found := map[digest.Digest]error{}
 	queue := make(chan Blob)
-	g, ctx := errgroup.WithContext(ctx)
+	g, inner := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(queue)
 		for _, b := range blobs {
 			select {
 			case queue <- b:
-			case <-ctx.Done():
-				return ctx.Err()
+			case <-inner.Done():
+				return inner.Err()
 			}
 		}
 		return nil
@@ -73,8 +73,8 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 		g.Go(func() error {
 			c := checker{r: r, phase: phase, hash: sha256.New(), buf: make([]byte, verifyBuffer)}
 			for b := range queue {
-				if err := c.check(ctx, b); ctx.Err() != nil {
-					return ctx.Err()
+				if err := c.check(inner, b); inner.Err() != nil {
+					return inner.Err()
 				} else if Unreadable(err) {
 					return err
 				} else if err != nil {
@@ -96,7 +96,7 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 	owners := r.owners(ctx)
 	for _, b := range r.statement.Blobs {
 		if err := found[b.Digest]; err != nil {
-			faults = append(faults, fmt.Errorf("%s: %w", owners.of(b.Digest), err))
+			faults = append(faults, owners.name(b.Digest, err))
 		}
 	}
 	return faults, nil
@@ -125,15 +125,15 @@ func (r *Reader) owners(ctx context.Context) owners {
 	return out
 }
 
-// of names who needs a blob.
-func (o owners) of(d digest.Digest) string {
+// name adds to a fault of a blob who needs that, as far as it is known.
+func (o owners) name(d digest.Digest, err error) error {
 	switch refs := o[d]; len(refs) {
 	case 0:
-		return "something whose manifest is damaged"
+		return err
 	case 1:
-		return refs[0]
+		return fmt.Errorf("%s: %w", refs[0], err)
 	default:
-		return fmt.Sprintf("%s and %d more", refs[0], len(refs)-1)
+		return fmt.Errorf("%s and %d more: %w", refs[0], len(refs)-1, err)
 	}
 }
 
