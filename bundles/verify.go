@@ -58,6 +58,8 @@ func Open(ctx context.Context, path string, opts OpenOptions) (*archive.Reader, 
 // notABundle returns the remedy for a file whose bytes are wrong.
 func notABundle(err error) string {
 	switch {
+	case len(problem.Remedies(err)) > 0: // who knows more has said it
+		return ""
 	case errors.Is(err, archive.ErrTruncated):
 		return "the copy is incomplete: copy the file again and compare its size with the original"
 	case errors.Is(err, archive.ErrFormat), errors.Is(err, content.ErrMismatch):

@@ -190,7 +190,7 @@ func (h *Head) checkSize(want int64) error {
 		err = fmt.Errorf("%w: %d bytes follow after the end at byte %d", ErrFormat, h.size-want, want)
 	}
 	if missing := h.r.Missing(want); err != nil && missing != "" {
-		return fmt.Errorf("%w: %s", err, missing)
+		return problem.New(problem.Verification, "bring exactly its volumes into one folder, each as long as where it was made", "%w: %s", err, missing)
 	}
 	return err
 }

@@ -52,11 +52,22 @@ func WriteNew(path string, data []byte, perm fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Link(tmp, path); err != nil {
+	if err := rename(tmp, path); err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	if err := errors.Join(os.Remove(tmp), SyncDir(filepath.Dir(path))); err != nil {
+	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return errors.Join(err, os.Remove(path)) // a failed write leaves nothing
+	}
+	return nil
+}
+
+// link is rename where there is no rename that replaces nothing.
+func link(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	if err := os.Remove(from); err != nil {
+		return errors.Join(err, os.Remove(to))
 	}
 	return nil
 }
