@@ -58,8 +58,6 @@ func runStatus(run backup.Run, now time.Time) web.Status {
 		return web.Status{Text: "None yet"}
 	case run.Busy(now):
 		return web.Status{State: web.Busy, Text: "Being written"}
-	case run.Finished.IsZero():
-		return web.Status{State: web.Bad, Text: "Was cut short"}
 	case run.Failure != "":
 		return web.Status{State: web.Bad, Text: "Failed"}
 	default:

@@ -160,7 +160,7 @@ func (s *Server) backupWhenDue(ctx context.Context) error {
 		return err
 	}
 	due := func(run backup.Run) bool { return backupDue(run, current.Backup.Hours, s.now()) }
-	run, err := s.runs.Last(ctx)
+	run, err := s.runs.Last(ctx, s.now())
 	if err != nil || !due(run) {
 		return err
 	}

@@ -12,6 +12,12 @@ type Pattern struct {
 	Needs   string
 }
 
+// Ended waits for what goes on until the context of New is done.
+func (s *Server) Ended() { s.tending.Wait() }
+
+// BackupDue tells whether it is time for another backup.
+var BackupDue = backupDue
+
 // Patterns is the table of routes.
 func (s *Server) Patterns() []Pattern {
 	var out []Pattern

@@ -57,7 +57,7 @@ func (s *Server) Run(ctx context.Context, opts ServeOptions) error {
 	cancel()
 	_ = group.Wait() // it never fails
 	if ended.Err() != nil {
-		s.tending.Wait() // an upgrade that is under way is left to the next replica
+		s.tending.Wait() // an upgrade or a backup that is under way is left to the next replica
 	}
 	return err
 }

@@ -123,7 +123,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, Policy: s.policy, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
 	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
 	s.metrics, s.runs = newMetrics(), backup.NewRuns(opts.Store)
-	s.lastRun = recent.New(s.runs.Last, recent.Options{Fresh: runOldest / 2, Bound: runOldest})
+	lastRun := func(ctx context.Context) (backup.Run, error) { return s.runs.Last(ctx, s.now()) }
+	s.lastRun = recent.New(lastRun, recent.Options{Fresh: runOldest / 2, Bound: runOldest})
 	s.metrics.tellBackups(func() backup.Run { return s.run(ctx) })
 	if err := s.auth.Bootstrap(ctx); err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	go s.answerAsked(ctx)
 	s.upgrades = upgrades.New(opts.Store, s.audit, opts.Upgrader, upgrades.Options{Logger: opts.Logger, Now: opts.Now, Lease: opts.UpgradeLease})
 	s.tending.Go(func() { s.upgrades.Tend(ctx) })
-	go s.keepBackups(ctx)
+	s.tending.Go(func() { s.keepBackups(ctx) })
 	go s.followLevel(ctx)
 	s.handler = s.chain(s.mux())
 	return s, nil

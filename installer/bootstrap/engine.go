@@ -46,14 +46,20 @@ func (e engine) run(ctx context.Context, in io.Reader, args ...string) error {
 
 // output runs a command of the engine and returns the words that it prints.
 func (e engine) output(ctx context.Context, in io.Reader, args ...string) ([]string, error) {
+	text, err := e.text(ctx, in, args...)
+	return strings.Fields(text), err
+}
+
+// text runs a command of the engine and returns what it prints.
+func (e engine) text(ctx context.Context, in io.Reader, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, string(e), args...)
 	cmd.Stdin = in
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s %s: %w: %s", e, strings.Join(args, " "), err, strings.TrimSpace(problems.String()))
+		return "", fmt.Errorf("%s %s: %w: %s", e, strings.Join(args, " "), err, strings.TrimSpace(problems.String()))
 	}
-	return strings.Fields(out.String()), nil
+	return strings.TrimSpace(out.String()), nil
 }
 
 // networkVariable is the variable of the environment by which kind is told, and

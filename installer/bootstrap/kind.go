@@ -98,12 +98,9 @@ func (k *Kind) Exists(ctx context.Context) (bool, error) {
 	if there, err := left(k.opts.Dir, kindNames()); err != nil || there {
 		return there, err
 	}
-	nodes, err := k.provider.ListInternalNodes(k.opts.Name)
-	if err != nil {
-		return false, noEngine(k.engine, err)
-	}
-	if len(nodes) > 0 {
-		return true, nil
+	nodes, err := k.nodes(ctx)
+	if err != nil || len(nodes) > 0 {
+		return err == nil, err
 	}
 	images, networks, err := k.leftovers(ctx)
 	return len(images)+len(networks) > 0, err
@@ -147,12 +144,15 @@ func (k *Kind) start(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if _, err := k.nodes(ctx); err != nil {
+		return err // before anything is in this folder
+	}
 	if err := k.claim(); err != nil {
 		return err
 	}
-	nodes, err := k.provider.ListInternalNodes(k.opts.Name)
+	nodes, err := k.nodes(ctx)
 	if err != nil {
-		return noEngine(k.engine, err)
+		return err
 	}
 	_, err = os.Stat(k.kubeconfig().Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -160,13 +160,13 @@ func (k *Kind) start(ctx context.Context) error {
 	}
 	if err == nil && len(nodes) > 0 {
 		for _, node := range nodes {
-			if err := k.engine.run(ctx, nil, "start", node.String()); err != nil {
+			if err := k.engine.run(ctx, nil, "start", node); err != nil {
 				return err
 			}
 		}
 		return k.answers(ctx)
 	}
-	if err := k.delete(); err != nil {
+	if err := k.delete(ctx); err != nil {
 		return err
 	}
 	if err := k.useNetwork(); err != nil {
@@ -190,10 +190,14 @@ func (k *Kind) create(ctx context.Context) error {
 	if _, err := runtimeconfig.Write(k.root(), k.opts.Mirror, runtimeconfig.WriteOptions{Overwrite: true}); err != nil {
 		return err
 	}
-	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole}
+	mark, err := k.mark()
+	if err != nil {
+		return err
+	}
+	node := v1alpha4.Node{Role: v1alpha4.ControlPlaneRole, ExtraMounts: []v1alpha4.Mount{mark}}
 	if len(k.opts.Mirror) > 0 {
 		dir := runtimeconfig.DefaultDir(runtimeconfig.Containerd)
-		node.ExtraMounts = []v1alpha4.Mount{{HostPath: filepath.Join(k.root(), dir), ContainerPath: dir, Readonly: true}}
+		node.ExtraMounts = append(node.ExtraMounts, v1alpha4.Mount{HostPath: filepath.Join(k.root(), dir), ContainerPath: dir, Readonly: true})
 	}
 	config := &v1alpha4.Cluster{TypeMeta: v1alpha4.TypeMeta{APIVersion: "kind.x-k8s.io/v1alpha4", Kind: "Cluster"}, Nodes: []v1alpha4.Node{node},
 		ContainerdConfigPatches: k.opts.ContainerdPatches}
@@ -205,7 +209,7 @@ func (k *Kind) create(ctx context.Context) error {
 			cluster.CreateWithDisplayUsage(false), cluster.CreateWithDisplaySalutation(false))
 	}()
 	if err := k.await(ctx, made); err != nil {
-		return errors.Join(err, k.delete())
+		return errors.Join(err, k.delete(context.WithoutCancel(ctx)))
 	}
 	text, err := k.provider.KubeConfig(k.opts.Name, false)
 	if err != nil {
@@ -273,7 +277,7 @@ func (k *Kind) Remove(ctx context.Context) error {
 		err = k.claim()
 	}
 	if err == nil {
-		err = k.delete()
+		err = k.delete(ctx)
 	}
 	if err == nil {
 		err = k.removeLeftovers(ctx)
@@ -289,7 +293,10 @@ func (k *Kind) Remove(ctx context.Context) error {
 
 // delete removes the kubeconfig last: as long as it is there, so are the nodes.
 // The folder is locked: a lock of kind's that is there is nobody's.
-func (k *Kind) delete() error {
+func (k *Kind) delete(ctx context.Context) error {
+	if _, err := k.nodes(ctx); err != nil {
+		return err
+	}
 	partial := filepath.Join(k.opts.Dir, kubeconfigPartial)
 	if err := os.RemoveAll(filepath.Join(k.opts.Dir, kubeconfigLock)); err != nil {
 		return err

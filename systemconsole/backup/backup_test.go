@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -297,7 +298,7 @@ func TestRuns(t *testing.T) {
 	require.ErrorIs(t, err, backup.ErrBusy)
 	close(end)
 	all.Wait()
-	last, err := runs.Last(t.Context())
+	last, err := runs.Last(t.Context(), now)
 	require.NoError(t, err)
 	require.Equal(t, "one", last.Name)
 	require.Equal(t, now, last.Good)
@@ -308,13 +309,61 @@ func TestRuns(t *testing.T) {
 		_, err = runs.Do(t.Context(), clock, always, func() (backup.File, error) { return backup.File{}, errors.New("no room") })
 		require.ErrorContains(t, err, "no room")
 	}
-	last, err = runs.Last(t.Context())
+	last, err = runs.Last(t.Context(), now)
 	require.NoError(t, err)
 	require.Equal(t, "no room", last.Failure)
 	require.Equal(t, good, last.Good)
 	require.Equal(t, good.Add(time.Minute), last.Since)
 	_, err = runs.Do(t.Context(), clock, func(backup.Run) bool { return false }, nil)
 	require.ErrorIs(t, err, backup.ErrBusy, "it is no longer due")
+}
+
+// A backup that takes long is waited for as long as its server says that it goes
+// on; one whose server was killed has failed a few minutes later, and neither
+// holds up the next nor is taken for good.
+func TestARunThatIsKilled(t *testing.T) {
+	s := open(t)
+	synctest.Test(t, func(t *testing.T) {
+		runs := backup.NewRuns(s)
+		always := func(backup.Run) bool { return true }
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, err := runs.Do(t.Context(), time.Now, always, func() (backup.File, error) {
+				time.Sleep(10 * time.Minute)
+				return backup.File{Name: "one"}, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		time.Sleep(9*time.Minute + time.Second)
+		_, err := runs.Do(t.Context(), time.Now, always, nil)
+		require.ErrorIs(t, err, backup.ErrBusy)
+		all.Wait()
+
+		objects := store.Collection[backup.Run]{Store: s, Kind: backup.RunKind}
+		good := time.Now()
+		_, err = objects.Modify(t.Context(), backup.RunName, func(r *backup.Run) error { // and then it is killed
+			r.Started, r.Alive, r.Finished = good.Add(-time.Minute), good, time.Time{}
+			return nil
+		})
+		require.NoError(t, err)
+		time.Sleep(2 * time.Minute)
+		last, err := runs.Last(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.True(t, last.Busy(time.Now()))
+		require.Empty(t, last.Failure)
+		time.Sleep(time.Minute)
+		last, err = runs.Last(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.False(t, last.Busy(time.Now()))
+		require.Contains(t, last.Failure, "was cut short")
+		_, err = runs.Do(t.Context(), time.Now, always, func() (backup.File, error) { return backup.File{}, errors.New("no room") })
+		require.ErrorContains(t, err, "no room")
+		last, err = runs.Last(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.True(t, last.Since.Equal(good), "it counts as the first failure")
+	})
 }
 
 func FuzzCheck(f *testing.F) {
