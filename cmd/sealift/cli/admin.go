@@ -34,7 +34,9 @@ func (a *app) admin() *cobra.Command {
 
 func (a *app) rotateMasterKey(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "rotate-master-key", Short: "Make another master key, and wrap everything with it", Args: cobra.NoArgs,
+		Use: "rotate-master-key", Short: "Make another master key, and wrap everything with it",
+		Example: `  sealift admin rotate-master-key`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var done systemconsole.Rotation
 			if err := call(cmd, c, "POST", "master-key/rotate", nil, &done); err != nil {
@@ -48,7 +50,11 @@ func (a *app) rotateMasterKey(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) accountList(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the accounts", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the accounts",
+		Example: `  sealift admin account list`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Account, error) {
 		return pages(cmd, c, "accounts", func(p systemconsole.AccountList) ([]systemconsole.Account, string) { return p.Accounts, p.Continue })
 	}, accountTable)
@@ -74,7 +80,9 @@ func accountTable(w io.Writer, all []systemconsole.Account) {
 func (a *app) accountCreate(c *consoleClient) *cobra.Command {
 	var d auth.Draft
 	cmd := &cobra.Command{
-		Use: "create NAME --role ROLE", Short: "Create an account, and print the link for its owner", Args: cobra.ExactArgs(1),
+		Use: "create NAME --role ROLE", Short: "Create an account, and print the link for its owner",
+		Example: `  sealift admin account create ada --role operations --full-name "Ada Lovelace" --email ada@north.example`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d.Name = args[0]
 			var l systemconsole.Link
@@ -94,7 +102,9 @@ func (a *app) accountCreate(c *consoleClient) *cobra.Command {
 func (a *app) accountReset(c *consoleClient) *cobra.Command {
 	var in systemconsole.Reset
 	cmd := &cobra.Command{
-		Use: "reset NAME", Short: "Print a link with which the owner sets a new password", Args: cobra.ExactArgs(1),
+		Use: "reset NAME", Short: "Print a link with which the owner sets a new password",
+		Example: `  sealift admin account reset ada`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var l systemconsole.Link
 			if err := call(cmd, c, "POST", "accounts/"+url.PathEscape(args[0])+"/reset", in, &l); err != nil {
@@ -109,7 +119,9 @@ func (a *app) accountReset(c *consoleClient) *cobra.Command {
 
 func (a *app) accountVerb(c *consoleClient, verb, method, short string) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		Use: verb + " NAME", Short: short,
+		Example: "  sealift admin account " + verb + " ada",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := "accounts/" + url.PathEscape(args[0])
 			if method == "POST" {
@@ -121,7 +133,11 @@ func (a *app) accountVerb(c *consoleClient, verb, method, short string) *cobra.C
 }
 
 func (a *app) tokenList(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the tokens", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the tokens",
+		Example: `  sealift admin token list`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Token, error) {
 		list, err := get[systemconsole.TokenList](cmd, c, "tokens")
 		return list.Tokens, err
@@ -146,7 +162,9 @@ func (a *app) tokenCreate(c *consoleClient) *cobra.Command {
 	var n auth.NewToken
 	var scopes []string
 	cmd := &cobra.Command{
-		Use: "create LABEL --scope PERMISSION", Short: "Make a token, and print it: it is not shown again", Args: cobra.ExactArgs(1),
+		Use: "create LABEL --scope PERMISSION", Short: "Make a token, and print it: it is not shown again",
+		Example: `  sealift admin token create reports --scope tenants.read`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n.Label = args[0]
 			for _, s := range scopes {
@@ -172,7 +190,9 @@ func (a *app) tokenCreate(c *consoleClient) *cobra.Command {
 
 func (a *app) tokenRevoke(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "revoke NAME", Short: "End a token", Args: cobra.ExactArgs(1),
+		Use: "revoke NAME", Short: "End a token",
+		Example: `  sealift admin token revoke NAME`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, c, "DELETE", "tokens/"+url.PathEscape(args[0]), nil, nil)
 		},
@@ -181,7 +201,11 @@ func (a *app) tokenRevoke(c *consoleClient) *cobra.Command {
 
 func (a *app) auditList(c *consoleClient) *cobra.Command {
 	limit := 50
-	cmd := &cobra.Command{Use: "list", Short: "List the newest changes, the oldest of them first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the newest changes, the oldest of them first",
+		Example: `  sealift admin audit list --limit 500`,
+		Args:    cobra.NoArgs,
+	}
 	cmd.Flags().IntVar(&limit, "limit", limit, "most `records`, 500 at most")
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]audit.Record, error) {
 		list, err := get[systemconsole.AuditList](cmd, c, "audit?limit="+strconv.Itoa(limit))
@@ -217,7 +241,8 @@ func (a *app) auditVerify(c *consoleClient) *cobra.Command {
 		Use: "verify", Short: "Check that no record was altered or removed; fails with exit code 3",
 		Long: `Reads the whole chain of records. Note the hash that it prints, and give it with --known the next time: a record that was
 cut short since then tells too.`,
-		Args: cobra.NoArgs,
+		Example: `  sealift admin audit verify --known HASH`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var s audit.Summary
 			if err := call(cmd, c, "GET", "audit/verify?known="+url.QueryEscape(known), nil, &s); err != nil {

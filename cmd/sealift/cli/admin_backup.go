@@ -14,7 +14,11 @@ import (
 )
 
 func (a *app) backupList(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the backups of a console, and how the last one went", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the backups of a console, and how the last one went",
+		Example: `  sealift admin backup list`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) (systemconsole.BackupList, error) {
 		list, err := get[systemconsole.BackupList](cmd, c, "backups")
 		if list.Last.Failure != "" {
@@ -37,7 +41,9 @@ func backupTable(w io.Writer, all []systemconsole.BackupFile) {
 
 func (a *app) backupCreate(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "create", Short: "Write a backup to where the settings say, and print its name", Args: cobra.NoArgs,
+		Use: "create", Short: "Write a backup to where the settings say, and print its name",
+		Example: `  sealift admin backup create`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var f backup.File
 			if err := call(cmd, c, "POST", "backups", nil, &f); err != nil {
@@ -56,7 +62,9 @@ func backupPath(place, name string) string {
 
 func (a *app) backupDownload(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "download folder|s3 NAME FILE", Short: "Bring a backup here, encrypted as it is", Args: cobra.ExactArgs(3),
+		Use: "download folder|s3 NAME FILE", Short: "Bring a backup here, encrypted as it is",
+		Example: `  sealift admin backup download folder console-20260102T030405.000Z.backup console.backup`,
+		Args:    cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			console, err := c.open()
 			if err != nil {
@@ -84,7 +92,8 @@ func (a *app) backupRestore(c *consoleClient) *cobra.Command {
 tells of it. Before that, one more backup is written in the same place.
 
 A console that is gone is restored with sealift console restore.`,
-		Args: cobra.ExactArgs(2),
+		Example: `  sealift admin backup restore folder console-20260102T030405.000Z.backup --confirm console-20260102T030405.000Z.backup`,
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var done systemconsole.Restored
 			err := call(cmd, c, "POST", backupPath(args[0], args[1])+"/restore", systemconsole.Restore{Confirm: confirm}, &done)

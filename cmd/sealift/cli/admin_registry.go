@@ -21,7 +21,11 @@ func (a *app) adminRegistry(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) registryList(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the registries, and whether they answered", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the registries, and whether they answered",
+		Example: `  sealift admin registry list`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Registry, error) {
 		list, err := get[systemconsole.RegistryList](cmd, c, "registries")
 		return list.Registries, err
@@ -66,8 +70,10 @@ func (a *app) registryAdd(c *consoleClient) *cobra.Command {
 
 func (a *app) registryAddSite(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "add-site", Short: "Add the registry that the cluster was installed from, with the installation's login, as site", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.addRegistry(cmd, c, "site-registry", nil) },
+		Use: "add-site", Short: "Add the registry that the cluster was installed from, with the installation's login, as site",
+		Example: `  sealift admin registry add-site`,
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.addRegistry(cmd, c, "site-registry", nil) },
 	}
 }
 
@@ -83,7 +89,9 @@ func (a *app) addRegistry(cmd *cobra.Command, c *consoleClient, path string, in 
 
 func (a *app) registryRemove(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "remove NAME", Short: "Forget a registry; what it holds stays there", Args: cobra.ExactArgs(1),
+		Use: "remove NAME", Short: "Forget a registry; what it holds stays there",
+		Example: `  sealift admin registry remove site`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, c, "DELETE", "registries/"+url.PathEscape(args[0]), nil, nil)
 		},
@@ -134,7 +142,11 @@ func (a *app) upload(cmd *cobra.Command, c *consoleClient, file, registry string
 }
 
 func (a *app) registryUploads(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "uploads", Short: "List the bundles that were uploaded and still take room", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "uploads", Short: "List the bundles that were uploaded and still take room",
+		Example: `  sealift admin registry uploads`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]registries.Upload, error) {
 		list, err := get[systemconsole.UploadList](cmd, c, "uploads")
 		return list.Uploads, err
@@ -164,7 +176,9 @@ func uploadState(u registries.Upload) string {
 
 func (a *app) registryRemoveUpload(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "remove-upload ID...", Short: "Remove uploads that nobody needs", Args: cobra.MinimumNArgs(1),
+		Use: "remove-upload ID...", Short: "Remove uploads that nobody needs",
+		Example: `  sealift admin registry remove-upload ID`,
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var failures []error
 			for _, id := range args {

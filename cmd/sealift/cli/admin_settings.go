@@ -43,7 +43,9 @@ func settingsPartOf(name string) (settingsPart, error) {
 func (a *app) settingsShow(c *consoleClient) *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
-		Use: "show PART", Short: "Show a part of the settings: general, security, mail, proxy or backup; never their secrets", Args: cobra.ExactArgs(1),
+		Use: "show PART", Short: "Show a part of the settings: general, security, mail, proxy or backup; never their secrets",
+		Example: `  sealift admin settings show security`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			part, err := settingsPartOf(args[0])
 			if err != nil {
@@ -141,7 +143,11 @@ func settingValue(s *schema.Schema, name, text string) (any, error) {
 }
 
 func (a *app) certificateShow(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "show", Short: "Show the console's certificate", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "show", Short: "Show the console's certificate",
+		Example: `  sealift admin certificate show`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) (systemconsole.Certificate, error) {
 		return get[systemconsole.Certificate](cmd, c, "settings/certificate")
 	}, func(w io.Writer, v systemconsole.Certificate) {
@@ -153,7 +159,8 @@ func (a *app) certificateSet(c *consoleClient) *cobra.Command {
 	var change systemconsole.CertificateChange
 	cmd := &cobra.Command{
 		Use: "set --host HOST --cert FILE --key FILE", Short: "Change the console's certificate, checked together with its key and the address",
-		Args: cobra.NoArgs,
+		Example: `  sealift admin certificate set --host console.north.example --cert tls.crt --key tls.key`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return call(cmd, c, "PUT", "settings/certificate", change, nil)
 		},

@@ -62,7 +62,7 @@ func (a *app) bundleVerify() *cobra.Command {
 	var out output
 	var jobs int
 	cmd := &cobra.Command{
-		Use:   "verify FILE --key PUB",
+		Use: "verify FILE --key PUB", SuggestFor: []string{"check", "validate"},
 		Short: "Check signature, every byte and completeness of a bundle",
 		Long: `Checks the signature before anything else is believed, then every byte of the file, many blobs at once,
 then that nothing is missing: every part of every image, and every image that the charts, packs and manifests in the bundle name

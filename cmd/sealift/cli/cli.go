@@ -108,7 +108,7 @@ HTTPS_PROXY and NO_PROXY are honored.`,
 	cmd.SetIn(a.In)
 	cmd.SetOut(a.Out)
 	cmd.SetErr(a.Err)
-	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError(c, err) })
+	cmd.SetFlagErrorFunc(flagError)
 	cmd.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
 	cmd.PersistentFlags().StringVar(&a.logFormat, "log-format", "text", "progress and logs as `text` or json")
 	complete(cmd, "log-format", "text", "json")
@@ -116,7 +116,7 @@ HTTPS_PROXY and NO_PROXY are honored.`,
 	addGroup(cmd, "Registries of the dark site:", a.mirror(), a.registry())
 	addGroup(cmd, "The enterprise cluster:", a.site(), a.preflight(), a.install(), a.status(), a.upgrade(), a.uninstall(), a.supportBundle())
 	addGroup(cmd, "The system console:", a.console(), a.cluster(), a.tenant(), a.admin())
-	cmd.AddCommand(a.man())
+	cmd.AddCommand(a.version(), a.man())
 	finish(cmd)
 	return cmd
 }
@@ -131,7 +131,7 @@ func finish(root *cobra.Command) {
 		case "help":
 			cmd.Args = func(_ *cobra.Command, args []string) error {
 				if found, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return fmt.Errorf("there is no command %q below %q", strings.Join(rest, " "), found.CommandPath())
+					return usageError(found, fmt.Errorf("there is no command %q below %q", strings.Join(rest, " "), found.CommandPath()))
 				}
 				return nil
 			}
@@ -163,29 +163,6 @@ func group(use, short string, sub ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	cmd.AddCommand(sub...)
 	return cmd
-}
-
-// usageErrors gives every command's argument check the exit code of usage.
-func usageErrors(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(c *cobra.Command, args []string) error {
-			err := check(c, args)
-			if err != nil && !c.HasSubCommands() && strings.HasPrefix(err.Error(), "unknown command") { // cobra.NoArgs
-				err = fmt.Errorf("%s takes no arguments, and got %q", c.CommandPath(), args)
-			}
-			if err != nil {
-				return usageError(c, err)
-			}
-			return nil
-		}
-	}
-	for _, sub := range cmd.Commands() {
-		usageErrors(sub)
-	}
-}
-
-func usageError(c *cobra.Command, err error) error {
-	return problem.New(problem.Usage, "see "+c.CommandPath()+" --help", "%w", err)
 }
 
 // complete offers fixed values for a flag to the shell.

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/internal/problem"
@@ -69,5 +71,48 @@ func TestProgressBars(t *testing.T) {
 	case <-ended:
 	case <-time.After(10 * time.Second):
 		t.Fatal("a bar did not end")
+	}
+}
+
+// Every command shows how it is called, by its own name and with flags that it has.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var look func(*cobra.Command)
+	look = func(cmd *cobra.Command) {
+		if cmd.Hidden || cmd.Name() == "completion" || cmd.Name() == "help" {
+			return
+		}
+		for _, sub := range cmd.Commands() {
+			look(sub)
+		}
+		if cmd.HasSubCommands() && cmd.Example == "" {
+			return
+		}
+		require.Contains(t, cmd.Example, cmd.CommandPath(), "an example of %s", cmd.CommandPath())
+		for line := range strings.Lines(cmd.Example) {
+			if strings.HasPrefix(strings.TrimSpace(line), cmd.CommandPath()) {
+				flagsAreKnown(t, cmd, line)
+			}
+		}
+	}
+	look((&app{}).root())
+}
+
+// flagsAreKnown checks the flags in the first command of a line.
+func flagsAreKnown(t *testing.T, cmd *cobra.Command, line string) {
+	line, _, _ = strings.Cut(line, " | ")
+	for _, word := range strings.Fields(line) {
+		name, isFlag := strings.CutPrefix(word, "--")
+		if name, _, _ = strings.Cut(name, "="); isFlag && name != "" {
+			require.True(t, cmd.Flags().Lookup(name) != nil || cmd.InheritedFlags().Lookup(name) != nil, "%s has no --%s", cmd.CommandPath(), name)
+		}
+	}
+}
+
+func TestOperandsOfUsageLines(t *testing.T) {
+	for use, want := range map[string]string{
+		"status -f site.yaml": "", "list": "", "verify FILE --key PUB": "FILE", "push FILE... REGISTRY[/PREFIX] --key PUB": "FILE... REGISTRY[/PREFIX]",
+		"init [-o site.yaml]": "", "nodes [NAME]": "[NAME]", "role TENANT USER ROLE": "TENANT USER ROLE",
+	} {
+		require.Equal(t, want, operands(use), use)
 	}
 }

@@ -148,7 +148,11 @@ func needsAttention(s enterprise.Status) bool {
 }
 
 func (a *app) clusterPools(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "pools", Short: "List the pools, and why their machines are being replaced", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "pools", Short: "List the pools, and why their machines are being replaced",
+		Example: `  sealift cluster pools`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]enterprise.Pool, error) {
 		o, err := overview(cmd, c)
 		return o.Pools, err

@@ -134,7 +134,11 @@ func eventTable(w io.Writer, events []enterprise.Event) {
 }
 
 func (a *app) clusterCertificates(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "certificates", Short: "List the certificates that the cluster depends on, the first to expire first", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "certificates", Short: "List the certificates that the cluster depends on, the first to expire first",
+		Example: `  sealift cluster certificates`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]enterprise.Certificate, error) {
 		o, err := overview(cmd, c)
 		return o.Certificates, err
@@ -148,7 +152,12 @@ func (a *app) clusterCertificates(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) clusterComponents(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "components", Short: "List what is installed: versions, digests, the bundle, and the key that it is signed with", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "components", Short: "List what is installed: versions, digests, the bundle, and the key that it is signed with",
+		Example: `  sealift cluster components
+  sealift cluster components -o json | jq -r '.components[].digest'`,
+		Args: cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) (upgrade.Installed, error) {
 		return get[upgrade.Installed](cmd, c, "cluster/components")
 	}, componentTable)

@@ -18,7 +18,11 @@ import (
 )
 
 func (a *app) clusterBundles(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "bundles", Short: "List the bundles that an upgrade can be made of", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "bundles", Short: "List the bundles that an upgrade can be made of",
+		Example: `  sealift cluster upgrade bundles`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]upgrade.Bundle, error) {
 		list, err := get[systemconsole.BundleList](cmd, c, "cluster/bundles")
 		return list.Bundles, err
@@ -148,7 +152,9 @@ func (a *app) begun(cmd *cobra.Command, c *consoleClient, w *waiting) error {
 func (a *app) clusterResume(c *consoleClient) *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
-		Use: "resume", Short: "Go on with an upgrade that stopped", Args: cobra.NoArgs,
+		Use: "resume", Short: "Go on with an upgrade that stopped",
+		Example: `  sealift cluster upgrade resume --wait`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := call(cmd, c, "POST", "cluster/upgrade/resume", nil, nil); err != nil {
 				return err
@@ -164,7 +170,9 @@ func (a *app) clusterUpgradeStatus(c *consoleClient) *cobra.Command {
 	var w waiting
 	var out output
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show the upgrade that is under way, or the last one; fails when it stopped", Args: cobra.NoArgs,
+		Use: "status", Short: "Show the upgrade that is under way, or the last one; fails when it stopped",
+		Example: `  sealift cluster upgrade status --wait`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := get[systemconsole.UpgradeState](cmd, c, "cluster/upgrade")
 			if err != nil {

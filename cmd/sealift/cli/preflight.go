@@ -25,7 +25,7 @@ type preflightFlags struct {
 func (a *app) preflight() *cobra.Command {
 	var f preflightFlags
 	cmd := &cobra.Command{
-		Use:   "preflight -f site.yaml [--bundle FILE --key PUB]",
+		Use: "preflight -f site.yaml [--bundle FILE --key PUB]", SuggestFor: []string{"check"},
 		Short: "Check a site before anything is installed there; changes nothing",
 		Long: `Looks at vCenter, network, name servers, clocks, registry and this host, at everything beside each other, and says of each check what
 was found and, where something is wrong, what to do. With --bundle, also whether everything that the installation will pull is in

@@ -23,10 +23,12 @@ func (a *app) siteValidate() *cobra.Command {
 	var file string
 	var out output
 	cmd := &cobra.Command{
-		Use:   "validate -f site.yaml",
+		Use: "validate -f site.yaml", SuggestFor: []string{"check", "verify", "lint"},
 		Short: "Check a site without asking anything of it",
 		Long: `Reads the file and names every problem with its line and field. -o yaml and -o json print the site with every default filled in.
 Whether the site is as the file says is for sealift preflight.`,
+		Example: `  sealift site validate -f site.yaml
+  sealift site validate -f site.yaml -o yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			s, err := site.Load(file)
@@ -76,6 +78,8 @@ func (a *app) siteInit() *cobra.Command {
 offers what is there: datacenters, clusters, datastores, networks, folders and pools. User names and passwords are used
 to look, and are not written. With ACCESSIBLE set, it asks line by line, for screen readers. Without a terminal, it writes an example with
 a comment on every field.`,
+		Example: `  sealift site init
+  sealift site init -o north/site.yaml < /dev/null`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := os.Stat(file); err == nil && !overwrite {

@@ -32,7 +32,11 @@ func tenantAt(name string, more ...string) string {
 }
 
 func (a *app) tenantList(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the tenants", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the tenants",
+		Example: `  sealift tenant list`,
+		Args:    cobra.NoArgs,
+	}
 	return show(a, cmd, func(cmd *cobra.Command, _ []string) ([]systemconsole.Tenant, error) {
 		return pages(cmd, c, "tenants", func(p systemconsole.TenantList) ([]systemconsole.Tenant, string) { return p.Tenants, p.Continue })
 	}, tenantTable)
@@ -47,7 +51,11 @@ func tenantTable(w io.Writer, all []systemconsole.Tenant) {
 }
 
 func (a *app) tenantShow(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "show NAME", Short: "Show a tenant", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show a tenant",
+		Example: `  sealift tenant show example-inc`,
+		Args:    cobra.ExactArgs(1),
+	}
 	return show(a, cmd, func(cmd *cobra.Command, args []string) (systemconsole.Tenant, error) {
 		return get[systemconsole.Tenant](cmd, c, tenantAt(args[0]))
 	}, func(w io.Writer, t systemconsole.Tenant) {
@@ -85,7 +93,9 @@ func (a *app) tenantCreate(c *consoleClient) *cobra.Command {
 
 func (a *app) tenantActivate(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "activate NAME", Short: "Activate a tenant, and print the link for its first administrator", Args: cobra.ExactArgs(1),
+		Use: "activate NAME", Short: "Activate a tenant, and print the link for its first administrator",
+		Example: `  sealift tenant activate example-inc`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var l systemconsole.Link
 			if err := call(cmd, c, "POST", tenantAt(args[0], "activate"), nil, &l); err != nil {
@@ -112,7 +122,9 @@ func (a *app) printLink(l systemconsole.Link) error {
 
 func (a *app) tenantState(c *consoleClient, verb, short string) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		Use: verb + " NAME", Short: short,
+		Example: "  sealift tenant " + verb + " example-inc",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, c, "POST", tenantAt(args[0], verb), nil, nil)
 		},
@@ -133,7 +145,9 @@ func limitsOf(l *tenant.Limits) []limit {
 func (a *app) tenantLimits(c *consoleClient) *cobra.Command {
 	var l tenant.Limits
 	cmd := &cobra.Command{
-		Use: "limits NAME", Short: "Limit what a tenant may use; what is not given stays as it is", Args: cobra.ExactArgs(1),
+		Use: "limits NAME", Short: "Limit what a tenant may use; what is not given stays as it is",
+		Example: `  sealift tenant limits example-inc --users 50 --cpu 64 --memory 256`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			t, err := get[systemconsole.Tenant](cmd, c, tenantAt(args[0]))
 			if err != nil {
@@ -158,7 +172,9 @@ func (a *app) tenantDelete(c *consoleClient) *cobra.Command {
 	var in systemconsole.Removal
 	var out output
 	cmd := &cobra.Command{
-		Use: "delete NAME --confirm NAME", Short: "Delete a tenant with all that it has, and list what was removed", Args: cobra.ExactArgs(1),
+		Use: "delete NAME --confirm NAME", Short: "Delete a tenant with all that it has, and list what was removed",
+		Example: `  sealift tenant delete example-inc --confirm example-inc`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var d tenant.Deletion
 			if err := call(cmd, c, "POST", tenantAt(args[0], "delete"), in, &d); err != nil {

@@ -24,7 +24,11 @@ func userAt(name, user string, more ...string) string {
 }
 
 func (a *app) tenantUserList(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "list TENANT", Short: "List the users of a tenant", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{
+		Use: "list TENANT", Short: "List the users of a tenant",
+		Example: `  sealift tenant user list example-inc`,
+		Args:    cobra.ExactArgs(1),
+	}
 	return show(a, cmd, func(cmd *cobra.Command, args []string) ([]systemconsole.TenantUser, error) {
 		return pages(cmd, c, tenantAt(args[0], "users"), func(p systemconsole.TenantUserList) ([]systemconsole.TenantUser, string) { return p.Users, p.Continue })
 	}, func(w io.Writer, all []systemconsole.TenantUser) {
@@ -74,7 +78,9 @@ func (a *app) tenantUserInvite(c *consoleClient) *cobra.Command {
 
 func (a *app) tenantUserRole(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "role TENANT USER ROLE", Short: "Set what a user may do within the tenant: administrator or member", Args: cobra.ExactArgs(3),
+		Use: "role TENANT USER ROLE", Short: "Set what a user may do within the tenant: administrator or member",
+		Example: `  sealift tenant user role example-inc grace administrator`,
+		Args:    cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, c, "PUT", userAt(args[0], args[1], "role"), systemconsole.UserRole{Role: tenant.UserRole(args[2])}, nil)
 		},
@@ -83,7 +89,9 @@ func (a *app) tenantUserRole(c *consoleClient) *cobra.Command {
 
 func (a *app) tenantUserReset(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "reset TENANT USER", Short: "Print a link with which a user sets a new password", Args: cobra.ExactArgs(2),
+		Use: "reset TENANT USER", Short: "Print a link with which a user sets a new password",
+		Example: `  sealift tenant user reset example-inc grace`,
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var l systemconsole.Link
 			if err := call(cmd, c, "POST", userAt(args[0], args[1], "reset"), nil, &l); err != nil {
@@ -96,7 +104,9 @@ func (a *app) tenantUserReset(c *consoleClient) *cobra.Command {
 
 func (a *app) tenantUserState(c *consoleClient, verb, short string) *cobra.Command {
 	return &cobra.Command{
-		Use: verb + " TENANT USER", Short: short, Args: cobra.ExactArgs(2),
+		Use: verb + " TENANT USER", Short: short,
+		Example: "  sealift tenant user " + verb + " example-inc grace",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return call(cmd, c, "POST", userAt(args[0], args[1], verb), nil, nil)
 		},
@@ -105,7 +115,9 @@ func (a *app) tenantUserState(c *consoleClient, verb, short string) *cobra.Comma
 
 func (a *app) tenantUserDelete(c *consoleClient) *cobra.Command {
 	return &cobra.Command{
-		Use: "delete TENANT USER", Short: "Delete a user of a tenant", Args: cobra.ExactArgs(2),
+		Use: "delete TENANT USER", Short: "Delete a user of a tenant",
+		Example: `  sealift tenant user delete example-inc grace`,
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := call(cmd, c, "DELETE", userAt(args[0], args[1]), nil, nil); err != nil {
 				return err
@@ -117,7 +129,11 @@ func (a *app) tenantUserDelete(c *consoleClient) *cobra.Command {
 }
 
 func (a *app) tenantUsage(c *consoleClient) *cobra.Command {
-	cmd := &cobra.Command{Use: "usage NAME", Short: "Show what a tenant uses of its limits", Args: cobra.ExactArgs(1)}
+	cmd := &cobra.Command{
+		Use: "usage NAME", Short: "Show what a tenant uses of its limits",
+		Example: `  sealift tenant usage example-inc`,
+		Args:    cobra.ExactArgs(1),
+	}
 	return show(a, cmd, func(cmd *cobra.Command, args []string) (tenant.Usage, error) {
 		return get[tenant.Usage](cmd, c, tenantAt(args[0], "usage"))
 	}, func(w io.Writer, u tenant.Usage) {
