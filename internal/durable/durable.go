@@ -52,22 +52,28 @@ func WriteNew(path string, data []byte, perm fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	if err := rename(tmp, path); err != nil {
+	err = os.Link(tmp, path)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, errors.ErrUnsupported) { // sticks (FAT, exFAT) know no links
+		return renameNew(tmp, path)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	if err := SyncDir(filepath.Dir(path)); err != nil {
+	if err := errors.Join(os.Remove(tmp), SyncDir(filepath.Dir(path))); err != nil {
 		return errors.Join(err, os.Remove(path)) // a failed write leaves nothing
 	}
 	return nil
 }
 
-// link is rename where there is no rename that replaces nothing.
-func link(from, to string) error {
-	if err := os.Link(from, to); err != nil {
-		return err
+// renameNew gives a temporary file a name that nobody has. The name is taken
+// first: a machine that stops in between leaves an empty file there.
+func renameNew(tmp, path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp))
 	}
-	if err := os.Remove(from); err != nil {
-		return errors.Join(err, os.Remove(to))
+	if err := errors.Join(f.Close(), Rename(tmp, path)); err != nil {
+		return errors.Join(err, os.Remove(path), os.Remove(tmp))
 	}
 	return nil
 }
