@@ -4,6 +4,7 @@ go 1.26.3
 
 require (
 	github.com/charmbracelet/x/ansi v0.11.8
+	github.com/felixge/httpsnoop v1.0.4
 	github.com/google/go-containerregistry v0.22.1
 	github.com/sigstore/cosign/v2 v2.6.5
 	oras.land/oras-go/v2 v2.6.4
@@ -199,7 +200,6 @@ require (
 	github.com/exponent-io/jsonpath v0.0.0-20210407135951-1de76d718b3f // indirect
 	github.com/facebookincubator/nvdtools v0.1.5 // indirect
 	github.com/fatih/color v1.19.0 // indirect
-	github.com/felixge/httpsnoop v1.0.4 // indirect
 	github.com/fsnotify/fsnotify v1.9.0 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.1 // indirect
 	github.com/github/go-spdx/v2 v2.7.0 // indirect

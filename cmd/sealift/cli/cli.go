@@ -224,6 +224,14 @@ func (a *app) logger() *slog.Logger {
 	}
 }
 
+// serverLogger is for what runs for days: its lines have the time.
+func (a *app) serverLogger() *slog.Logger {
+	if a.quiet || a.logFormat == "json" {
+		return a.logger()
+	}
+	return slog.New(slog.NewTextHandler(a.Err, nil))
+}
+
 // dropTime leaves out the time where a person reads along.
 func dropTime(groups []string, attr slog.Attr) slog.Attr {
 	if len(groups) == 0 && attr.Key == slog.TimeKey {

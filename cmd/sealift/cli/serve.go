@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +14,8 @@ import (
 
 // serverFlags say how a registry is offered.
 type serverFlags struct {
-	opts serve.ServerOptions
+	opts      serve.ServerOptions
+	accessLog bool
 }
 
 func (f *serverFlags) addTo(cmd *cobra.Command) {
@@ -20,6 +23,15 @@ func (f *serverFlags) addTo(cmd *cobra.Command) {
 	fl.StringVar(&f.opts.Addr, "addr", "127.0.0.1:5000", "`HOST:PORT` to listen on; port 0 takes a free one")
 	fl.StringVar(&f.opts.CertFile, "tls-cert", "", "PEM `file` of the certificate; it is read again when it was renewed")
 	fl.StringVar(&f.opts.KeyFile, "tls-key", "", "PEM `file` of the certificate's key")
+	fl.BoolVar(&f.accessLog, "access-log", false, "a line on standard error for each request: what, by whom, with which answer")
+}
+
+// run serves a handler until the end.
+func (f *serverFlags) run(ctx context.Context, a *app, handler http.Handler, what string) error {
+	if f.accessLog {
+		handler = serve.Logged(handler, a.serverLogger())
+	}
+	return serve.Run(ctx, handler, f.options(a, what))
 }
 
 // options completes the flags with what all servers do: the address goes to
@@ -64,7 +76,7 @@ copied: blobs go from the file to the client. Prints the address when it is read
 			if err != nil {
 				return err
 			}
-			return serve.Run(cmd.Context(), handler, server.options(a, plural(len(readers), "bundle")+" read-only"))
+			return server.run(cmd.Context(), a, handler, plural(len(readers), "bundle")+" read-only")
 		},
 	}
 	t.addTo(cmd)
@@ -94,7 +106,7 @@ everybody who reaches it may push. Prints the address when it is ready; ends wit
 				return err
 			}
 			resident.Collect(registryGarbage)
-			err = serve.Run(cmd.Context(), handler, server.options(a, opts.Data))
+			err = server.run(cmd.Context(), a, handler, opts.Data)
 			if closeErr := closeRegistry(); err == nil {
 				err = closeErr
 			}
