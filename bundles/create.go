@@ -56,6 +56,7 @@ type Created struct {
 	Unchanged bool            `json:"unchanged"` // the finished file was there already
 	Size      int64           `json:"size"`      // bytes of the file
 	Contents  []Count         `json:"contents"`
+	Plan      []InspectedRoot `json:"plan,omitempty"` // with DryRun: all that the bundle would hold
 	Blobs     int             `json:"blobs"`
 	Fetched   int64           `json:"fetched"` // bytes
 	Resumed   int64           `json:"resumed"` // bytes that an interrupted run had left
@@ -103,6 +104,9 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	out = &Created{File: path, Name: s.Name, Version: s.Version, Statement: digest.FromBytes(layout.StatementBytes()).String(),
 		DryRun: opts.DryRun, Size: layout.Size(), Contents: count(s.Roots), Blobs: len(s.Blobs), Moved: found.Moved, Warnings: append(found.Warnings, warnings...)}
 	out.FromBase = sizeOf(s.FromBase)
+	if opts.DryRun {
+		out.Plan = inspectRoots(s.Roots)
+	}
 	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || opts.DryRun {
 		return out, err
 	}

@@ -49,15 +49,20 @@ type InspectedRoot struct {
 func Inspect(r *archive.Reader, verified bool) *Inspection {
 	s := r.Statement()
 	out := &Inspection{Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Verified: verified,
-		Size: r.Size(), Blobs: len(s.Blobs), Contents: []InspectedRoot{}, AllowMissing: s.AllowMissing, Bases: s.Bases,
+		Size: r.Size(), Blobs: len(s.Blobs), Contents: inspectRoots(s.Roots), AllowMissing: s.AllowMissing, Bases: s.Bases,
 		FromBase: BaseContent{Blobs: len(s.FromBase), Bytes: sizeOf(s.FromBase)}}
-	for _, root := range s.Roots {
+	return out
+}
+
+func inspectRoots(roots []archive.Root) []InspectedRoot {
+	out := []InspectedRoot{}
+	for _, root := range roots {
 		img := InspectedRoot{Kind: root.Kind, Subject: root.Subject.String(), Needs: root.Needs, Reference: root.Reference, Resolved: root.Resolved, Digest: root.Descriptor.Digest.String(),
 			MediaType: root.Descriptor.MediaType, Platforms: root.Platforms, Size: root.Size}
 		for _, d := range root.Absent {
 			img.Absent = append(img.Absent, platformOf(d.Platform))
 		}
-		out.Contents = append(out.Contents, img)
+		out = append(out, img)
 	}
 	return out
 }

@@ -56,7 +56,7 @@ such a run, interrupted, begins again.`,
 	fl.StringArrayVar(&f.bases, "base", nil, "leave out what this older bundle, or this receipt of a registry, has: a `FILE`; may be repeated")
 	fl.StringArrayVar(&f.baseKeys, "base-key", nil, "public `key` that a base is signed with; may be repeated")
 	fl.BoolVar(&f.opts.SBOM, "sbom", false, "carry a bill of materials of the bundle too: SPDX, CycloneDX, licenses; the disk holds the content twice meanwhile")
-	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and plan, but fetch and write nothing")
+	fl.BoolVar(&f.opts.DryRun, "dry-run", false, "resolve and show what the bundle would hold, but fetch and write nothing")
 	fl.BoolVar(&f.opts.Overwrite, "overwrite", false, "replace a finished bundle of other content")
 	jobsFlag(cmd, &f.opts.Jobs, "`number` of blobs to fetch at once (default 6)")
 	out.addNamed(cmd, "result", "table", "json", "yaml")
@@ -199,6 +199,7 @@ func createdTable(w io.Writer, c *bundles.Created, lock string) {
 	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, contents(c.Contents), plural(c.Blobs, "blob"), size(c.Size))
 	switch {
 	case c.DryRun:
+		contentsTable(w, c.Plan)
 		fmt.Fprintf(w, "would make %s: %s\n", c.File, what)
 	case c.Unchanged:
 		fmt.Fprintf(w, "%s is complete already: %s\n", c.File, what)

@@ -55,23 +55,28 @@ func inspectionTable(w io.Writer, i *bundles.Inspection) {
 		fmt.Fprintf(w, "left out:    %s, %s, which the site must have\n", plural(n, "blob"), size(i.FromBase.Bytes))
 	}
 	fmt.Fprintln(w)
+	contentsTable(w, i.Contents)
+	for _, a := range i.AllowMissing {
+		fmt.Fprintf(w, "may be missing: %s %s\n", a.Match, a.Reason)
+	}
+	fmt.Fprintln(w, "\nSizes count layers that images share once for each of them. WITH IT counts signatures, attestations, values and the like. All of it: -o json")
+}
+
+// contentsTable lists what a bundle holds.
+func contentsTable(w io.Writer, contents []bundles.InspectedRoot) {
 	belongs := map[string]int{} // how many referrers and values belong to a digest
-	for _, root := range i.Contents {
+	for _, root := range contents {
 		if root.Subject != "" {
 			belongs[root.Subject]++
 		}
 	}
 	rows := [][]string{{"KIND", "REFERENCE", "PLATFORMS", "SIZE", "WITH IT", "DIGEST"}}
-	for _, root := range i.Contents {
+	for _, root := range contents {
 		if root.Subject == "" {
 			rows = append(rows, []string{root.Kind, root.Reference, platforms(root.Platforms, root.Absent), size(root.Size), dash(belongs[root.Digest]), shortName(root.Digest)})
 		}
 	}
 	table(w, rows)
-	for _, a := range i.AllowMissing {
-		fmt.Fprintf(w, "may be missing: %s %s\n", a.Match, a.Reason)
-	}
-	fmt.Fprintln(w, "\nSizes count layers that images share once for each of them. WITH IT counts signatures, attestations, values and the like. All of it: -o json")
 }
 
 func dash(n int) string {
