@@ -47,7 +47,8 @@ type Token struct {
 	Scopes  []auth.Permission `json:"scopes,omitempty"`
 	Created time.Time         `json:"created"`
 	Expires time.Time         `json:"expires"`
-	Token   string            `json:"token,omitempty"` // shown once, when it is made
+	Parent  string            `json:"parent,omitempty"` // name of the token that made it, and that it ends with
+	Token   string            `json:"token,omitempty"`  // shown once, when it is made
 }
 
 // TokenList is the tokens of an account.
@@ -67,7 +68,7 @@ func (s *Server) accountCalls() []route {
 		call("POST /accounts/{name}/reset", auth.WriteAccounts, "Get a link for a new password", s.apiReset),
 		call("DELETE /accounts/{name}", auth.WriteAccounts, "Delete an account", toAccount(s.auth.DeleteAccount)),
 		call("GET /tokens", auth.Self, "List the own tokens", s.apiTokens),
-		call("POST /tokens", auth.Self, "Make a token that can do no more than this one", s.apiCreateToken),
+		call("POST /tokens", auth.Self, "Make a token that can do no more than this one, and ends with it", s.apiCreateToken),
 		call("DELETE /tokens/{name}", auth.Self, "Revoke an own token", s.apiRevokeToken),
 	}
 }
@@ -117,7 +118,7 @@ func (s *Server) apiReset(r *http.Request, in Reset) (Link, error) {
 }
 
 func tokenOf(item store.Item[auth.Token]) Token {
-	return Token{Name: item.Name, Label: item.Value.Label, Scopes: item.Value.Scopes, Created: item.Value.Created, Expires: item.Value.Expires}
+	return Token{Name: item.Name, Label: item.Value.Label, Scopes: item.Value.Scopes, Created: item.Value.Created, Expires: item.Value.Expires, Parent: item.Value.Parent}
 }
 
 func (s *Server) apiTokens(r *http.Request, _ nothing) (TokenList, error) {

@@ -158,13 +158,8 @@ func (s *Service) DeleteAccount(ctx context.Context, id Identity, name string) e
 	if err := s.DisableAccount(ctx, id, name); err != nil {
 		return err
 	}
-	for item, err := range s.tokens.All(ctx, AccountOwner(name)) {
-		if err != nil {
-			return err
-		}
-		if err := audit.Delete(ctx, s.log, s.tokens, item, "token.revoke"); err != nil {
-			return err
-		}
+	if err := s.dropTokens(ctx, name, func(Token) bool { return true }); err != nil {
+		return err
 	}
 	item, err := s.accounts.Get(ctx, name)
 	if err != nil {

@@ -284,6 +284,44 @@ func TestTokens(t *testing.T) {
 	require.NoError(t, f.RevokeToken(ctx, "ada", item.Name))
 }
 
+// A token that a token made ends with it: no token renews itself, or outlives
+// that it was revoked.
+func TestTokensOfTokens(t *testing.T) {
+	f := open(t)
+	ctx := t.Context()
+	scopes := []auth.Permission{auth.Self, auth.WriteTenants}
+	add := func(id auth.Identity, days int) (auth.Identity, string, store.Item[auth.Token]) {
+		text, item, err := f.CreateToken(ctx, id, auth.NewToken{Label: "ci", Days: days, Scopes: scopes})
+		require.NoError(t, err)
+		id, err = f.IdentifyToken(ctx, text)
+		require.NoError(t, err)
+		return id, text, item
+	}
+	parent, _, revoked := add(f.root, 2)
+	f.now = f.now.AddDate(0, 0, 1)
+	child, long, item := add(parent, 365)
+	require.Equal(t, revoked.Value.Expires, item.Value.Expires, "no longer than the one that made it")
+	_, _, item = add(f.root, 365)
+	require.Equal(t, f.now.UTC().AddDate(0, 0, 365), item.Value.Expires)
+	_, _, err := f.CreateToken(ctx, child, auth.NewToken{Label: "ci", Days: 1, Scopes: scopes})
+	require.ErrorContains(t, err, "My account")
+
+	other, _, kept := add(f.root, 2)
+	_, text, _ := add(other, 1)
+	require.NoError(t, f.RevokeToken(ctx, "admin", revoked.Name))
+	_, err = f.IdentifyToken(ctx, long)
+	require.ErrorIs(t, err, auth.ErrNoSession)
+	_, err = f.IdentifyToken(ctx, text)
+	require.NoError(t, err, "that of another")
+	tokens, err := f.Tokens(ctx, "admin")
+	require.NoError(t, err)
+	require.Len(t, tokens, 3, "what is listed opens something")
+	// A revocation that was cut short has revoked both.
+	require.NoError(t, f.store.Delete(ctx, auth.TokenKind, kept.Name, ""))
+	_, err = f.IdentifyToken(ctx, text)
+	require.ErrorIs(t, err, auth.ErrNoSession)
+}
+
 func TestAccountAdministratorsCannotTouchRoot(t *testing.T) {
 	f := open(t)
 	ctx := t.Context()

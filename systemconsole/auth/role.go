@@ -3,6 +3,8 @@ package auth
 import (
 	"context"
 	"slices"
+
+	"github.com/sealift/sealift/systemconsole/store"
 )
 
 // Role is what an account is for.
@@ -73,7 +75,8 @@ type Identity struct {
 	FormToken   string       // what forms of this session carry
 	Tenant      string       // for a tenant's user: the name of the tenant; Account is the user then
 
-	session Session // the zero value for a token
+	session Session           // the zero value for a token
+	token   store.Item[Token] // the zero value for a session
 }
 
 // Of tells whether the identity's session began with the password that a

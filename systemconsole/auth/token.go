@@ -29,6 +29,7 @@ type Token struct {
 	Hash    string       `json:"hash"` // SHA-256 of the secret
 	Created time.Time    `json:"created"`
 	Expires time.Time    `json:"expires"`
+	Parent  string       `json:"parent,omitempty"` // the token that made it, without which it is none
 }
 
 // Audit returns what may be recorded of a token.
@@ -37,7 +38,8 @@ func (t Token) Audit() any {
 		Account, Label string
 		Scopes         []Permission
 		Expires        time.Time
-	}{t.Account, t.Label, t.Scopes, t.Expires}
+		Parent         string
+	}{t.Account, t.Label, t.Scopes, t.Expires, t.Parent}
 }
 
 // NewToken is what a token is to be.
@@ -48,14 +50,18 @@ type NewToken struct {
 }
 
 // CreateToken makes a token for the account of an identity, which can do no
-// more than the identity itself. The text is shown once.
+// more than the identity itself, and lasts no longer than the token that the
+// identity has. The text is shown once.
 func (s *Service) CreateToken(ctx context.Context, id Identity, n NewToken) (text string, item store.Item[Token], err error) {
 	if err := checkToken(id, n).Err(); err != nil {
 		return "", item, err
 	}
-	secret := newSecret()
+	secret, parent, expires := newSecret(), id.token, s.now().AddDate(0, 0, n.Days)
+	if parent.Name != "" && parent.Value.Expires.Before(expires) {
+		expires = parent.Value.Expires
+	}
 	item = store.Item[Token]{Name: strings.ToLower(rand.Text()[:16]), Owner: AccountOwner(id.Account), Value: Token{Account: id.Account, Label: n.Label,
-		Scopes: n.Scopes, Hash: hashed(secret), Created: s.now(), Expires: s.now().AddDate(0, 0, n.Days)}}
+		Scopes: n.Scopes, Hash: hashed(secret), Created: s.now(), Expires: expires, Parent: parent.Name}}
 	item.Version, err = audit.Create(ctx, s.log, s.tokens, item, "token.create")
 	return tokenPrefix + item.Name + "_" + secret, item, err
 }
@@ -76,6 +82,9 @@ func checkToken(id Identity, n NewToken) form.Problems {
 			p.Add("scopes", "you do not have the permission %.40s yourself", scope)
 		}
 	}
+	if id.token.Value.Parent != "" { // so that each request looks for one parent at most
+		p.Add("", "a token that a token made makes no other: use one that was made on the page My account")
+	}
 	return p
 }
 
@@ -86,7 +95,8 @@ func (s *Service) Tokens(ctx context.Context, account string) ([]store.Item[Toke
 	return out, err
 }
 
-// RevokeToken ends a token of an account. Somebody else's is not found.
+// RevokeToken ends a token of an account, and with it those that it made.
+// Somebody else's is not found.
 func (s *Service) RevokeToken(ctx context.Context, account, name string) error {
 	item, err := s.tokens.Get(ctx, name)
 	if err == nil && item.Value.Account != account {
@@ -95,7 +105,26 @@ func (s *Service) RevokeToken(ctx context.Context, account, name string) error {
 	if err != nil {
 		return err
 	}
-	return audit.Delete(ctx, s.log, s.tokens, item, "token.revoke")
+	if err := audit.Delete(ctx, s.log, s.tokens, item, "token.revoke"); err != nil {
+		return err
+	}
+	return s.dropTokens(ctx, account, func(t Token) bool { return t.Parent == name })
+}
+
+// dropTokens removes those tokens of an account that are to go.
+func (s *Service) dropTokens(ctx context.Context, account string, gone func(Token) bool) error {
+	for item, err := range s.tokens.All(ctx, AccountOwner(account)) {
+		if err != nil {
+			return err
+		}
+		if !gone(item.Value) {
+			continue
+		}
+		if err := audit.Delete(ctx, s.log, s.tokens, item, "token.revoke"); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // IdentifyToken returns who a token acts for: with the permissions that both
@@ -116,11 +145,18 @@ func (s *Service) IdentifyToken(ctx context.Context, text string) (Identity, err
 	if !equal(t.Hash, hashed(secret)) || !s.now().Before(t.Expires) {
 		return Identity{}, ErrNoSession
 	}
+	if t.Parent != "" {
+		if _, err := s.tokens.Get(ctx, t.Parent); errors.Is(err, store.ErrNotFound) {
+			return Identity{}, ErrNoSession // it was revoked
+		} else if err != nil {
+			return Identity{}, err
+		}
+	}
 	a, err := s.accounts.Get(ctx, t.Account)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (a.Value.Disabled || a.Value.MustChange) {
 		return Identity{}, ErrNoSession
 	}
-	id := Identity{Account: t.Account, Role: a.Value.Role}
+	id := Identity{Account: t.Account, Role: a.Value.Role, token: item}
 	for _, p := range a.Value.Role.Permissions() {
 		if slices.Contains(t.Scopes, p) {
 			id.Permissions = append(id.Permissions, p)

@@ -179,7 +179,7 @@ func (a *app) tokenCreate(c *consoleClient) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&scopes, "scope", nil, "`permissions` of the token, such as tenants.read; may be repeated")
-	cmd.Flags().IntVar(&n.Days, "days", 90, "`days` until it expires, 365 at most")
+	cmd.Flags().IntVar(&n.Days, "days", 90, "`days` until it expires, 365 at most; it ends with the token that makes it in any case")
 	var names []string
 	for _, p := range auth.Permissions() {
 		names = append(names, string(p))
