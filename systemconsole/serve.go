@@ -29,6 +29,9 @@ const (
 
 // Serve answers requests until ctx is done.
 func Serve(ctx context.Context, handler http.Handler, opts ServeOptions) error {
+	if err := finishPair(opts.CertFile, opts.KeyFile); err != nil {
+		return fmt.Errorf("ending the change of the console's certificate: %w", err)
+	}
 	config, err := httpserver.TLS(opts.CertFile, opts.KeyFile)
 	if err != nil {
 		return fmt.Errorf("reading the console's certificate: %w", err)
