@@ -4,8 +4,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -44,6 +46,51 @@ func SelfSigned(dir, host string) (certFile, keyFile string, err error) {
 		err = durable.WriteFile(certFile, cert, 0o600)
 	}
 	return certFile, keyFile, err
+}
+
+// pair is a certificate with its key, in PEM.
+type pair struct{ Certificate, Key []byte }
+
+// nextSuffix is what the file of a pair that takes another's place is called,
+// after the key's.
+const nextSuffix = ".next"
+
+// replacePair replaces certificate and key, which are two files: both are kept
+// in one before, so that finishPair ends what was cut off between the two. A
+// connection between the two writes finds a pair that does not fit and fails;
+// the browser's next try has the new one.
+func replacePair(certFile, keyFile string, p pair) error {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(keyFile+nextSuffix, data, 0o600); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(keyFile, p.Key, 0o600); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(certFile, p.Certificate, 0o600); err != nil {
+		return err
+	}
+	return os.Remove(keyFile + nextSuffix)
+}
+
+// finishPair ends a replacement of certificate and key that was cut off. When
+// the files fit each other there is nothing to end.
+func finishPair(certFile, keyFile string) error {
+	data, err := os.ReadFile(keyFile + nextSuffix)
+	if err != nil {
+		return notMissing(err)
+	}
+	if _, err := tls.LoadX509KeyPair(certFile, keyFile); err == nil {
+		return os.Remove(keyFile + nextSuffix)
+	}
+	var p pair
+	if err := json.Unmarshal(data, &p); err != nil {
+		return fmt.Errorf("reading %s: %w", keyFile+nextSuffix, err)
+	}
+	return replacePair(certFile, keyFile, p)
 }
 
 func notMissing(err error) error {

@@ -18,6 +18,11 @@ func (s *Server) Ended() { s.tending.Wait() }
 // BackupDue tells whether it is time for another backup.
 var BackupDue = backupDue
 
+// ReplacePair replaces certificate and key.
+func ReplacePair(certFile, keyFile string, certificate, key []byte) error {
+	return replacePair(certFile, keyFile, pair{certificate, key})
+}
+
 // Patterns is the table of routes.
 func (s *Server) Patterns() []Pattern {
 	var out []Pattern

@@ -51,6 +51,9 @@ func (s steady) Write(b []byte) (int, error) {
 
 // Serve answers requests until ctx is done.
 func Serve(ctx context.Context, handler http.Handler, opts ServeOptions) error {
+	if err := finishPair(opts.CertFile, opts.KeyFile); err != nil {
+		return fmt.Errorf("ending the change of the console's certificate: %w", err)
+	}
 	config, err := httpserver.TLS(opts.CertFile, opts.KeyFile)
 	if err != nil {
 		return fmt.Errorf("reading the console's certificate: %w", err)

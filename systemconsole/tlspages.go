@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/systemconsole/audit"
 	"github.com/sealift/sealift/systemconsole/form"
 	"github.com/sealift/sealift/systemconsole/web"
@@ -107,12 +106,7 @@ func (s *Server) setCertificate(ctx context.Context, host string, certificate, k
 		if s.opts.KeepCertificate != nil {
 			return s.opts.KeepCertificate(ctx, certificate, key)
 		}
-		// A connection between the two writes finds a pair that does not fit
-		// and fails; the browser's next try has the new one.
-		if err := durable.WriteFile(s.opts.KeyFile, key, 0o600); err != nil {
-			return err
-		}
-		return durable.WriteFile(s.opts.CertFile, certificate, 0o600)
+		return replacePair(s.opts.CertFile, s.opts.KeyFile, pair{certificate, key})
 	})
 }
 
