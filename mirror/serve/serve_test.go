@@ -197,7 +197,7 @@ func TestRegistryRefuses(t *testing.T) {
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, _, err = serve.Registry(t.Context(), serve.RegistryOptions{Data: dir, Htpasswd: file})
-		require.Contains(t, strings.Join(problem.Remedies(err), ""), "htpasswd -Bbn")
+		require.Contains(t, strings.Join(problem.Remedies(err), ""), "sealift registry user NAME --htpasswd "+file)
 	}
 	_, _, err = serve.Registry(t.Context(), serve.RegistryOptions{Data: dir, Htpasswd: filepath.Join(dir, "nothere")})
 	require.Error(t, err)
