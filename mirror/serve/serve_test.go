@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -181,6 +182,27 @@ func TestServerWithTLS(t *testing.T) {
 	require.Error(t, serve.Run(ctx, handler, serve.ServerOptions{Addr: "127.0.0.1:0", CertFile: cert}))
 	cancel()
 	require.NoError(t, <-done)
+}
+
+// What is printed is what clients can use.
+func TestTheAddressOfAServer(t *testing.T) {
+	name, err := os.Hostname()
+	require.NoError(t, err)
+	for addr, want := range map[string]string{"0.0.0.0:0": name, "[::]:0": name, ":0": name, "localhost:0": "localhost", "127.0.0.1:0": "127.0.0.1", "[::1]:0": "::1"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var got string
+		err := serve.Run(ctx, http.NotFoundHandler(), serve.ServerOptions{Addr: addr, Listening: func(url string) { got = url; cancel() }})
+		if strings.HasPrefix(addr, "[") && err != nil {
+			t.Logf("this machine has no IPv6: %v", err)
+			cancel()
+			continue
+		}
+		require.NoError(t, err)
+		u, err := url.Parse(got)
+		require.NoError(t, err, got)
+		require.Equal(t, want, u.Hostname(), addr)
+		require.NotEqual(t, "0", u.Port())
+	}
 }
 
 func TestRegistryRefuses(t *testing.T) {
