@@ -1,6 +1,7 @@
 package closure
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	"sigs.k8s.io/yaml"
+
 	"github.com/sealift/sealift/bundles/charts"
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/discovery"
 	"github.com/sealift/sealift/bundles/packs"
 	"github.com/sealift/sealift/internal/problem"
@@ -145,7 +149,11 @@ func (l *looker) chart(path string) error {
 		}
 		s.Sets = []Set{{YAML: merged}}
 	}
-	return l.add(Chart(l.ctx, c, s, true))
+	err = l.add(Chart(l.ctx, c, s, true))
+	if errors.Is(err, charts.ErrDependency) && c.FromFolder() {
+		return problem.WithRemedy(err, "or name the folder under spec.charts of a bundle.yaml: sealift bundle create, also with --dry-run, gets what it depends on")
+	}
+	return err
 }
 
 func (l *looker) pack(path string) error {
@@ -177,8 +185,20 @@ func (l *looker) add(found discovery.Report, err error) error {
 
 func (l *looker) document(path string) error {
 	data, err := content.ReadFile(path, maxManifest)
+	if err == nil && isDefinition(data) {
+		return problem.New(problem.Usage, "sealift bundle create -f "+path+" -o FILE --dry-run resolves all of it; discover looks through a chart, a pack or manifests that it names",
+			"%s defines a bundle, and is no manifest", path)
+	}
 	l.docs = append(l.docs, discovery.Document{Source: filepath.ToSlash(path), Data: data})
 	return err
+}
+
+// isDefinition tells whether a file is the definition of a bundle. Its names of
+// charts and files would be taken for images, and its charts would not be seen.
+func isDefinition(data []byte) bool {
+	var head struct{ APIVersion, Kind string }
+	return bytes.Contains(data, []byte(definition.APIVersion)) && yaml.Unmarshal(data, &head) == nil &&
+		head.APIVersion == definition.APIVersion && head.Kind == definition.KindBundle
 }
 
 func (l *looker) values() ([][]byte, error) {

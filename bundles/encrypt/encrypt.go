@@ -15,9 +15,11 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
+	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 )
 
@@ -51,7 +53,7 @@ func ParseRecipients(keys []string) ([]age.Recipient, error) {
 		out = append(out, found...)
 	}
 	if len(failures) > 0 {
-		return nil, problem.New(problem.Usage, "a recipient is what age-keygen prints as the public key: age1...", "%w", errors.Join(failures...))
+		return nil, problem.New(problem.Usage, "a recipient is the public key that sealift key age or age-keygen prints: age1...", "%w", errors.Join(failures...))
 	}
 	return out, nil
 }
@@ -66,7 +68,8 @@ func printable(key string) string {
 	return key[:min(len(key), limit)]
 }
 
-// ReadIdentities reads a file of private keys as age-keygen writes it.
+// ReadIdentities reads a file of private keys as WriteIdentity and age-keygen
+// write it.
 func ReadIdentities(path string) ([]age.Identity, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -79,9 +82,29 @@ func ReadIdentities(path string) ([]age.Identity, error) {
 	}
 	ids, err := age.ParseIdentities(bytes.NewReader(data))
 	if err != nil { // its text may hold part of a key
-		return nil, problem.New(problem.Usage, "give the file that age-keygen made, not protected by a passphrase", "%s holds no private keys of age", path)
+		return nil, problem.New(problem.Usage, "give the file that sealift key age or age-keygen made, not protected by a passphrase", "%s holds no private keys of age", path)
 	}
 	return ids, nil
+}
+
+// WriteIdentity makes a private key and writes it into a new file, as age-keygen
+// does. It returns the public key. A file that exists is never replaced: without
+// its key nobody reads what was encrypted for it.
+func WriteIdentity(path string) (recipient string, err error) {
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		return "", fmt.Errorf("making an age key: %w", err)
+	}
+	public := id.Recipient().String()
+	text := fmt.Sprintf("# created: %s\n# public key: %s\n%s\n", time.Now().Format(time.RFC3339), public, id)
+	err = durable.WriteNew(path, []byte(text), 0o600)
+	if errors.Is(err, durable.ErrExists) {
+		return "", problem.New(problem.Usage, "choose another name: what was encrypted for the key in it needs that key", "%s exists", path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("writing the age key: %w", err)
+	}
+	return public, nil
 }
 
 // Is tells whether the size bytes of r are an age file.

@@ -1,11 +1,13 @@
 package site
 
 import (
+	"errors"
 	"fmt"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/sealift/sealift/bundles/content"
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // SiteFile is the name of the site among its Files.
@@ -48,4 +50,28 @@ func (s *Site) Files(vcenter, registry Login) (map[string][]byte, error) {
 	data, err := yaml.Marshal(other)
 	out[SiteFile] = data
 	return out, err
+}
+
+// CheckFiles fails when a file that the site names cannot be read, and names
+// each with its field. Load does not ask: a site is also described where its
+// files are not.
+func (s *Site) CheckFiles() error {
+	spec := s.Spec
+	var failures []error
+	for _, f := range []struct{ at, path string }{
+		{"spec.registry.caFile", spec.Registry.CAFile}, {"spec.registry.credentials.file", spec.Registry.Credentials.File},
+		{"spec.vcenter.caFile", spec.VCenter.CAFile}, {"spec.vcenter.credentials.file", spec.VCenter.Credentials.File},
+		{"spec.console.tls.certFile", spec.Console.TLS.CertFile}, {"spec.console.tls.keyFile", spec.Console.TLS.KeyFile},
+	} {
+		if f.path == "" {
+			continue
+		}
+		if _, err := content.ReadFile(s.Path(f.path), maxFile); err != nil {
+			failures = append(failures, fmt.Errorf("  %s: %w", f.at, err))
+		}
+	}
+	if len(failures) == 0 {
+		return nil
+	}
+	return problem.New(problem.Usage, "put them there, or mend the paths, which start at the folder of the site", "files that the site names cannot be read:\n%w", errors.Join(failures...))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // A site goes to another host with what it names, and is the same there.
@@ -47,4 +48,20 @@ func TestFilesOfASite(t *testing.T) {
 	once, err := again.Files(vcenter, registry)
 	require.NoError(t, err)
 	require.Equal(t, files, once, "what was written is written the same")
+}
+
+func TestFilesThatAreNotThere(t *testing.T) {
+	dir := t.TempDir()
+	s, err := site.Parse(site.Example(), dir)
+	require.NoError(t, err)
+	s.Spec.VCenter.Credentials = site.Credentials{File: "login.yaml"}
+	s.Spec.Console.TLS = site.TLS{CertFile: "tls.crt", KeyFile: "tls.key"}
+	err = s.CheckFiles()
+	require.Equal(t, problem.Usage, problem.KindOf(err))
+	names := []string{"registry-ca.crt", "vcenter-ca.crt", "login.yaml", "tls.crt", "tls.key"}
+	for i, at := range []string{"registry.caFile", "vcenter.caFile", "vcenter.credentials.file", "console.tls.certFile", "console.tls.keyFile"} {
+		require.ErrorContains(t, err, "spec."+at+": open "+filepath.Join(dir, names[i]))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, names[i]), nil, 0o600))
+	}
+	require.NoError(t, s.CheckFiles())
 }

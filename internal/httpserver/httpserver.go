@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"syscall"
 	"time"
 
@@ -42,6 +44,24 @@ func Listen(ctx context.Context, addr string) (net.Listener, error) {
 		remedy = "name an address of this machine; 0.0.0.0 is all that it has"
 	}
 	return nil, problem.WithRemedy(fmt.Errorf("listening: %w", err), remedy)
+}
+
+// Reachable returns the HOST:PORT that clients use for a listener on addr: the
+// host as it was given, and for all addresses of this machine its name, since
+// 0.0.0.0 and :: lead nowhere.
+func Reachable(addr string, listener net.Listener) string {
+	actual := listener.Addr().String()
+	host, _, err := net.SplitHostPort(addr)
+	_, port, actualErr := net.SplitHostPort(actual)
+	if err != nil || actualErr != nil {
+		return actual
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		if host, err = os.Hostname(); err != nil {
+			return actual
+		}
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // TLS returns a configuration with a certificate and its key, in PEM files.

@@ -15,7 +15,6 @@ import (
 	"github.com/distribution/distribution/v3/registry/handlers"
 	_ "github.com/distribution/distribution/v3/registry/storage/driver/filesystem" // the storage of Data
 	"github.com/sirupsen/logrus"
-	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sys/unix"
 
 	"github.com/sealift/sealift/internal/problem"
@@ -108,33 +107,6 @@ catalog: {maxentries: 1000}
 		text += fmt.Sprintf("auth: {htpasswd: {realm: sealift, path: %q}}\n", path)
 	}
 	return configuration.Parse(strings.NewReader(text))
-}
-
-// checkHtpasswd refuses a file that would lock everybody out: the library
-// makes one with a random password where there is none, and ignores users
-// whose password is not hashed with bcrypt.
-func checkHtpasswd(path string) error {
-	const remedy = "make it with: htpasswd -Bbn USER PASSWORD > FILE"
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return problem.WithRemedy(fmt.Errorf("reading the users: %w", err), remedy)
-	}
-	users := 0
-	for i, line := range strings.Split(string(data), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		_, hash, ok := strings.Cut(line, ":")
-		if _, err := bcrypt.Cost([]byte(hash)); !ok || err != nil {
-			return problem.New(problem.Failed, remedy, "%s, line %d: not USER:HASH with a bcrypt hash", path, i+1)
-		}
-		users++
-	}
-	if users == 0 {
-		return problem.New(problem.Failed, remedy, "%s has no users", path)
-	}
-	return nil
 }
 
 // serverErrors tells of requests that failed by a fault of this side. It leaves

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -183,6 +184,27 @@ func TestServerWithTLS(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+// What is printed is what clients can use.
+func TestTheAddressOfAServer(t *testing.T) {
+	name, err := os.Hostname()
+	require.NoError(t, err)
+	for addr, want := range map[string]string{"0.0.0.0:0": name, "[::]:0": name, ":0": name, "localhost:0": "localhost", "127.0.0.1:0": "127.0.0.1", "[::1]:0": "::1"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var got string
+		err := serve.Run(ctx, http.NotFoundHandler(), serve.ServerOptions{Addr: addr, Listening: func(url string) { got = url; cancel() }})
+		if strings.HasPrefix(addr, "[") && err != nil {
+			t.Logf("this machine has no IPv6: %v", err)
+			cancel()
+			continue
+		}
+		require.NoError(t, err)
+		u, err := url.Parse(got)
+		require.NoError(t, err, got)
+		require.Equal(t, want, u.Hostname(), addr)
+		require.NotEqual(t, "0", u.Port())
+	}
+}
+
 func TestRegistryRefuses(t *testing.T) {
 	dir := t.TempDir()
 	h, closeRegistry, err := serve.Registry(t.Context(), serve.RegistryOptions{Data: dir})
@@ -197,7 +219,7 @@ func TestRegistryRefuses(t *testing.T) {
 		file := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, _, err = serve.Registry(t.Context(), serve.RegistryOptions{Data: dir, Htpasswd: file})
-		require.Contains(t, strings.Join(problem.Remedies(err), ""), "htpasswd -Bbn")
+		require.Contains(t, strings.Join(problem.Remedies(err), ""), "sealift registry user NAME --htpasswd "+file)
 	}
 	_, _, err = serve.Registry(t.Context(), serve.RegistryOptions{Data: dir, Htpasswd: filepath.Join(dir, "nothere")})
 	require.Error(t, err)

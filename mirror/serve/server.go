@@ -43,7 +43,7 @@ func Run(ctx context.Context, handler http.Handler, opts ServerOptions) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	if opts.Listening != nil {
-		opts.Listening(scheme + "://" + listener.Addr().String())
+		opts.Listening(scheme + "://" + httpserver.Reachable(opts.Addr, listener))
 	}
 	return httpserver.Run(ctx, server, opts.Addr, func() error { return server.Serve(listener) })
 }

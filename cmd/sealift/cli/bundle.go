@@ -13,5 +13,5 @@ func (a *app) mirror() *cobra.Command {
 }
 
 func (a *app) registry() *cobra.Command {
-	return group("registry", "Run a registry", a.registryServe())
+	return group("registry", "Run a registry", a.registryServe(), a.registryUser())
 }

@@ -1,19 +1,17 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sealift/sealift/bundles/encrypt"
 	"github.com/sealift/sealift/bundles/sign"
-	"github.com/sealift/sealift/internal/problem"
 )
 
 func (a *app) key() *cobra.Command {
-	return group("key", "Make signing keys", a.keyGenerate(), a.keySign())
+	return group("key", "Make keys: to sign bundles with, and to encrypt them for", a.keyGenerate(), a.keyAge(), a.keySign())
 }
 
 func (a *app) keyGenerate() *cobra.Command {
@@ -47,40 +45,40 @@ into the dark site once, by another way than the bundles.`,
 	return cmd
 }
 
-const passphraseVariable = "COSIGN_PASSWORD"
+func (a *app) keyAge() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "age",
+		Short: "Make a key that bundles are encrypted for",
+		Long: `Writes a private key of age into a new file, as "age-keygen -o FILE" does, and prints the public key, age1... Make it in the dark
+site: the public key goes out, for bundle create --recipient; the file stays, for --identity. Nothing reads a bundle without it.`,
+		Example: `  sealift key age --out site.txt`,
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			public, err := encrypt.WriteIdentity(file)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(a.Out, public)
+			a.note("%s is written: keep it, and a copy of it, where nobody else reads it", file)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&file, "out", "age.txt", "the `file` to write")
+	return cmd
+}
+
+// aPassphrase is that of a private key.
+func aPassphrase() secret {
+	return secret{what: "passphrase", variable: "COSIGN_PASSWORD", remedy: "set COSIGN_PASSWORD, also to nothing for a key without a passphrase"}
+}
 
 // passphrase asks for the passphrase of a key that exists.
 func (a *app) passphrase(ctx context.Context) ([]byte, error) {
-	if p, ok := os.LookupEnv(passphraseVariable); ok {
-		return []byte(p), nil
-	}
-	return a.prompt(ctx, "Passphrase of the private key: ")
+	return a.secret(ctx, aPassphrase(), "Passphrase of the private key: ")
 }
 
 // newPassphrase asks twice for the passphrase of a key to be made.
 func (a *app) newPassphrase(ctx context.Context) ([]byte, error) {
-	if p, ok := os.LookupEnv(passphraseVariable); ok {
-		return []byte(p), nil
-	}
-	first, err := a.prompt(ctx, "Passphrase for the new private key: ")
-	if err != nil {
-		return nil, err
-	}
-	again, err := a.prompt(ctx, "The same again: ")
-	if err != nil {
-		return nil, err
-	}
-	if !bytes.Equal(first, again) {
-		return nil, problem.New(problem.Failed, "type the same passphrase twice; nothing was written", "the two passphrases differ")
-	}
-	return first, nil
-}
-
-func (a *app) prompt(ctx context.Context, text string) ([]byte, error) {
-	p, ok := a.prompter()
-	if !ok {
-		return nil, problem.New(problem.Usage, "set "+passphraseVariable+", also to nothing for a key without a passphrase",
-			"a passphrase is needed and there is no terminal to ask for it")
-	}
-	return p.secret(ctx, text)
+	return a.newSecret(ctx, aPassphrase(), "Passphrase for the new private key: ")
 }

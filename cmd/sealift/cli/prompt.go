@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,42 @@ func (p prompter) ask(ctx context.Context, question string, read func() ([]byte,
 	case <-ctx.Done():
 		return nil, errors.Join(ctx.Err(), term.Restore(fd, before))
 	}
+}
+
+// secret is what a variable has, or a person types.
+type secret struct {
+	what     string // such as passphrase
+	variable string // of the environment, that is taken also when it is empty
+	remedy   string // where there is neither a variable nor a terminal
+}
+
+// secret takes a secret from its variable, else asks for it once.
+func (a *app) secret(ctx context.Context, s secret, question string) ([]byte, error) {
+	if text, ok := os.LookupEnv(s.variable); ok {
+		return []byte(text), nil
+	}
+	p, ok := a.prompter()
+	if !ok {
+		return nil, problem.New(problem.Usage, s.remedy, "a %s is needed and there is no terminal to ask for it", s.what)
+	}
+	return p.secret(ctx, question)
+}
+
+// newSecret takes a secret that nobody knows yet from its variable, else asks for
+// it twice: what is mistyped once would be lost.
+func (a *app) newSecret(ctx context.Context, s secret, question string) ([]byte, error) {
+	first, err := a.secret(ctx, s, question)
+	if err != nil {
+		return nil, err
+	}
+	again, err := a.secret(ctx, s, "The same again: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, again) {
+		return nil, problem.New(problem.Failed, "type the same "+s.what+" twice; nothing was written", "the two %ss differ", s.what)
+	}
+	return first, nil
 }
 
 // loginOptions lets credentials be asked for where there is a terminal.

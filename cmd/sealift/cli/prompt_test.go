@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/sealift/sealift/internal/problem"
 )
 
 // newTerminal returns the two sides of a terminal: who types, and who reads.
@@ -42,8 +44,11 @@ func shows(t *testing.T, terminal *os.File) bool {
 // A question that is interrupted ends at once, and the terminal is what it was.
 func TestAQuestionIsInterrupted(t *testing.T) {
 	for what, ask := range map[string]func(context.Context, *app) error{
-		"passphrase": func(ctx context.Context, a *app) error { _, err := a.prompt(ctx, "Passphrase? "); return err },
-		"name":       func(ctx context.Context, a *app) error { return a.confirm(ctx, "enterprise", "remove it") },
+		"passphrase": func(ctx context.Context, a *app) error {
+			_, err := a.secret(ctx, secret{what: "passphrase", variable: "SEALIFT_TEST_UNSET"}, "Passphrase? ")
+			return err
+		},
+		"name": func(ctx context.Context, a *app) error { return a.confirm(ctx, "enterprise", "remove it") },
 		"login": func(ctx context.Context, a *app) error {
 			_, err := a.loginOptions(ctx).Prompt("vcenter.site")
 			return err
@@ -114,4 +119,22 @@ func TestATerminalGetsNoArchive(t *testing.T) {
 	code := Run(t.Context(), []string{"mirror", "config", "containerd", "registry.site", "--host", "docker.io", "-o", "-"}, Streams{Out: program, Err: &said})
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, said.String(), "a tar archive is nothing for a terminal")
+}
+
+// What nobody knows yet is typed twice, and shown never.
+func TestANewSecretIsTypedTwice(t *testing.T) {
+	for typed, want := range map[string]string{"hunter2\nhunter2\n": "hunter2", "hunter2\nhunter3\n": ""} {
+		person, program := newTerminal(t)
+		_, err := person.WriteString(typed)
+		require.NoError(t, err)
+		var said bytes.Buffer
+		a := &app{Streams: Streams{In: program, Err: &said}}
+		got, err := a.newSecret(t.Context(), secret{what: "password", variable: "SEALIFT_TEST_UNSET"}, "Password for ada: ")
+		require.Equal(t, want, string(got))
+		require.Equal(t, "Password for ada: \nThe same again: \n", said.String())
+		if want == "" {
+			require.ErrorContains(t, err, "the two passwords differ")
+			require.Equal(t, []string{"type the same password twice; nothing was written"}, problem.Remedies(err))
+		}
+	}
 }

@@ -25,7 +25,7 @@ func (a *app) siteValidate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "validate -f site.yaml", SuggestFor: []string{"check", "verify", "lint"},
 		Short: "Check a site without asking anything of it",
-		Long: `Reads the file and names every problem with its line and field. -o yaml and -o json print the site with every default filled in.
+		Long: `Reads the file and names every problem with its line and field. Files that it names have to be there. -o yaml and -o json print the site with every default filled in.
 Whether the site is as the file says is for sealift preflight.`,
 		Example: `  sealift site validate -f site.yaml
   sealift site validate -f site.yaml -o yaml`,
@@ -35,7 +35,10 @@ Whether the site is as the file says is for sealift preflight.`,
 			if err != nil {
 				return err
 			}
-			return out.print(a.Out, s, func(w io.Writer) { siteSummary(w, s) })
+			if err := out.print(a.Out, s, func(w io.Writer) { siteSummary(w, s) }); err != nil {
+				return err
+			}
+			return s.CheckFiles()
 		},
 	}
 	cmd.Flags().StringVarP(&file, "file", "f", "site.yaml", "the `site`")
