@@ -133,8 +133,11 @@ func TestUpgrade(t *testing.T) {
 	require.Contains(t, u.Log, "roll: it is done")
 	require.Equal(t, 1, u.Taken)
 
-	records, err := audit.New(s, audit.Options{}).Newest(t.Context(), 0, 10)
-	require.NoError(t, err)
+	var records []audit.Record
+	require.Eventually(t, func() bool { // the end is recorded after it is told
+		records, err = audit.New(s, audit.Options{}).Newest(t.Context(), 0, 10)
+		return err == nil && len(records) >= 2
+	}, 20*time.Second, 10*time.Millisecond)
 	require.Len(t, records, 2, "the refused ones are not begun")
 	require.Equal(t, "cluster.upgrade.end", records[0].Action)
 	require.Contains(t, string(records[0].After), "done")
