@@ -26,7 +26,7 @@ func (s *Service) Tend(ctx context.Context) {
 	}
 	tick := time.NewTicker(s.opts.Tick)
 	defer tick.Stop()
-	for {
+	for ctx.Err() == nil { // a tick that came at the same time begins nothing any more
 		if err := s.look(ctx); err != nil && ctx.Err() == nil {
 			s.opts.Logger.WarnContext(ctx, "looking after the upgrade failed; it is tried again", "error", err)
 		}

@@ -212,5 +212,8 @@ func createdTable(w io.Writer, c *bundles.Created, lock string) {
 	if c.FromBase > 0 {
 		fmt.Fprintf(w, "  delta: %s are left to its base\n", size(c.FromBase))
 	}
-	fmt.Fprintf(w, "  statement %s\n  lock      %s\n", c.Statement, lock)
+	fmt.Fprintf(w, "  statement %s\n", c.Statement)
+	if !c.DryRun {
+		fmt.Fprintf(w, "  lock      %s\n", lock)
+	}
 }
