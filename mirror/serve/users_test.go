@@ -45,7 +45,7 @@ func TestUsersOfARegistry(t *testing.T) {
 	require.EqualValues(t, 0o600, info.Mode().Perm())
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	require.Regexp(t, `^ada:\$2a\$08\$.{53}\ngrace:\$2a\$08\$.{53}\n$`, string(data))
+	require.Regexp(t, `^ada:\$2a\$05\$.{53}\ngrace:\$2a\$05\$.{53}\n$`, string(data))
 }
 
 // What others wrote stays, and a file of something else is not touched.
