@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/Masterminds/semver/v3"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/closure"
@@ -114,45 +115,98 @@ type Verification struct {
 	Bytes     int64   `json:"bytes"` // of the file
 	// FromBase is what a delta leaves to its bases: whole it is only with them.
 	FromBase BaseContent `json:"fromBase,omitzero"`
-	Faults   []string    `json:"faults"` // empty when valid
+	// Bases are those that were looked at: together they have all of FromBase.
+	Bases  []string `json:"bases,omitempty"`
+	Faults []string `json:"faults"` // empty when valid
 }
 
 // ErrInvalid means: the bundle was looked at whole and has faults.
 var ErrInvalid = errors.New("the bundle is damaged")
 
+// ErrBases means: the bundles that are given beside a delta are not what it
+// leaves out.
+var ErrBases = errors.New("its bases do not have all that it leaves out")
+
+// VerifyOptions is how a bundle is verified. The zero value is a good default.
+type VerifyOptions struct {
+	archive.VerifyOptions
+	// Bases are older bundles, of which signature and head are checked, that
+	// have what a delta leaves out.
+	Bases []string
+}
+
 // Verify checks a bundle whole: signature, every byte, closure. When it finds
 // faults, the result lists them all and the error is ErrInvalid; when the head
 // is already wrong there is no result.
-func Verify(ctx context.Context, path string, open OpenOptions, opts archive.VerifyOptions) (*Verification, error) {
+func Verify(ctx context.Context, path string, open OpenOptions, opts VerifyOptions) (*Verification, error) {
 	r, err := Open(ctx, path, open)
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close() //nolint:errcheck // opened for reading
-	faults, err := r.Verify(ctx, opts)
+	found, err := examine(ctx, r, open, opts)
 	if err != nil {
 		return nil, fmt.Errorf("verifying %s: %w", location.Redact(path), err)
 	}
-	damaged := len(faults) > 0
-	if !damaged {
-		if faults, err = closure.Prove(ctx, r); err != nil {
-			return nil, fmt.Errorf("verifying %s: %w", location.Redact(path), err)
-		}
-	}
 	s := r.Statement()
-	v := &Verification{File: location.Redact(path), Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(faults) == 0,
+	v := &Verification{File: location.Redact(path), Name: s.Name, Version: s.Version, Statement: r.StatementDigest().String(), Valid: len(found.faults) == 0,
 		Contents: count(s.Roots), Blobs: len(s.Blobs), Bytes: r.Size(),
 		FromBase: BaseContent{Blobs: len(s.FromBase), Bytes: sizeOf(s.FromBase)}, Faults: []string{}}
-	for _, f := range faults {
+	for _, b := range opts.Bases {
+		v.Bases = append(v.Bases, location.Redact(b))
+	}
+	for _, f := range found.faults {
 		v.Faults = append(v.Faults, f.Error())
 	}
-	if !v.Valid && !damaged {
-		return v, problem.New(problem.Verification, "make the bundle again with what is missing, or with the reason under allowMissing: why it is never used",
-			"verifying %s: %w; missing: %d", v.File, closure.ErrMissing, len(faults))
-	}
 	if !v.Valid {
-		return v, problem.New(problem.Verification, "do not use this file: copy it again from where it was made",
-			"verifying %s: %w; faults found: %d", v.File, ErrInvalid, len(faults))
+		err = problem.New(problem.Verification, found.remedy, "verifying %s: %w; faults found: %d", v.File, found.is, len(found.faults))
 	}
-	return v, nil
+	return v, err
+}
+
+// finding is what is wrong with a bundle.
+type finding struct {
+	faults []error
+	is     error
+	remedy string
+}
+
+// examine looks at a bundle until something is wrong.
+func examine(ctx context.Context, r *archive.Reader, open OpenOptions, opts VerifyOptions) (finding, error) {
+	faults, err := r.Verify(ctx, opts.VerifyOptions)
+	if err != nil || len(faults) > 0 {
+		return finding{faults, ErrInvalid, "do not use this file: copy it again from where it was made"}, err
+	}
+	faults, err = closure.Prove(ctx, r)
+	if err != nil || len(faults) > 0 {
+		return finding{faults, closure.ErrMissing, "make the bundle again with what is missing, or with the reason under allowMissing: why it is never used"}, err
+	}
+	if len(opts.Bases) > 0 {
+		faults, err = lacking(ctx, r, opts.Bases, open)
+	}
+	return finding{faults, ErrBases, "give all bases that bundle inspect names, or make the delta again"}, err
+}
+
+// lacking returns what a delta leaves out and none of its bases has.
+func lacking(ctx context.Context, delta *archive.Reader, bases []string, open OpenOptions) (faults []error, err error) {
+	open.MinVersion = "" // they are older
+	has := map[digest.Digest]int64{}
+	for _, path := range bases {
+		r, err := Open(ctx, path, open)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range r.Statement().Blobs {
+			has[b.Digest] = b.Size
+		}
+		if err := r.Close(); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range delta.Statement().FromBase {
+		if size, ok := has[d.Digest]; !ok || size != d.Size {
+			faults = append(faults, fmt.Errorf("blob %s (%d bytes) is in no base that is given", d.Digest, d.Size))
+		}
+	}
+	return faults, nil
 }

@@ -233,7 +233,7 @@ func (j *Job) bring(ctx context.Context, s *Service, file string, item store.Ite
 		return err
 	}
 	open := bundles.OpenOptions{Verifier: verifier}
-	verified, err := bundles.Verify(ctx, file, open, archive.VerifyOptions{Progress: j})
+	verified, err := bundles.Verify(ctx, file, open, bundles.VerifyOptions{VerifyOptions: archive.VerifyOptions{Progress: j}})
 	if verified != nil {
 		j.change(func(s *JobState) { s.Bundle, s.Version, s.Faults = verified.Name, verified.Version, verified.Faults })
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/bundles"
-	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/vectors"
@@ -25,7 +24,7 @@ func TestVectors(t *testing.T) {
 	for _, v := range vectors.List() {
 		listed[v.File] = true
 		t.Run(v.File+v.MinVersion, func(t *testing.T) {
-			result, err := bundles.Verify(t.Context(), v.File, bundles.OpenOptions{Verifier: key, MinVersion: v.MinVersion}, archive.VerifyOptions{})
+			result, err := bundles.Verify(t.Context(), v.File, bundles.OpenOptions{Verifier: key, MinVersion: v.MinVersion}, bundles.VerifyOptions{})
 			if v.Want == "" {
 				require.NoError(t, err)
 				require.True(t, result.Valid)

@@ -62,22 +62,25 @@ func (a *app) bundleVerify() *cobra.Command {
 	var out output
 	var jobs int
 	cmd := &cobra.Command{
-		Use: "verify FILE --key PUB", SuggestFor: []string{"check", "validate"},
+		Use: "verify FILE [BASE...] --key PUB", SuggestFor: []string{"check", "validate"},
 		Short: "Check signature, every byte and completeness of a bundle",
 		Long: `Checks the signature before anything else is believed, then every byte of the file, many blobs at once,
 then that nothing is missing: every part of every image, and every image that the charts, packs and manifests in the bundle name
 at the values that travel with them. All faults are listed, not only the first. No other
-network than that of the file is asked. Volumes (FILE.001, ...) are read in place, as are https:// and s3:// addresses and what is encrypted with age.`,
+network than that of the file is asked. Beside a delta, the bundles that it is over may be named: their signatures are checked, and that
+together they have all that it leaves out. Volumes (FILE.001, ...) are read in place, as are https:// and s3:// addresses and what is encrypted with age.`,
 		Example: `  sealift bundle verify management-plane.tar --key cosign.pub
+  sealift bundle verify delta.tar management-plane.tar --key cosign.pub
   sealift bundle verify https://files.site/management-plane.tar --key cosign.pub`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			open, err := t.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			reporter, wait := a.progress()
-			v, err := bundles.Verify(cmd.Context(), args[0], open, archive.VerifyOptions{Jobs: jobs, Progress: reporter})
+			v, err := bundles.Verify(cmd.Context(), args[0], open,
+				bundles.VerifyOptions{VerifyOptions: archive.VerifyOptions{Jobs: jobs, Progress: reporter}, Bases: args[1:]})
 			wait()
 			if v == nil {
 				return err
@@ -92,6 +95,11 @@ network than that of the file is asked. Volumes (FILE.001, ...) are read in plac
 }
 
 func verificationTable(w io.Writer, v *bundles.Verification) {
+	if v.Valid && v.FromBase.Blobs > 0 && len(v.Bases) > 0 {
+		fmt.Fprintf(w, "%s %s is whole with its base: signatures, %s, %s, %s; %s (%s) are there\n", v.Name, v.Version,
+			plural(v.Blobs, "blob"), contents(v.Contents), size(v.Bytes), plural(v.FromBase.Blobs, "blob"), size(v.FromBase.Bytes))
+		return
+	}
 	if v.Valid && v.FromBase.Blobs > 0 {
 		fmt.Fprintf(w, "%s %s is a good delta: signature, %s, %s, %s; with %s (%s) of its base it is whole\n", v.Name, v.Version,
 			plural(v.Blobs, "blob"), contents(v.Contents), size(v.Bytes), plural(v.FromBase.Blobs, "blob"), size(v.FromBase.Bytes))
