@@ -31,13 +31,14 @@ func fillStream(ctx context.Context, layout *archive.Layout, found *resolve.Resu
 	if err != nil {
 		return err
 	}
+	target := opts.Target
+	// What a killed run has given some of its names to is no bundle.
+	target.Overwrite = opts.Overwrite || (!location.IsRemote(out.File) && location.Finishing(out.File))
 	if !location.IsRemote(out.File) { // an interrupted run of the same name, in the clear
 		if err := archive.Discard(out.File); err != nil {
 			return err
 		}
 	}
-	target := opts.Target
-	target.Overwrite = opts.Overwrite
 	w, err := location.Create(ctx, out.File, layout.Size(), target)
 	if err != nil {
 		return err
