@@ -93,6 +93,9 @@ func (r *Repository) answer(e *errcode.ErrorResponse) error {
 	wrap := func(sentinel error, remedy string) error {
 		return problem.New(problem.Failed, remedy, "%w: %s", sentinel, text)
 	}
+	if e.Method == http.MethodDelete && refusesDelete(e.StatusCode) {
+		return wrap(ErrNoDelete, "allow "+host+" to delete (distribution: REGISTRY_STORAGE_DELETE_ENABLED=true), or remove it there by hand")
+	}
 	switch e.StatusCode {
 	case http.StatusUnauthorized:
 		return wrap(ErrUnauthorized, logIn(host))
@@ -103,7 +106,7 @@ func (r *Repository) answer(e *errcode.ErrorResponse) error {
 	case http.StatusTooManyRequests:
 		return wrap(ErrRateLimited, "wait, log in, or use fewer --jobs")
 	case http.StatusInsufficientStorage:
-		return wrap(errors.New("the registry's disk is full"), "make room on "+host)
+		return wrap(errors.New("the registry's disk is full"), "make room on "+host+": sealift mirror prune removes what old bundles brought")
 	case http.StatusBadRequest:
 		remedy := ""
 		if r.oras.PlainHTTP { // what servers with TLS answer to a request without
@@ -118,15 +121,24 @@ func (r *Repository) answer(e *errcode.ErrorResponse) error {
 	}
 }
 
+// refusesDelete knows the answers by which registries say that they remove nothing.
+func refusesDelete(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented
+}
+
 func logIn(host string) string {
 	return "run docker login " + host + ", or set SEALIFT_REGISTRY_USERNAME and SEALIFT_REGISTRY_PASSWORD"
 }
 
 func right(method string) string {
-	if method == http.MethodGet || method == http.MethodHead {
+	switch method {
+	case http.MethodGet, http.MethodHead:
 		return "pull from"
+	case http.MethodDelete:
+		return "delete from"
+	default:
+		return "push to"
 	}
-	return "push to"
 }
 
 func notFoundRemedy(method, host string) string {

@@ -54,11 +54,15 @@ func newApp(ctx context.Context, config *configuration.Configuration) (app *hand
 			err = fmt.Errorf("starting the registry: %v", p)
 		}
 	}()
-	// The library logs through logrus' standard logger and offers no other way
-	// to make it say only what an administrator has to know.
+	quiet()
+	return handlers.NewApp(ctx, config), nil
+}
+
+// quiet makes the library say only what an administrator has to know: it logs
+// through logrus' standard logger and offers no other way.
+func quiet() {
 	logrus.SetLevel(logrus.ErrorLevel)
 	logrus.SetFormatter(serverErrors{&logrus.TextFormatter{}})
-	return handlers.NewApp(ctx, config), nil
 }
 
 // lockFolder makes the folder, and keeps a second process out of it.

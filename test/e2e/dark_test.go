@@ -69,7 +69,7 @@ func (s *darkSite) live(t *testing.T, mirror string) (kubectl func(args ...strin
 	kubectl = s.cluster(t, "sealift-e2e", filepath.Join(s.dir, "node", "etc", "containerd", "certs.d"))
 	kubectl("wait", "--for=condition=Ready", "--all", "--all-namespaces", "--timeout=180s", "pods")
 	s.run(t, built(t, ".tools/bin/helm"), "install", "registry", "oci://"+mirror+"/charts/sealift-registry", "--version", "0.1.0", "--ca-file", s.authority.File,
-		"--set", "storage.size=2Gi", "--wait", "--timeout", "180s")
+		"--set", "storage.size=2Gi,collectGarbage=true", "--wait", "--timeout", "180s")
 	require.Contains(t, kubectl("get", "pvc"), "Bound")
 	return kubectl
 }

@@ -9,9 +9,9 @@ func (a *app) bundle() *cobra.Command {
 }
 
 func (a *app) mirror() *cobra.Command {
-	return group("mirror", "Fill a registry from bundles, or serve bundles as a registry", a.mirrorPush(), a.mirrorServe(), a.mirrorJob(), a.mirrorConfig())
+	return group("mirror", "Fill a registry from bundles, or serve bundles as a registry", a.mirrorPush(), a.mirrorPrune(), a.mirrorServe(), a.mirrorJob(), a.mirrorConfig())
 }
 
 func (a *app) registry() *cobra.Command {
-	return group("registry", "Run a registry", a.registryServe(), a.registryUser())
+	return group("registry", "Run a registry", a.registryServe(), a.registryUser(), a.registryGC())
 }

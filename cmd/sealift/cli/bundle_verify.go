@@ -21,8 +21,14 @@ type trust struct {
 	source     sourceFlags
 }
 
-func (t *trust) addTo(cmd *cobra.Command) {
+// addKey defines the flags for bundles of any version.
+func (t *trust) addKey(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.key, "key", "", "public `key` that the bundle must be signed with: a file, a KMS or a PKCS#11 URI")
+	t.source.addTo(cmd)
+}
+
+func (t *trust) addTo(cmd *cobra.Command) {
+	t.addKey(cmd)
 	cmd.Flags().Func("min-version", "refuse bundles of a lower `version` than this, such as an old one played again", func(text string) error {
 		if text == "" { // as of a variable that is not set: it would check nothing
 			return errors.New("it is empty")
@@ -31,7 +37,6 @@ func (t *trust) addTo(cmd *cobra.Command) {
 		_, err := bundles.Older(text, text)
 		return err
 	})
-	t.source.addTo(cmd)
 }
 
 // open returns what bundles.Open needs. Without a key it fails.
