@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealift/sealift/bundles"
+	"github.com/sealift/sealift/bundles/archive"
 )
 
 func (a *app) bundleDiff() *cobra.Command {
@@ -46,21 +50,43 @@ bundle lacks of the new one. Signatures are not checked: use "sealift bundle ver
 
 func differenceTable(w io.Writer, d *bundles.Difference) {
 	fmt.Fprintf(w, "%s %s -> %s %s\n\n", d.Old.Name, d.Old.Version, d.New.Name, d.New.Version)
-	rows := [][]string{{"CHANGE", "REFERENCE", "OLD", "NEW"}}
-	for _, c := range d.Added {
-		rows = append(rows, []string{"added", c.Reference, "-", shortName(c.NewDigest)})
+	rows, belonging := [][]string{{"CHANGE", "KIND", "REFERENCE", "OLD", "NEW"}}, 0
+	add := func(what string, changes []bundles.Change) {
+		for _, c := range changes {
+			if c.Kind == archive.RootReferrer || c.Kind == archive.RootValues {
+				belonging++
+				continue
+			}
+			repository, _ := bundles.SplitReference(c.Reference)
+			rows = append(rows, []string{what, c.Kind, repository, side(cmp.Or(c.OldReference, c.Reference), c.OldDigest, c.OldPlatforms, c),
+				side(c.Reference, c.NewDigest, c.NewPlatforms, c)})
+		}
 	}
-	for _, c := range d.Removed {
-		rows = append(rows, []string{"removed", c.Reference, shortName(c.OldDigest), "-"})
-	}
-	for _, c := range d.Changed {
-		rows = append(rows, []string{"changed", c.Reference,
-			shortName(c.OldDigest) + " " + platforms(c.OldPlatforms, nil), shortName(c.NewDigest) + " " + platforms(c.NewPlatforms, nil)})
-	}
-	if len(rows) > 1 {
+	add("added", d.Added)
+	add("removed", d.Removed)
+	add("changed", d.Changed)
+	switch {
+	case len(rows) > 1:
 		table(w, rows)
-	} else {
+	case belonging == 0:
 		fmt.Fprintln(w, "Both hold the same.")
 	}
+	if belonging > 0 {
+		fmt.Fprintf(w, "with them: %s, signatures, attestations, values and the like (-o json lists them)\n", plural(belonging, "artifact"))
+	}
 	fmt.Fprintf(w, "\nTo carry: %s in %s. Both hold: %s.\n", size(d.Carry.Bytes), plural(d.Carry.Blobs, "blob"), size(d.Carry.Shared))
+}
+
+// side is what one of the bundles has: tag, digest, and the platforms where the
+// two differ in them.
+func side(reference, digest string, has []string, c bundles.Change) string {
+	if digest == "" {
+		return "-"
+	}
+	_, tag := bundles.SplitReference(reference)
+	text := strings.TrimSpace(tag + " " + shortName(digest))
+	if c.OldDigest != "" && c.NewDigest != "" && !slices.Equal(c.OldPlatforms, c.NewPlatforms) {
+		text += " " + platforms(has, nil)
+	}
+	return text
 }

@@ -217,6 +217,6 @@ func pruneTable(w io.Writer, r *mirror.PruneResult) {
 		fmt.Fprintln(w, "\nnothing is left to remove")
 	}
 	if r.Shared > 0 {
-		fmt.Fprintf(w, "%s more in use by what --keep names\n", plural(r.Shared, "image"))
+		fmt.Fprintf(w, "%s of the same content in use by what --keep names: left\n", plural(r.Shared, "image"))
 	}
 }
