@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/require"
 
 	"github.com/sealift/sealift/bundles/archive"
@@ -66,7 +68,7 @@ func TestDeltaAfterItsBase(t *testing.T) {
 }
 
 // TestDeltaWithoutMounts covers a registry that does not mount: what only the
-// registry has is copied.
+// registry has is copied, over as many attempts as it takes.
 func TestDeltaWithoutMounts(t *testing.T) {
 	noMount := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,12 +78,24 @@ func TestDeltaWithoutMounts(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}
-	host := registries.Host(registries.Distribution(t, registries.Options{Wrap: noMount}))
+	var stored atomic.Int32
+	copied := digest.FromString("only in gone").String()
+	wrap := func(h http.Handler) http.Handler {
+		return noMount(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPut && r.URL.Query().Get("digest") == copied && strings.Contains(r.URL.Path, "/added/") && stored.Add(1) == 1 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				return
+			}
+			h.ServeHTTP(w, r)
+		}))
+	}
+	host := registries.Host(registries.Distribution(t, registries.Options{Wrap: wrap}))
 	base, delta := release(t)
 	_, err := push(t, host, mirror.PushOptions{}, base)
 	require.NoError(t, err)
 	_, err = push(t, host, mirror.PushOptions{}, delta)
 	require.NoError(t, err)
+	require.Equal(t, int32(2), stored.Load(), "once more after it failed")
 	requirePulls(t, host, delta)
 }
 

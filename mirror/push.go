@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -260,7 +261,7 @@ func (p *pusher) bring(ctx context.Context, name string, b *blobPlan, holder str
 		}
 	}
 	if b.bundle == nil {
-		return true, p.copy(ctx, repo, b.desc, holder)
+		return true, p.copy(ctx, repo, b.desc, holder) // its bytes are counted already
 	}
 	task := progress.Task(progress.None{})
 	if holder == "" { // else its bytes are counted already
@@ -297,12 +298,50 @@ func (p *pusher) copy(ctx context.Context, to *registry.Repository, d content.De
 	if err != nil {
 		return err
 	}
-	rc, err := from.Fetch(ctx, d)
-	if err != nil {
-		return err
+	src := &remoteBlob{ctx: ctx, from: from, d: d}
+	return errors.Join(to.PushBlob(ctx, d, src, progress.None{}), src.Close())
+}
+
+// remoteBlob is the bytes of a blob in a registry. What is read on from where a
+// read before ended comes from the same request.
+type remoteBlob struct {
+	ctx  context.Context //nolint:containedctx // an io.ReaderAt has none
+	from *registry.Repository
+	d    content.Descriptor
+	rc   io.ReadCloser // nil before the first read
+	at   int64         // where rc stands
+}
+
+// ReadAt implements io.ReaderAt, for one reader at a time.
+func (b *remoteBlob) ReadAt(p []byte, at int64) (n int, err error) {
+	if at >= b.d.Size {
+		return 0, io.EOF
 	}
-	defer rc.Close() //nolint:errcheck // opened for reading
-	return to.Push(ctx, d, rc)
+	if b.rc == nil || b.at != at {
+		if err := b.Close(); err != nil {
+			return 0, err
+		}
+		if b.rc, err = b.from.FetchRange(b.ctx, b.d, at, b.d.Size-at); err != nil {
+			return 0, err
+		}
+		b.at = at
+	}
+	n, err = io.ReadFull(b.rc, p[:min(int64(len(p)), b.d.Size-at)])
+	b.at += int64(n)
+	if err == nil && n < len(p) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (b *remoteBlob) Close() error {
+	if b.rc == nil {
+		return nil
+	}
+	rc := b.rc
+	b.rc = nil
+	return rc.Close()
 }
 
 func (p *pusher) manifests(ctx context.Context) error {
