@@ -29,6 +29,7 @@ import (
 // good default.
 type ExtractOptions struct {
 	Overwrite bool              // replace files that are there
+	Bases     []*archive.Reader // of a delta: what it leaves out is taken from these
 	Progress  progress.Reporter // nil means none
 }
 
@@ -52,10 +53,11 @@ func Extract(ctx context.Context, r *archive.Reader, names []string, dir string,
 	if err != nil {
 		return nil, err
 	}
+	all := append([]*archive.Reader{r}, opts.Bases...)
 	var parts []part
 	total := int64(0)
 	for _, root := range roots {
-		found, err := partsOf(ctx, r, root)
+		found, err := partsOf(ctx, all, root)
 		if err != nil {
 			return nil, fmt.Errorf("extracting %s: %w", root.Reference, fromBase(r, err))
 		}
@@ -75,7 +77,7 @@ func Extract(ctx context.Context, r *archive.Reader, names []string, dir string,
 		return nil, err
 	}
 	defer to.Close() //nolint:errcheck // every file in it was closed
-	e := &extractor{r: r, to: to, opts: opts, phase: progress.OrNone(opts.Progress).Start("extracting", total), buf: make([]byte, 1<<20)}
+	e := &extractor{to: to, opts: opts, phase: progress.OrNone(opts.Progress).Start("extracting", total), buf: make([]byte, 1<<20)}
 	defer e.phase.Done()
 	out := []Extracted{}
 	taken := map[string]bool{}
@@ -149,13 +151,15 @@ type part struct {
 	root archive.Root
 	name string // below the folder
 	desc content.Descriptor
+	from *archive.Reader // that has it
 }
 
 // partsOf returns the files that a root is made of. A chart's archive has no
 // name of its own and takes the one that helm pull gives it; packs and manifests
-// get a folder, and the values of a chart or pack one beside it.
-func partsOf(ctx context.Context, r *archive.Reader, root archive.Root) ([]part, error) {
-	d, data, err := r.Document(ctx, root.Descriptor.Digest)
+// get a folder, and the values of a chart or pack one beside it. The first of
+// the bundles has the root; what it lacks is in the others.
+func partsOf(ctx context.Context, all []*archive.Reader, root archive.Root) ([]part, error) {
+	d, data, err := all[0].Document(ctx, root.Descriptor.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -186,10 +190,11 @@ func partsOf(ctx context.Context, r *archive.Reader, root archive.Root) ([]part,
 		if title == "" || !filepath.IsLocal(filepath.FromSlash(title)) {
 			return nil, problem.New(problem.Verification, "", "%q: %w", title, ErrUnsafeName)
 		}
-		if _, ok := r.Blob(l.Digest); !ok {
+		has := slices.IndexFunc(all, func(r *archive.Reader) bool { _, ok := r.Blob(l.Digest); return ok })
+		if has < 0 {
 			return nil, fmt.Errorf("%s: %w", title, content.ErrNotFound)
 		}
-		out = append(out, part{root: root, name: filepath.FromSlash(title), desc: content.Bare(l)})
+		out = append(out, part{root: root, name: filepath.FromSlash(title), desc: content.Bare(l), from: all[has]})
 	}
 	return out, nil
 }
@@ -203,11 +208,10 @@ func fromBase(r *archive.Reader, err error) error {
 	if len(names) == 0 || !errors.Is(err, content.ErrNotFound) {
 		return err
 	}
-	return problem.New(problem.Failed, "take it from the bundle "+strings.Join(names, " or "), "this is a delta, and its base has it: %w", err)
+	return problem.New(problem.Failed, "name the file of "+strings.Join(names, " or ")+" with --base", "this is a delta, and its base has it: %w", err)
 }
 
 type extractor struct {
-	r     *archive.Reader
 	to    *os.Root
 	opts  ExtractOptions
 	phase progress.Phase
@@ -252,7 +256,7 @@ func (e *extractor) write(ctx context.Context, p part) (err error) {
 func (e *extractor) copy(ctx context.Context, w io.Writer, p part) error {
 	task := e.phase.Task(p.name, p.desc.Size)
 	defer task.Done()
-	rc, err := e.r.Fetch(ctx, p.desc)
+	rc, err := p.from.Fetch(ctx, p.desc)
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,16 @@ func (a *app) bundleExtract() *cobra.Command {
 	var out output
 	var dir string
 	var opts bundles.ExtractOptions
+	var bases []string
 	cmd := &cobra.Command{
 		Use:   "extract FILE [NAME...] --key PUB",
 		Short: "Take files, charts, packs and manifests out of a bundle",
 		Long: `Writes what a bundle carries to a folder: without names every file (machine images, installers, programs), else the files,
 charts, packs, manifests and values that are named, by their reference or its last part. The signature is checked first, and every byte while
-it is written; a file has its name only when it is whole.`,
+it is written; a file has its name only when it is whole. What a delta leaves out is taken from the bundles of --base.`,
 		Example: `  sealift bundle extract management-plane.tar --key cosign.pub -o files
-  sealift bundle extract management-plane.tar console cni-calico:3.29.1 --key cosign.pub`,
+  sealift bundle extract management-plane.tar console cni-calico:3.29.1 --key cosign.pub
+  sealift bundle extract delta.tar --base management-plane.tar --key cosign.pub -o files`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			open, err := t.open(cmd.Context())
@@ -31,7 +33,13 @@ it is written; a file has its name only when it is whole.`,
 			if err != nil {
 				return err
 			}
-			defer r.Close() //nolint:errcheck // opened for reading
+			defer r.Close()      //nolint:errcheck // opened for reading
+			open.MinVersion = "" // bases are older
+			var closeBases func()
+			if opts.Bases, closeBases, err = openAll(cmd.Context(), bases, open); err != nil {
+				return err
+			}
+			defer closeBases()
 			reporter, wait := a.progress()
 			opts.Progress = reporter
 			files, err := bundles.Extract(cmd.Context(), r, args[1:], dir, opts)
@@ -44,6 +52,7 @@ it is written; a file has its name only when it is whole.`,
 	}
 	t.addTo(cmd)
 	cmd.Flags().StringVarP(&dir, "output", "o", ".", "the `folder` to write to")
+	cmd.Flags().StringArrayVar(&bases, "base", nil, "`bundle` that has what a delta leaves out; may be repeated")
 	cmd.Flags().BoolVar(&opts.Overwrite, "overwrite", false, "replace files that are there")
 	out.addNamed(cmd, "result", "table", "json", "yaml")
 	return cmd
