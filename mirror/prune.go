@@ -141,6 +141,9 @@ func (p *pruner) plan(ctx context.Context, drop []*archive.Reader) error {
 		}
 		for _, r := range plan.repositories {
 			p.repository(r.name).keep(r)
+			for _, m := range r.manifests {
+				p.needed[m.desc.Digest] = true // its bytes, of which a registry has one copy
+			}
 		}
 	}
 	for _, r := range p.repositories {

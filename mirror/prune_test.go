@@ -62,7 +62,7 @@ func states(r *mirror.PruneResult) map[string]string {
 }
 
 // versions makes two versions of a bundle, and names the manifests of the old
-// one: what both have, an image that moved under its tag, one that is gone, an
+// one: what both have, there or elsewhere, an image that moved under its tag, one that is gone, an
 // index that shares a platform with that of the new one, and signatures.
 func versions(t *testing.T) (older, newer *archive.Reader, of map[string]content.Descriptor) {
 	of = map[string]content.Descriptor{}
@@ -70,6 +70,7 @@ func versions(t *testing.T) (older, newer *archive.Reader, of map[string]content
 	of["same"] = b.Image("amd64", "same")
 	of["moved"] = b.Image("amd64", "shared layer", "old")
 	of["gone"] = b.Image("amd64", "shared layer", "only in gone")
+	of["elsewhere"] = b.Image("amd64", "elsewhere")
 	of["amd64"], of["arm64"] = b.Image("amd64", "multi amd64"), b.Image("arm64", "multi arm64")
 	of["multi"] = b.Index(of["amd64"], of["arm64"])
 	of["signature"] = b.Artifact(signatureType, "a signature", ptr(of["gone"]))
@@ -79,6 +80,7 @@ func versions(t *testing.T) (older, newer *archive.Reader, of map[string]content
 	b.Root("docker.io/team/moved:latest", of["moved"])
 	b.Root("docker.io/team/gone:1", of["gone"])
 	b.Root("docker.io/team/multi:1", of["multi"])
+	b.Root("docker.io/team/elsewhere:1", of["elsewhere"])
 	b.Referrer("docker.io/team/gone@"+of["signature"].Digest.String(), of["signature"], of["gone"])
 	b.Referrer("docker.io/team/gone:"+registry.ReferrersTag(of["gone"].Digest)+".sig", of["cosign"], of["gone"])
 	older = archivetest.Open(t, b.Write())
@@ -86,6 +88,7 @@ func versions(t *testing.T) (older, newer *archive.Reader, of map[string]content
 	b.Contents.Version = "1.1.0"
 	b.Root("docker.io/team/same:1", b.Image("amd64", "same"))
 	b.Root("docker.io/team/moved:latest", b.Image("amd64", "shared layer", "new"))
+	b.Root("docker.io/team/here:1", b.Image("amd64", "elsewhere"))
 	b.Root("docker.io/team/multi:2", b.Index(b.Image("amd64", "multi amd64"), b.Image("arm64", "a new arm64")))
 	return older, archivetest.Open(t, b.Write()), of
 }
@@ -115,13 +118,14 @@ func TestPrune(t *testing.T) {
 			require.Equal(t, map[string]string{
 				"team/same:once": once,
 				"team/moved@" + of["moved"].Digest.String(): mirror.PruneRemoved,
-				"team/gone:1":  mirror.PruneRemoved,
-				"team/multi:1": mirror.PruneRemoved,
+				"team/gone:1":      mirror.PruneRemoved,
+				"team/elsewhere:1": mirror.PruneRemoved,
+				"team/multi:1":     mirror.PruneRemoved,
 				"team/gone@" + of["signature"].Digest.String():                   mirror.PruneRemoved,
 				"team/gone:" + registry.ReferrersTag(of["gone"].Digest) + ".sig": mirror.PruneRemoved,
 			}, states(done))
 			require.Equal(t, 1, done.Shared)
-			require.Equal(t, 6, done.Manifests, "moved, gone, its two signatures, the index and its arm64")
+			require.Equal(t, 7, done.Manifests, "moved, gone, its two signatures, elsewhere, the index and its arm64")
 			for _, gone := range []string{"team/gone:1", "team/multi:1", "team/gone@" + of["signature"].Digest.String(),
 				"team/moved@" + of["moved"].Digest.String(), "team/multi@" + of["arm64"].Digest.String(),
 				"team/gone:" + registry.ReferrersTag(of["gone"].Digest)} {
@@ -175,7 +179,7 @@ func TestPrunePushed(t *testing.T) {
 	}
 	done, err := s.prune(t, false, of("test-1.0.0"), of("test-1.1.0"))
 	require.NoError(t, err)
-	require.Equal(t, 6, done.Manifests)
+	require.Equal(t, 7, done.Manifests)
 	_, err = s.open(t, "test-1.0.0", archivetest.Verifier{})
 	require.ErrorIs(t, err, mirror.ErrNoHead)
 	requirePulls(t, s.host, newer)
