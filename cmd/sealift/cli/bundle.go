@@ -9,7 +9,7 @@ func (a *app) bundle() *cobra.Command {
 }
 
 func (a *app) mirror() *cobra.Command {
-	return group("mirror", "Fill a registry from bundles, or serve bundles as a registry", a.mirrorPush(), a.mirrorPrune(), a.mirrorServe(), a.mirrorJob(), a.mirrorConfig())
+	return group("mirror", "Fill a registry from bundles, or serve bundles as a registry", a.mirrorPush(), a.mirrorList(), a.mirrorPrune(), a.mirrorServe(), a.mirrorJob(), a.mirrorConfig())
 }
 
 func (a *app) registry() *cobra.Command {
