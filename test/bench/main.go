@@ -37,13 +37,14 @@ func main() {
 
 const remarks = `Times of "bundle create" are to a signed file that is synced to the disk; no peer syncs or signs. The process that opens the key
 file takes 64 MiB more for a moment (the key's own encryption); it is not in the column of memory. Memory is what a process holds of its own; the pages of its program file, which the system
-takes back at need, are not counted for anybody. Every program is in the cache of the system when it starts.`
+takes back at need, are not counted for anybody; it is that of a run of its own, which is not timed. Every program is in the cache of the system when it starts.`
 
 type bench struct {
 	ctx            context.Context //nolint:containedctx // lives as long as the run
 	sealift, cache string
 	runs           int
 	work           string // for what is not kept
+	watching       bool   // memory and disk are looked at
 	upstream       *server
 	token          *softhsm.Token // of the second key; nil before there is one
 	text           bytes.Buffer

@@ -35,33 +35,41 @@ type contestant struct {
 }
 
 // race runs the contestants in turn, several times, each in a fresh folder, in
-// an order that changes, and returns the median of each. A contestant that is
-// not on this machine has no result.
+// an order that changes, and returns the median of each. Memory and disk are
+// those of one run before: looking at them takes time from what is timed. A
+// contestant that is not on this machine has no result.
 func (b *bench) race(job string, contestants []contestant) (map[string]usage, error) {
-	all := map[string][]usage{}
-	for i := range b.runs {
+	all, watched := map[string][]usage{}, map[string]usage{}
+	for i := range b.runs + 1 {
 		for j := range contestants {
 			c := contestants[(i+j)%len(contestants)]
-			b.say(fmt.Sprintf("%s: %s, run %d of %d", job, c.name, i+1, b.runs))
-			u, err := b.once(c)
+			b.say(fmt.Sprintf("%s: %s, run %d of %d", job, c.name, i, b.runs))
+			u, err := b.once(c, i == 0)
 			if errors.Is(err, exec.ErrNotFound) {
 				continue
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %s: %w", job, c.name, err)
 			}
-			all[c.name] = append(all[c.name], u)
+			if i == 0 {
+				watched[c.name] = u
+			} else {
+				all[c.name] = append(all[c.name], u)
+			}
 		}
 	}
 	out := map[string]usage{}
 	for name, runs := range all {
 		slices.SortFunc(runs, func(x, y usage) int { return int(x.wall - y.wall) })
-		out[name] = runs[len(runs)/2]
+		median := runs[len(runs)/2]
+		median.rss, median.disk = watched[name].rss, watched[name].disk
+		out[name] = median
 	}
 	return out, nil
 }
 
-func (b *bench) once(c contestant) (usage, error) {
+func (b *bench) once(c contestant, watch bool) (usage, error) {
+	b.watching = watch
 	dir, err := os.MkdirTemp(b.work, "run-")
 	if err != nil {
 		return usage{}, err
@@ -73,6 +81,9 @@ func (b *bench) once(c contestant) (usage, error) {
 		}
 	}
 	syscall.Sync() // what others wrote is not this one's to wait for
+	if !watch {
+		return c.do(dir)
+	}
 	peak := watchDisk(dir)
 	u, err := c.do(dir)
 	u.disk = peak()
@@ -134,7 +145,10 @@ func (b *bench) command(dir string, u *usage, name string, args ...string) error
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	peak := watchMemory(cmd.Process.Pid)
+	peak := func() int64 { return 0 }
+	if b.watching {
+		peak = watchMemory(cmd.Process.Pid, 5*time.Millisecond)
+	}
 	err = cmd.Wait()
 	u.wall += time.Since(start)
 	u.rss = max(u.rss, peak())
@@ -157,10 +171,10 @@ func read(program string) error {
 	return err
 }
 
-// watchMemory looks at the most memory that a process has held of its own until
-// the returned function is called. The pages of its program file are not
+// watchMemory looks, every so often, at the most memory that a process has held
+// of its own until the returned function is called. The pages of its program file are not
 // counted: the system shares them, and takes them back at need.
-func watchMemory(pid int) func() int64 {
+func watchMemory(pid int, every time.Duration) func() int64 {
 	var peak int64
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -170,7 +184,7 @@ func watchMemory(pid int) func() int64 {
 			select {
 			case <-stop:
 				return
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(every):
 			}
 		}
 	}()
@@ -245,7 +259,7 @@ func (b *bench) start(args ...string) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sealift %s did not start: %w", strings.Join(args, " "), err)
 	}
-	return &server{cmd: cmd, host: strings.TrimPrefix(strings.TrimSpace(line), "http://"), peak: watchMemory(cmd.Process.Pid)}, nil
+	return &server{cmd: cmd, host: strings.TrimPrefix(strings.TrimSpace(line), "http://"), peak: watchMemory(cmd.Process.Pid, 100*time.Millisecond)}, nil
 }
 
 // stop ends the server and returns what it took.
