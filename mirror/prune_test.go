@@ -244,15 +244,7 @@ func TestPruneProvesWhatStays(t *testing.T) {
 }
 
 func TestPruneWhereNothingIsDeleted(t *testing.T) {
-	wrap := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodDelete {
-				w.WriteHeader(http.StatusMethodNotAllowed)
-				return
-			}
-			next.ServeHTTP(w, r)
-		})
-	}
+	wrap := registries.Faults(registries.Fault{Method: http.MethodDelete, Do: registries.Status(http.StatusMethodNotAllowed)})
 	s := newSite(t, registries.Host(registries.Distribution(t, registries.Options{Wrap: wrap})))
 	older, newer, _ := versions(t)
 	s.fill(t, older)
