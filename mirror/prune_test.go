@@ -219,6 +219,27 @@ func TestPruneLeavesOthersTheirs(t *testing.T) {
 	}
 }
 
+// TestPruneLooksThroughIndexes: what an index of others names is found in indexes
+// below, and where one of those is not there.
+func TestPruneLooksThroughIndexes(t *testing.T) {
+	s := newSite(t, registries.Host(registries.Distribution(t, registries.Options{})))
+	older, newer, of := versions(t)
+	s.fill(t, older)
+	s.fill(t, newer)
+	b := archivetest.New(t)
+	absent := b.Index(b.Image("s390x", "is not there"))
+	b = archivetest.New(t)
+	below := b.Index(b.Image("arm64", "multi arm64"))
+	b.Root("docker.io/team/multi:deep", b.Index(absent, below), absent)
+	_, err := mirror.Push(t.Context(), []*archive.Reader{archivetest.Open(t, b.Write())}, s.client, s.host, s.mapping, mirror.PushOptions{})
+	require.NoError(t, err)
+	_, err = s.prune(t, false, older, newer)
+	require.NoError(t, err)
+	require.True(t, s.has(t, "team/multi@"+of["arm64"].Digest.String()))
+	require.True(t, s.has(t, "team/multi@"+below.Digest.String()))
+	require.False(t, s.has(t, "team/multi:1"))
+}
+
 // TestPruneProvesWhatStays: nothing is removed before the bundles that stay are there.
 func TestPruneProvesWhatStays(t *testing.T) {
 	s := newSite(t, registries.Host(registries.Distribution(t, registries.Options{})))
