@@ -157,7 +157,7 @@ func finished(ctx context.Context, path, statement string, opts CreateOptions) (
 			err = sameForm(ctx, path, opts.Target)
 		}
 		switch {
-		case same && err == nil && location.IsRemote(path):
+		case same && err == nil && (opts.DryRun || location.IsRemote(path)):
 			return true, nil
 		case same && err == nil:
 			return true, archive.Discard(path)

@@ -80,16 +80,8 @@ func Extract(ctx context.Context, r *archive.Reader, names []string, dir string,
 	e := &extractor{to: to, opts: opts, phase: progress.OrNone(opts.Progress).Start("extracting", total), buf: make([]byte, 1<<20)}
 	defer e.phase.Done()
 	out := []Extracted{}
-	taken := map[string]bool{}
-	for _, p := range parts {
-		err := e.free(p.name)
-		if taken[p.name] {
-			err = problem.New(problem.Usage, "name one of them, by its whole reference", "two of those named have a file of this name")
-		}
-		taken[p.name] = true
-		if err != nil {
-			return nil, fmt.Errorf("extracting %s of %s: %w", p.name, p.root.Reference, err)
-		}
+	if err := e.allFree(parts); err != nil {
+		return nil, err
 	}
 	for _, p := range parts {
 		if err := e.write(ctx, p); err != nil {
@@ -216,6 +208,23 @@ type extractor struct {
 	opts  ExtractOptions
 	phase progress.Phase
 	buf   []byte
+}
+
+// allFree fails before anything is written when one of the files must not, or
+// cannot, get its name.
+func (e *extractor) allFree(parts []part) error {
+	taken := map[string]bool{}
+	for _, p := range parts {
+		err := e.free(p.name)
+		if taken[p.name] {
+			err = problem.New(problem.Usage, "name one of them, by its whole reference", "two of those named have a file of this name")
+		}
+		taken[p.name] = true
+		if err != nil {
+			return fmt.Errorf("extracting %s of %s: %w", p.name, p.root.Reference, err)
+		}
+	}
+	return nil
 }
 
 // free fails when a file must not, or cannot, get its name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/opencontainers/go-digest"
@@ -144,7 +145,11 @@ func Verify(ctx context.Context, path string, open OpenOptions, opts VerifyOptio
 		return nil, err
 	}
 	defer r.Close() //nolint:errcheck // opened for reading
-	found, err := examine(ctx, r, open, opts)
+	var found finding
+	missing, err := lacking(ctx, r, opts.Bases, open) // heads alone: who named a wrong file need not wait
+	if err == nil {
+		found, err = examine(ctx, r, missing, opts)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("verifying %s: %w", location.Redact(path), err)
 	}
@@ -171,8 +176,8 @@ type finding struct {
 	remedy string
 }
 
-// examine looks at a bundle until something is wrong.
-func examine(ctx context.Context, r *archive.Reader, open OpenOptions, opts VerifyOptions) (finding, error) {
+// examine looks at a bundle until something is wrong. missing is what its bases lack.
+func examine(ctx context.Context, r *archive.Reader, missing []error, opts VerifyOptions) (finding, error) {
 	faults, err := r.Verify(ctx, opts.VerifyOptions)
 	if err != nil || len(faults) > 0 {
 		return finding{faults, ErrInvalid, "do not use this file: copy it again from where it was made"}, err
@@ -181,32 +186,50 @@ func examine(ctx context.Context, r *archive.Reader, open OpenOptions, opts Veri
 	if err != nil || len(faults) > 0 {
 		return finding{faults, closure.ErrMissing, "make the bundle again with what is missing, or with the reason under allowMissing: why it is never used"}, err
 	}
-	if len(opts.Bases) > 0 {
-		faults, err = lacking(ctx, r, opts.Bases, open)
-	}
-	return finding{faults, ErrBases, "give all bases that bundle inspect names, or make the delta again"}, err
+	return finding{missing, ErrBases, "give all bases that bundle inspect names, or make the delta again"}, nil
 }
 
 // lacking returns what a delta leaves out and none of its bases has.
 func lacking(ctx context.Context, delta *archive.Reader, bases []string, open OpenOptions) (faults []error, err error) {
+	if len(bases) == 0 {
+		return nil, nil
+	}
 	open.MinVersion = "" // they are older
-	has := map[digest.Digest]int64{}
+	left := map[digest.Digest]int64{}
+	for _, d := range delta.Statement().FromBase {
+		left[d.Digest] = d.Size
+	}
+	has := map[digest.Digest]bool{}
 	for _, path := range bases {
-		r, err := Open(ctx, path, open)
-		if err != nil {
-			return nil, err
-		}
-		for _, b := range r.Statement().Blobs {
-			has[b.Digest] = b.Size
-		}
-		if err := r.Close(); err != nil {
+		if err := addBase(ctx, path, open, delta.Statement().Bases, left, has); err != nil {
 			return nil, err
 		}
 	}
 	for _, d := range delta.Statement().FromBase {
-		if size, ok := has[d.Digest]; !ok || size != d.Size {
+		if !has[d.Digest] {
 			faults = append(faults, fmt.Errorf("blob %s (%d bytes) is in no base that is given", d.Digest, d.Size))
 		}
 	}
 	return faults, nil
+}
+
+// addBase notes what a base has of what is left to it. A bundle that is no base
+// is refused: nothing of it but the head would be looked at, and it would pass
+// for verified.
+func addBase(ctx context.Context, path string, open OpenOptions, named []archive.Base, left map[digest.Digest]int64, has map[digest.Digest]bool) error {
+	r, err := Open(ctx, path, open)
+	if err != nil {
+		return err
+	}
+	defer r.Close() //nolint:errcheck // opened for reading
+	is := slices.ContainsFunc(named, func(b archive.Base) bool { return b.Statement == r.StatementDigest() })
+	for _, b := range r.Statement().Blobs {
+		if size, ok := left[b.Digest]; ok && size == b.Size {
+			has[b.Digest], is = true, true
+		}
+	}
+	if !is {
+		return problem.New(problem.Usage, "verify one bundle at a time; only the bases of a delta are named beside it", "%s is no base of it", location.Redact(path))
+	}
+	return nil
 }

@@ -101,8 +101,11 @@ func (s *Server) writeBackup(ctx context.Context, b settings.Backup, may func(ba
 }
 
 // backupNow writes one because somebody asks for it. Why it could not be
-// written is form.Problems: those who asked can do something about it.
+// written is form.Problems: those who asked can do something about it. Half of one
+// would be a failure that everybody is told of: it goes on when they have gone.
 func (s *Server) backupNow(ctx context.Context, b settings.Backup) (file backup.File, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longTime)
+	defer cancel()
 	err = s.audit.Do(ctx, audit.Event{Action: "backup.write", Object: "Backup"}, func() error {
 		file, err = s.writeBackup(ctx, b, func(backup.Run) bool { return true })
 		return err

@@ -2,8 +2,11 @@ package systemconsole_test
 
 import (
 	"context"
+	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +70,64 @@ func TestABackupIsCutShortByTheEnd(t *testing.T) {
 		require.False(t, systemconsole.BackupDue(last, 24, began.Add(14*time.Minute)))
 		require.True(t, systemconsole.BackupDue(last, 24, began.Add(15*time.Minute)))
 	})
+}
+
+// pausedStore is a store that lists the record of changes when it may, for
+// whoever waits.
+type pausedStore struct {
+	store.Store
+	asked, may chan struct{}
+}
+
+func (s *pausedStore) List(ctx context.Context, kind string, o store.ListOptions) (store.Page, error) {
+	if kind != audit.Kind {
+		return s.Store.List(ctx, kind, o)
+	}
+	s.asked <- struct{}{}
+	select {
+	case <-s.may:
+		return s.Store.List(ctx, kind, o)
+	case <-ctx.Done():
+		return store.Page{}, ctx.Err()
+	}
+}
+
+// A backup that somebody asked for and did not wait for is whole, and no failure.
+func TestABackupOutlivesItsRequest(t *testing.T) {
+	c := start(t)
+	dir := t.TempDir()
+	p := c.program(t)
+	p.ok("PUT", "/api/v1/settings/backup", map[string]any{"folder": dir, "hours": 0, "keep": 14}, nil)
+	paused := &pausedStore{c.store, make(chan struct{}, 8), make(chan struct{})}
+	other := open(t, systemconsole.Options{Store: paused, Keeper: c.keeper, FailureTime: time.Millisecond})
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	var asked sync.WaitGroup
+	asked.Go(func() {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, other.URL+"/api/v1/backups", nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("Authorization", "Bearer "+p.token)
+		if resp, err := other.Client().Do(req); err == nil {
+			_ = resp.Body.Close()
+			t.Error("it was answered: ", resp.Status)
+		}
+	})
+	<-paused.asked
+	leave()
+	asked.Wait()
+	time.Sleep(50 * time.Millisecond) // until the server has seen it
+	close(paused.may)
+	require.Eventually(t, func() bool {
+		last, err := backup.NewRuns(c.store).Last(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.Empty(t, last.Failure)
+		files, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		return !last.Finished.IsZero() && len(files) == 2
+	}, 20*time.Second, 20*time.Millisecond)
 }
 
 // A backup whose console was killed is told of on every page.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"net/url"
 	"os"
 	"testing"
 	"time"
@@ -30,6 +31,28 @@ func TestAChangeOfTheCertificateThatWasCutOff(t *testing.T) {
 	require.NoError(t, os.WriteFile(key+".next", []byte("{}"), 0o600)) // of a change that was ended by hand
 	require.Contains(t, served(t, cert, key), "new.north.example")
 	require.NoFileExists(t, key+".next")
+}
+
+// What is printed is what a browser can use, and what a certificate that the
+// console makes has.
+func TestTheAddressOfAConsole(t *testing.T) {
+	name, err := os.Hostname()
+	require.NoError(t, err)
+	cert, key, err := systemconsole.SelfSigned(t.TempDir(), "0.0.0.0")
+	require.NoError(t, err)
+	for addr, want := range map[string]string{"0.0.0.0:0": name, "localhost:0": "localhost", "127.0.0.1:0": "127.0.0.1"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var got string
+		err := systemconsole.Serve(ctx, http.NotFoundHandler(), systemconsole.ServeOptions{Addr: addr, CertFile: cert, KeyFile: key,
+			Listening: func(u string) { got = u; cancel() }})
+		require.NoError(t, err)
+		u, err := url.Parse(got)
+		require.NoError(t, err, got)
+		require.Equal(t, want, u.Hostname(), addr)
+		made, err := tls.LoadX509KeyPair(cert, key)
+		require.NoError(t, err)
+		require.NoError(t, made.Leaf.VerifyHostname(u.Hostname()))
+	}
 }
 
 // served are the names for which a console with these files has its certificate.

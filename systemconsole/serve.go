@@ -66,7 +66,7 @@ func Serve(ctx context.Context, handler http.Handler, opts ServeOptions) error {
 		IdleTimeout: idleTime, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		TLSConfig: config}
 	if opts.Listening != nil {
-		opts.Listening("https://" + listener.Addr().String())
+		opts.Listening("https://" + httpserver.Reachable(opts.Addr, listener))
 	}
 	return httpserver.Run(ctx, server, opts.Addr, func() error { return server.ServeTLS(listener, "", "") })
 }

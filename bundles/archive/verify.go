@@ -89,17 +89,22 @@ func (r *Reader) verifyBlobs(ctx context.Context, opts VerifyOptions) ([]error, 
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
+	return r.named(ctx, found), nil
+}
+
+// named returns the faults of blobs in the order of the statement, each with who
+// needs the blob.
+func (r *Reader) named(ctx context.Context, found map[digest.Digest]error) (faults []error) {
 	if len(found) == 0 {
-		return nil, nil
+		return nil
 	}
-	var faults []error
 	owners := r.owners(ctx)
 	for _, b := range r.statement.Blobs {
 		if err := found[b.Digest]; err != nil {
 			faults = append(faults, owners.name(b.Digest, err))
 		}
 	}
-	return faults, nil
+	return faults
 }
 
 // owners are the references of the roots that need a blob.

@@ -213,7 +213,7 @@ func Differs(ctx context.Context, name string, opts CreateOptions) (string, erro
 		return "it is in volumes", nil
 	case opts.VolumeSize > 0 && v.Count() == 0:
 		return "it is not in volumes", nil
-	case opts.VolumeSize > 0 && v.Count() > 1 && v.part != opts.VolumeSize:
+	case opts.VolumeSize > 0 && v.part != opts.VolumeSize && (v.Count() > 1 || v.part > opts.VolumeSize): // a single one may be shorter
 		return fmt.Sprintf("its volumes have %d bytes", v.part), nil
 	}
 	return "", nil

@@ -38,12 +38,12 @@ func esx(t *testing.T, address string) {
 }
 
 func TestHostsThatTakeTheTemplate(t *testing.T) {
-	t.Parallel()
 	var hosts []string
 	for i := range 3 {
 		hosts = append(hosts, fmt.Sprintf("127.77.44.%d", i+1))
 	}
 	l := newLabWith(t, sites.Options{VCenter: withHosts(hosts...)})
+	t.Parallel()
 	all := l.require("hosts-upload", preflight.Failed, "127.77.44.2:443: connect: connection refused")
 	require.Contains(t, all["hosts-upload"].Remedy, "TCP 443")
 	esx(t, hosts[0])

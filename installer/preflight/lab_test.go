@@ -45,11 +45,14 @@ func TestMain(m *testing.M) {
 
 // newLab lets the test run beside others: most of a run is waiting.
 func newLab(t *testing.T) *lab {
+	l := newLabWith(t, sites.Options{})
 	t.Parallel()
-	return newLabWith(t, sites.Options{})
+	return l
 }
 
-// newLabWith takes another vCenter, or a layer before the registry.
+// newLabWith takes another vCenter, or a layer before the registry. Tests that run
+// beside others begin to after it: the simulator of vCenters has variables that
+// each start writes.
 func newLabWith(t *testing.T, opts sites.Options) *lab {
 	l := &lab{t: t, requests: registries.NewRequests(), names: newNameServer(t), clock: newTimeServer(t), network: addressestest.Start(t)}
 	wrap := opts.Wrap

@@ -38,8 +38,8 @@ func TestRegistryKeepsNothing(t *testing.T) {
 }
 
 func TestRegistryThatDoesNotCancel(t *testing.T) {
-	t.Parallel()
 	l := newLabWith(t, sites.Options{Wrap: registries.Faults(registries.Fault{Method: http.MethodDelete, Do: registries.Status(http.StatusMethodNotAllowed)})})
+	t.Parallel()
 	l.require("registry-push", preflight.OK, "the registry clears it away by itself")
 }
 
@@ -81,8 +81,8 @@ func TestRegistryCredentials(t *testing.T) {
 }
 
 func TestRegistryLetsOnlyPull(t *testing.T) {
-	t.Parallel()
 	l := newLabWith(t, sites.Options{Wrap: registries.Faults(registries.Fault{Method: http.MethodPost, Do: registries.Status(http.StatusForbidden)})})
+	t.Parallel()
 	all := l.require("registry-push", preflight.Failed, "forbidden")
 	requireState(t, all["registry-pull"], preflight.OK, "may be pulled from")
 }
@@ -141,24 +141,25 @@ func TestHarborProject(t *testing.T) {
 		{"nobody", harbor("adminonly", "other", false), preflight.Failed, "or does not show it, and robot may not make it", "ask an administrator of Harbor", preflight.Skipped},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
 			l := newLabWith(t, sites.Options{Wrap: c.harbor.Wrap})
+			t.Parallel()
 			all := l.require("registry-project", c.state, c.evidence)
 			require.Contains(t, all["registry-project"].Remedy, c.remedy)
 			require.Equal(t, c.push, all["registry-push"].State, all["registry-push"].Evidence)
 			require.Empty(t, c.harbor.Made(), "nothing is changed")
 		})
 	}
-	t.Parallel()
 	down := harbor("everyone", "sealift", false)
 	down.Down = true
-	newLabWith(t, sites.Options{Wrap: down.Wrap}).require("registry-project", preflight.Failed, "the database is down")
+	l := newLabWith(t, sites.Options{Wrap: down.Wrap})
+	t.Parallel()
+	l.require("registry-project", preflight.Failed, "the database is down")
 }
 
 // With a bundle, nothing of it is looked for in a project that is still to be made.
 func TestContentOfAHarborWithoutTheProject(t *testing.T) {
-	t.Parallel()
 	l := newLabWith(t, sites.Options{Wrap: harbor("everyone", "other", false).Wrap})
+	t.Parallel()
 	l.options.Bundle = archivetest.Open(t, archivetest.Sample(t).Write())
 	all := l.require("content-reachable", preflight.OK, "still to be made")
 	requireState(t, all["registry-pull"], preflight.OK, "made by the installation")

@@ -81,12 +81,12 @@ func TestPlacesThatAreNotThere(t *testing.T) {
 }
 
 func TestPrivilegesThatAreMissing(t *testing.T) {
-	t.Parallel()
 	inventory := vcenter.Site()
 	for i, role := range inventory.Roles {
 		inventory.Roles[i].Privileges = slices.DeleteFunc(role.Privileges, func(p string) bool { return p == "Network.Assign" || p == "VirtualMachine.Provisioning.Clone" })
 	}
 	l := newLabWith(t, sites.Options{VCenter: vcenter.Options{Inventory: &inventory}})
+	t.Parallel()
 	all := l.require("privileges-datacenter", preflight.Failed, "on /north sealift@vsphere.local lacks Network.Assign")
 	requireState(t, all["privileges-folder"], preflight.Failed, "on /north/vm/sealift sealift@vsphere.local lacks Network.Assign, VirtualMachine.Provisioning.Clone")
 	requireState(t, all["privileges-hosts"], preflight.Failed, "on /north/host/cluster-a/esx-3.north.example")
@@ -98,10 +98,10 @@ func TestPrivilegesThatAreMissing(t *testing.T) {
 }
 
 func TestTagsThatAreMissing(t *testing.T) {
-	t.Parallel()
 	inventory := vcenter.Site()
 	inventory.Tags = []vcenter.Tag{{Category: "k8s-region", Name: "Nord Süd", Path: "/north"}}
 	l := newLabWith(t, sites.Options{VCenter: vcenter.Options{Inventory: &inventory}})
+	t.Parallel()
 	all := l.require("tags-zone", preflight.Failed, "/north/host/cluster-a has no tag of category k8s-zone")
 	requireState(t, all["tags-region"], preflight.Failed, `tag "Nord Süd" of /north cannot be a node's label`)
 }

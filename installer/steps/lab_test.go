@@ -36,7 +36,8 @@ type lab struct {
 }
 
 // newLab takes a layer before the registry, and what is put into the bundle
-// besides what ships.
+// besides what ships. Tests that run beside others begin to after it: the
+// simulator of vCenters has variables that each start writes.
 func newLab(t *testing.T, wrap func(http.Handler) http.Handler, more func(*bundle)) *lab {
 	t.Helper()
 	l := &lab{Lab: sites.Start(t, sites.Options{PlainHTTP: true, Wrap: wrap}), t: t, dir: t.TempDir()}

@@ -93,9 +93,9 @@ func TestARegistryIsGoneForAMinute(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a minute")
 	}
-	t.Parallel()
 	g := &gone{after: 3, away: time.Minute}
 	l := newLab(t, g.wrap, nil)
+	t.Parallel()
 	said, err := apply(t, l.open(), filling)
 	require.NoError(t, err)
 	require.Contains(t, said.String(), "the registry is away since ")
@@ -108,7 +108,6 @@ func TestARegistryIsGoneAtTheEnd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for retries")
 	}
-	t.Parallel()
 	var began atomic.Pointer[time.Time]
 	l := newLab(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -123,6 +122,7 @@ func TestARegistryIsGoneAtTheEnd(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}, nil)
+	t.Parallel()
 	said, err := apply(t, l.open(), filling)
 	require.NoError(t, err)
 	require.Contains(t, said.String(), "the registry is away since ")
@@ -133,9 +133,9 @@ func TestARegistryThatDoesNotComeBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for retries")
 	}
-	t.Parallel()
 	g := &gone{after: 3, away: 30 * time.Second}
 	l := newLab(t, g.wrap, nil)
+	t.Parallel()
 	in := l.open()
 	in.Patience = time.Second
 	_, err := apply(t, in, filling)
@@ -149,7 +149,6 @@ func TestARegistryThatDoesNotComeBack(t *testing.T) {
 
 // What is no absence fails at once: the registry's disk is full.
 func TestARegistryWithoutRoom(t *testing.T) {
-	t.Parallel()
 	full := func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut {
@@ -160,6 +159,7 @@ func TestARegistryWithoutRoom(t *testing.T) {
 		})
 	}
 	l := newLab(t, full, nil)
+	t.Parallel()
 	_, err := apply(t, l.open(), filling)
 	require.ErrorContains(t, err, "disk is full")
 	require.Contains(t, strings.Join(problem.Remedies(err), "; "), "make room on ")
@@ -168,8 +168,8 @@ func TestARegistryWithoutRoom(t *testing.T) {
 // A vCenter that restarts while the template is imported ends the session and
 // the import; both are begun again.
 func TestAVCenterRestartsDuringTheImport(t *testing.T) {
-	t.Parallel()
 	l := newLab(t, nil, nil)
+	t.Parallel()
 	l.VCenter.Inject(vcenter.Fault{Method: "HttpNfcLeaseComplete", Times: 1, Delay: 2 * time.Second})
 	in := l.open()
 	over := make(chan struct{})
@@ -191,8 +191,8 @@ func TestAVCenterRestartsDuringTheImport(t *testing.T) {
 
 // A vCenter that was restarted and now refuses the password is asked once.
 func TestAPasswordIsTriedOnceAfterARestart(t *testing.T) {
-	t.Parallel()
 	l := newLab(t, nil, nil)
+	t.Parallel()
 	in := l.open()
 	s := named(t, in, importing)
 	l.VCenter.SetPassword(l.VCenterLogin.Username, "changed meanwhile")
@@ -207,8 +207,8 @@ func TestAPasswordIsTriedOnceAfterARestart(t *testing.T) {
 // A datastore that becomes full half way ends the import with what to do, and
 // leaves nothing; after room was made, the same command goes on.
 func TestADatastoreBecomesFullHalfWay(t *testing.T) {
-	t.Parallel()
 	l := newLab(t, nil, nil)
+	t.Parallel()
 	l.VCenter.Inject(vcenter.Fault{Method: "HttpNfcLeaseComplete", Times: 1, AtCall: true, Err: &types.NoDiskSpace{Datastore: "vmfs-ssd"}})
 	in := l.open()
 	results, err := step.Run(t.Context(), in.Steps()[:2], step.Options{})
@@ -223,9 +223,9 @@ func TestADatastoreBecomesFullHalfWay(t *testing.T) {
 // A Harbor that lacks the project of the site's prefix gets it, private, before
 // anything is pushed; a user who may not make it is told whom to ask.
 func TestHarborGetsItsProject(t *testing.T) {
-	t.Parallel()
 	h := &registries.Harbor{User: "robot", Password: "Registry-1!", Restriction: "everyone"}
 	l := newLab(t, h.Wrap, nil)
+	t.Parallel()
 	said, err := apply(t, l.open(), filling)
 	require.NoError(t, err)
 	require.Contains(t, said.String(), "making the project sealift in Harbor")

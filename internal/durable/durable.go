@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // ErrExists is returned by WriteNew when the name is taken.
@@ -40,6 +41,35 @@ func WriteFile(path string, data []byte, perm fs.FileMode) error {
 		return err
 	}
 	if err := Rename(tmp, path); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	return nil
+}
+
+// Rewrite is WriteFile for a file that another program may read: one that is
+// there keeps its permissions and its owner, and only a new one gets perm.
+func Rewrite(path string, data []byte, perm fs.FileMode) error {
+	before, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return WriteFile(path, data, perm)
+	}
+	if err == nil {
+		err = Replaceable(path)
+	}
+	if err != nil {
+		return err
+	}
+	tmp, err := writeTemp(path, data, before.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	if owner, ok := before.Sys().(*syscall.Stat_t); ok {
+		err = os.Chown(tmp, int(owner.Uid), int(owner.Gid))
+	}
+	if err == nil {
+		err = Rename(tmp, path)
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
 	return nil

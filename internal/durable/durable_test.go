@@ -45,6 +45,33 @@ func TestWriteFileReplacesFilesAlone(t *testing.T) {
 	require.ErrorContains(t, err, filepath.Join(dir, "nowhere", "f")+":", "the name that was asked for")
 }
 
+// Whoever reads a file that is rewritten, such as a service of another user, goes
+// on reading it.
+func TestRewriteKeepsWhoMayRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	require.NoError(t, durable.Rewrite(path, []byte("one"), 0o600))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o600, info.Mode().Perm())
+	require.NoError(t, os.Chmod(path, 0o640))
+	const service = 12345
+	owner := os.Getuid()
+	if owner == 0 {
+		require.NoError(t, os.Chown(path, service, service))
+		owner = service
+	}
+	require.NoError(t, durable.Rewrite(path, []byte("two"), 0o600))
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "two", string(data))
+	info, err = os.Stat(path)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o640, info.Mode().Perm())
+	require.EqualValues(t, owner, info.Sys().(*syscall.Stat_t).Uid)
+	onlyFile(t, path)
+	require.Error(t, durable.Rewrite(filepath.Dir(path), nil, 0o600))
+}
+
 func TestWriteNewNeverReplaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	require.NoError(t, durable.WriteNew(path, []byte("one"), 0o600))

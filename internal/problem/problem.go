@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -86,45 +87,38 @@ func KindOf(err error) Kind {
 func Remedies(err error) []string {
 	seen := map[string]bool{}
 	var out []string
-	var walk func(error)
-	walk = func(err error) {
-		if err == nil {
-			return
-		}
-		var p *Error
-		if e, ok := err.(*Error); ok { //nolint:errorlint // each link of the chain is looked at in turn
-			p = e
-		}
-		if p != nil && p.Remedy != "" && !seen[p.Remedy] {
+	for _, e := range chain(err) {
+		if p, ok := e.(*Error); ok && p.Remedy != "" && !seen[p.Remedy] { //nolint:errorlint // each link of the chain is looked at in turn
 			seen[p.Remedy] = true
 			out = append(out, p.Remedy)
 		}
-		switch u := err.(type) { //nolint:errorlint // as above
-		case interface{ Unwrap() error }:
-			walk(u.Unwrap())
-		case interface{ Unwrap() []error }:
-			for _, e := range u.Unwrap() {
-				walk(e)
-			}
-		}
 	}
-	walk(err)
 	if remedy := cmp.Or(ofFile(err), ofNetwork(err)); len(out) == 0 && remedy != "" {
 		out = append(out, remedy)
 	}
 	return out
 }
 
-// ownDeadline tells whether time that this program had set was over. errors.Is
-// cannot tell: net/http has timeouts that say they are the same.
-func ownDeadline(err error) bool {
-	for ; err != nil; err = errors.Unwrap(err) {
-		if err == context.DeadlineExceeded { //nolint:errorlint // as above
-			return true
+// chain is err and all that it wraps, also what is joined, the innermost last.
+func chain(err error) []error {
+	if err == nil {
+		return nil
+	}
+	out := []error{err}
+	switch u := err.(type) { //nolint:errorlint // one link of the chain
+	case interface{ Unwrap() error }:
+		out = append(out, chain(u.Unwrap())...)
+	case interface{ Unwrap() []error }:
+		for _, e := range u.Unwrap() {
+			out = append(out, chain(e)...)
 		}
 	}
-	return false
+	return out
 }
+
+// ownDeadline tells whether time that this program had set was over. errors.Is
+// cannot tell: net/http has timeouts that say they are the same.
+func ownDeadline(err error) bool { return slices.Contains(chain(err), context.DeadlineExceeded) }
 
 // ofNetwork returns the remedy for a server that was not reached.
 func ofNetwork(err error) string {

@@ -70,5 +70,8 @@ func TestNetworksHaveRemedies(t *testing.T) {
 		require.Contains(t, strings.Join(problem.Remedies(fmt.Errorf("asking: %w", err)), ""), want)
 	}
 	require.Empty(t, problem.Remedies(&url.Error{Err: context.DeadlineExceeded}), "who set it knows why")
+	// As whatever waits for a cluster says what it saw last.
+	waited := fmt.Errorf("after 30m: %w", errors.Join(context.DeadlineExceeded, errors.New("no machine yet")))
+	require.Empty(t, problem.Remedies(waited), "the network has no part in it")
 	require.Equal(t, []string{"--registry-ca FILE"}, problem.Remedies(problem.WithRemedy(x509.UnknownAuthorityError{}, "--registry-ca FILE")))
 }

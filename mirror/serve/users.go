@@ -24,7 +24,8 @@ var errNoUser = errors.New("not USER:HASH with a bcrypt hash")
 
 // SetUser adds a user to a file for RegistryOptions.Htpasswd, or gives one that
 // is there another password, and tells which. The file is made where there is
-// none, and is for its owner alone. A registry that runs reads it again.
+// none, and is for its owner alone then. A registry that runs reads it again, also
+// one of another user: who may read the file stays as it is.
 func SetUser(path, name string, password []byte) (replaced bool, err error) {
 	if err := checkUser(name, password); err != nil {
 		return false, err
@@ -41,7 +42,7 @@ func SetUser(path, name string, password []byte) (replaced bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := durable.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+	if err := durable.Rewrite(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return false, fmt.Errorf("writing the users: %w", err)
 	}
 	return replaced, nil

@@ -58,6 +58,9 @@ func TestUsersBesideOthers(t *testing.T) {
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(string(data), theirs+"ada:"), "%s", data)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	require.EqualValues(t, 0o644, info.Mode().Perm(), "a registry of another user reads it")
 
 	require.NoError(t, os.WriteFile(file, []byte("kind: Site\n"), 0o600))
 	_, err = serve.SetUser(file, "ada", []byte("x"))

@@ -122,7 +122,7 @@ func (r Runs) Do(ctx context.Context, now func() time.Time, may func(Run) bool, 
 			return
 		}
 		why := err.Error()
-		if ctx.Err() != nil {
+		if errors.Is(ctx.Err(), context.Canceled) {
 			why = cutShort
 		}
 		v.fail(now(), why)

@@ -157,6 +157,7 @@ type arriving struct{ handler.Upload }
 
 // WriteChunk implements handler.Upload.
 func (a arriving) WriteChunk(ctx context.Context, offset int64, src io.Reader) (int64, error) {
+	writing(ctx)
 	n, err := a.Upload.WriteChunk(ctx, offset, src)
 	return n, noRoom(err)
 }

@@ -102,7 +102,7 @@ func NewUploads(ctx context.Context, s *Service, folder string, opts UploadOptio
 	}
 	composer := handler.NewStoreComposer()
 	composer.UseCore(disk{filestore.New(folder)})
-	memorylocker.New().UseIn(composer)
+	composer.UseLocker(turns{memorylocker.New()})
 	return &Uploads{store: composer, ctx: ctx, folder: folder, opts: opts, service: s, jobs: map[string]*Job{}}, nil
 }
 
@@ -116,7 +116,7 @@ func (u *Uploads) Endpoint(path string) (http.Handler, error) {
 		return nil, fmt.Errorf("receiving uploads: %w", err)
 	}
 	// The library takes the rest of the path as the upload's name.
-	return http.StripPrefix(strings.TrimSuffix(path, "/"), h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.StripPrefix(strings.TrimSuffix(path, "/"), noted(h.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodPost:
 			h.PostFile(w, r)
@@ -127,7 +127,7 @@ func (u *Uploads) Endpoint(path string) (http.Handler, error) {
 		default:
 			w.WriteHeader(http.StatusMethodNotAllowed)
 		}
-	}))), nil
+	})))), nil
 }
 
 // Get returns an upload, or store.ErrNotFound.

@@ -73,7 +73,7 @@ func (a *app) bundleVerify() *cobra.Command {
 then that nothing is missing: every part of every image, and every image that the charts, packs and manifests in the bundle name
 at the values that travel with them. All faults are listed, not only the first. No other
 network than that of the file is asked. Beside a delta, the bundles that it is over may be named: their signatures are checked, and that
-together they have all that it leaves out. Volumes (FILE.001, ...) are read in place, as are https:// and s3:// addresses and what is encrypted with age.`,
+together they have all that it leaves out; their content is not read, and what is no base is refused. Volumes (FILE.001, ...) are read in place, as are https:// and s3:// addresses and what is encrypted with age.`,
 		Example: `  sealift bundle verify management-plane.tar --key cosign.pub
   sealift bundle verify delta.tar management-plane.tar --key cosign.pub
   sealift bundle verify https://files.site/management-plane.tar --key cosign.pub`,

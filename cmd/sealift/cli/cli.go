@@ -224,10 +224,11 @@ func (a *app) logger() *slog.Logger {
 	}
 }
 
-// serverLogger is for what runs for days: its lines have the time.
+// serverLogger is for what runs for days: its lines have the time. --quiet does
+// not end them: they are there because somebody asked for them.
 func (a *app) serverLogger() *slog.Logger {
-	if a.quiet || a.logFormat == "json" {
-		return a.logger()
+	if a.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(a.Err, nil))
 	}
 	return slog.New(slog.NewTextHandler(a.Err, nil))
 }
