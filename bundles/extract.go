@@ -29,7 +29,6 @@ import (
 // good default.
 type ExtractOptions struct {
 	Overwrite bool              // replace files that are there
-	Bases     []*archive.Reader // of a delta: what it leaves out is taken from these
 	Progress  progress.Reporter // nil means none
 }
 
@@ -48,18 +47,17 @@ var ErrUnsafeName = errors.New("the name leads out of the folder")
 // folder, each under the name that it travels with. names are references, or
 // their last part: console, console:1.2.3; none means every root of the kind
 // file. Each file is verified while it is written and has its name only then.
-func Extract(ctx context.Context, r *archive.Reader, names []string, dir string, opts ExtractOptions) ([]Extracted, error) {
-	roots, err := choose(r.Statement().Roots, names)
+func Extract(ctx context.Context, w Whole, names []string, dir string, opts ExtractOptions) ([]Extracted, error) {
+	roots, err := choose(w.Statement().Roots, names)
 	if err != nil {
 		return nil, err
 	}
-	all := append([]*archive.Reader{r}, opts.Bases...)
 	var parts []part
 	total := int64(0)
 	for _, root := range roots {
-		found, err := partsOf(ctx, all, root)
+		found, err := partsOf(ctx, w, root)
 		if err != nil {
-			return nil, fmt.Errorf("extracting %s: %w", root.Reference, fromBase(r, err))
+			return nil, fmt.Errorf("extracting %s: %w", root.Reference, fromBase(w.Reader, err))
 		}
 		for _, p := range found {
 			total += p.desc.Size
@@ -77,7 +75,7 @@ func Extract(ctx context.Context, r *archive.Reader, names []string, dir string,
 		return nil, err
 	}
 	defer to.Close() //nolint:errcheck // every file in it was closed
-	e := &extractor{to: to, opts: opts, phase: progress.OrNone(opts.Progress).Start("extracting", total), buf: make([]byte, 1<<20)}
+	e := &extractor{from: w, to: to, opts: opts, phase: progress.OrNone(opts.Progress).Start("extracting", total), buf: make([]byte, 1<<20)}
 	defer e.phase.Done()
 	out := []Extracted{}
 	if err := e.allFree(parts); err != nil {
@@ -143,15 +141,13 @@ type part struct {
 	root archive.Root
 	name string // below the folder
 	desc content.Descriptor
-	from *archive.Reader // that has it
 }
 
 // partsOf returns the files that a root is made of. A chart's archive has no
 // name of its own and takes the one that helm pull gives it; packs and manifests
-// get a folder, and the values of a chart or pack one beside it. The first of
-// the bundles has the root; what it lacks is in the others.
-func partsOf(ctx context.Context, all []*archive.Reader, root archive.Root) ([]part, error) {
-	d, data, err := all[0].Document(ctx, root.Descriptor.Digest)
+// get a folder, and the values of a chart or pack one beside it.
+func partsOf(ctx context.Context, w Whole, root archive.Root) ([]part, error) {
+	d, data, err := w.Document(ctx, root.Descriptor.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -182,11 +178,10 @@ func partsOf(ctx context.Context, all []*archive.Reader, root archive.Root) ([]p
 		if title == "" || !filepath.IsLocal(filepath.FromSlash(title)) {
 			return nil, problem.New(problem.Verification, "", "%q: %w", title, ErrUnsafeName)
 		}
-		has := slices.IndexFunc(all, func(r *archive.Reader) bool { _, ok := r.Blob(l.Digest); return ok })
-		if has < 0 {
+		if !w.Has(l.Digest) {
 			return nil, fmt.Errorf("%s: %w", title, content.ErrNotFound)
 		}
-		out = append(out, part{root: root, name: filepath.FromSlash(title), desc: content.Bare(l), from: all[has]})
+		out = append(out, part{root: root, name: filepath.FromSlash(title), desc: content.Bare(l)})
 	}
 	return out, nil
 }
@@ -204,6 +199,7 @@ func fromBase(r *archive.Reader, err error) error {
 }
 
 type extractor struct {
+	from  Whole
 	to    *os.Root
 	opts  ExtractOptions
 	phase progress.Phase
@@ -265,7 +261,7 @@ func (e *extractor) write(ctx context.Context, p part) (err error) {
 func (e *extractor) copy(ctx context.Context, w io.Writer, p part) error {
 	task := e.phase.Task(p.name, p.desc.Size)
 	defer task.Done()
-	rc, err := p.from.Fetch(ctx, p.desc)
+	rc, err := e.from.Fetch(ctx, p.desc)
 	if err != nil {
 		return err
 	}

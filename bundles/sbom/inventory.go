@@ -64,7 +64,7 @@ const (
 )
 
 // inBase is the warning about what a delta leaves to its base.
-const inBase = "not looked into, for it lies in the base of this delta: take the SBOM of that bundle as well"
+const inBase = "not looked into, for it lies in the base of this delta: name that bundle with --base"
 
 func sourceDeclared(docs []digest.Digest) string {
 	var names []string

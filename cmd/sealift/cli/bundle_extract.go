@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -29,20 +30,14 @@ it is written; a file has its name only when it is whole. What a delta leaves ou
 			if err != nil {
 				return err
 			}
-			r, err := bundles.Open(cmd.Context(), args[0], open)
+			w, closeAll, err := openWhole(cmd.Context(), args[0], bases, open)
 			if err != nil {
 				return err
 			}
-			defer r.Close()      //nolint:errcheck // opened for reading
-			open.MinVersion = "" // bases are older
-			var closeBases func()
-			if opts.Bases, closeBases, err = openAll(cmd.Context(), bases, open); err != nil {
-				return err
-			}
-			defer closeBases()
+			defer closeAll()
 			reporter, wait := a.progress()
 			opts.Progress = reporter
-			files, err := bundles.Extract(cmd.Context(), r, args[1:], dir, opts)
+			files, err := bundles.Extract(cmd.Context(), w, args[1:], dir, opts)
 			wait()
 			if err != nil {
 				return err
@@ -52,7 +47,7 @@ it is written; a file has its name only when it is whole. What a delta leaves ou
 	}
 	t.addTo(cmd)
 	cmd.Flags().StringVarP(&dir, "output", "o", ".", "the `folder` to write to")
-	cmd.Flags().StringArrayVar(&bases, "base", nil, "`bundle` that has what a delta leaves out; may be repeated")
+	baseFlag(cmd, &bases)
 	cmd.Flags().BoolVar(&opts.Overwrite, "overwrite", false, "replace files that are there")
 	out.addNamed(cmd, "result", "table", "json", "yaml")
 	return cmd
@@ -64,4 +59,24 @@ func extractedTable(w io.Writer, files []bundles.Extracted) {
 		rows = append(rows, []string{f.Path, size(f.Size), f.Reference})
 	}
 	table(w, rows)
+}
+
+// baseFlag names the bases of a delta.
+func baseFlag(cmd *cobra.Command, bases *[]string) {
+	cmd.Flags().StringArrayVar(bases, "base", nil, "`bundle` that has what a delta leaves out; may be repeated")
+}
+
+// openWhole opens a bundle and its bases.
+func openWhole(ctx context.Context, path string, bases []string, open bundles.OpenOptions) (w bundles.Whole, closeAll func(), err error) {
+	r, err := bundles.Open(ctx, path, open)
+	if err != nil {
+		return w, nil, err
+	}
+	open.MinVersion = "" // bases are older
+	older, closeBases, err := openAll(ctx, bases, open)
+	if err != nil {
+		_ = r.Close() // opened for reading
+		return w, nil, err
+	}
+	return bundles.Whole{Reader: r, Bases: older}, func() { closeBases(); _ = r.Close() }, nil
 }

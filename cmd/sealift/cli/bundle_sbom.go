@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,6 +31,7 @@ func (a *app) bundleSBOM() *cobra.Command {
 	var t trust
 	var format output
 	var file string
+	var bases []string
 	cmd := &cobra.Command{
 		Use:   "sbom FILE",
 		Short: "Say which software a bundle holds, under which licenses",
@@ -37,12 +39,13 @@ func (a *app) bundleSBOM() *cobra.Command {
 image with their licenses. If the bundle holds its own SBOM, that is the answer. Otherwise the SBOMs that travel with
 the images are taken, and the package databases and programs of all others are looked at, straight from the file and
 without any network. The same bundle gives the same bytes; SOURCE_DATE_EPOCH sets the time that the documents state,
-which is the beginning of 1970 otherwise. Without --key the signature is not checked.`,
+which is the beginning of 1970 otherwise. What a delta leaves out is looked at in the bundles of --base. Without --key the
+signature is not checked.`,
 		Example: `  sealift bundle sbom management-plane.tar --key cosign.pub -o management-plane.spdx.json
   sealift bundle sbom management-plane.tar --format licenses`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkOutput(file, args...); err != nil {
+			if err := checkOutput(file, slices.Concat(bases, args)...); err != nil {
 				return err
 			}
 			created, err := sourceDate()
@@ -53,7 +56,7 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
 			if err != nil {
 				return err
 			}
-			data, err := a.sbom(cmd.Context(), args[0], open, created, format.format)
+			data, err := a.sbom(cmd.Context(), args[0], bases, open, created, format.format)
 			if err != nil {
 				return err
 			}
@@ -61,6 +64,7 @@ which is the beginning of 1970 otherwise. Without --key the signature is not che
 		},
 	}
 	t.addTo(cmd)
+	baseFlag(cmd, &bases)
 	format.addNamed(cmd, "format", formatSPDX, formatCycloneDX, formatLicenses, formatLicensesJSON)
 	cmd.Flags().StringVarP(&file, "output", "o", "", "`file` to write (default: standard output)")
 	return cmd
@@ -76,16 +80,16 @@ func (a *app) write(file string, data []byte) error {
 }
 
 // sbom returns the SBOM of the bundle at path in one format.
-func (a *app) sbom(ctx context.Context, path string, open bundles.OpenOptions, created time.Time, format string) ([]byte, error) {
-	r, err := bundles.Open(ctx, path, open)
+func (a *app) sbom(ctx context.Context, path string, bases []string, open bundles.OpenOptions, created time.Time, format string) ([]byte, error) {
+	w, closeAll, err := openWhole(ctx, path, bases, open)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close() //nolint:errcheck // opened for reading
-	result, err := sbom.Embedded(ctx, r)
+	defer closeAll()
+	result, err := sbom.Embedded(ctx, w)
 	if err == nil && result == nil {
 		reporter, wait := a.progress()
-		result, err = sbom.Make(ctx, r, sbom.Options{Created: created, Progress: reporter})
+		result, err = sbom.Make(ctx, w, sbom.Options{Created: created, Progress: reporter})
 		wait()
 	}
 	if err != nil {
