@@ -107,7 +107,7 @@ const maxAuthority = 1 << 20
 
 // description is what the cluster is made of.
 func (in *Installation) description(ctx context.Context) (clusterapi.Description, error) {
-	d := clusterapi.Description{Site: in.Site, Release: &in.Release.Release, Mapping: in.mapping, Images: in.Release.Images(),
+	d := clusterapi.Description{Site: in.Site, Release: &in.Release.Release, Placement: in.placement, Mapping: in.mapping, Images: in.Release.Images(),
 		Registry: in.RegistryLogin, VCenter: in.VCenterLogin}
 	v := in.Site.Spec.VCenter
 	cert, err := vsphere.Handshake(ctx, v.Server, vsphere.Options{CAFile: in.Site.Path(v.CAFile), Thumbprint: v.Thumbprint})

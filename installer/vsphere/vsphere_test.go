@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vapi/rest"
 	"github.com/vmware/govmomi/vapi/tags"
@@ -201,6 +202,40 @@ func TestInventory(t *testing.T) {
 	names.Datacenter = "south"
 	_, errs := inv.Place(names)
 	require.Len(t, errs, 1, "the others would only repeat it")
+}
+
+// What the site means, finders find: also where a name is not the only one, is
+// not at the top, or has characters of paths and patterns.
+func TestFindersFindWhatTheSiteMeans(t *testing.T) {
+	v, options := start(t)
+	admin, err := v.Client(t.Context(), v.Admin())
+	require.NoError(t, err)
+	finder := find.NewFinder(admin.Client)
+	for _, path := range [][2]string{{"/north/host", "sealift"}, {"/north/vm/others", "sealift"}, {"/north/vm/others", "deep"}, {"/north/vm", "apps/prod"}, {"/north/vm", "büro [1]"},
+		{"/north/vm", "100% sure"}, {"/north/vm", "a*"}, {"/north/vm", "ab"}} {
+		parent, err := finder.Folder(t.Context(), path[0])
+		require.NoError(t, err)
+		_, err = parent.CreateFolder(t.Context(), path[1])
+		require.NoError(t, err)
+	}
+	below, err := finder.Folder(t.Context(), "/north/host/sealift")
+	require.NoError(t, err)
+	_, err = below.CreateCluster(t.Context(), "cluster-n", types.ClusterConfigSpecEx{})
+	require.NoError(t, err)
+
+	inv, err := connect(t, v, options, v.Admin()).Inventory(t.Context())
+	require.NoError(t, err)
+	for _, name := range []string{"sealift", "others/deep", "apps/prod", "büro [1]", "100% sure", "a*"} {
+		meant, err := inv.Find(vsphere.Folder, name, "/north/vm")
+		require.NoError(t, err)
+		found, err := finder.Folder(t.Context(), meant.Lookup)
+		require.NoError(t, err, meant.Lookup)
+		require.Equal(t, meant.Ref, found.Reference(), meant.Lookup)
+	}
+	pool, err := inv.Find(vsphere.ResourcePool, "cluster-n/Resources", "/north")
+	require.NoError(t, err)
+	_, err = finder.ResourcePool(t.Context(), pool.Lookup)
+	require.NoError(t, err)
 }
 
 func TestConnected(t *testing.T) {
