@@ -19,7 +19,7 @@ import (
 // Kind is a kind of object in an inventory.
 type Kind string
 
-// The kinds that a site names.
+// The kinds that are of interest to a site.
 const (
 	Datacenter   Kind = "datacenter"
 	Cluster      Kind = "cluster"
@@ -28,6 +28,8 @@ const (
 	Folder       Kind = "folder"
 	ResourcePool Kind = "resource pool"
 	Host         Kind = "host"
+	// DatastoreCluster is named by no site: see Place.
+	DatastoreCluster Kind = "datastore cluster"
 )
 
 // kindOf returns the kind of a type of the API; "" for one that no site names.
@@ -37,8 +39,10 @@ func kindOf(apiType string) Kind {
 		return Datacenter
 	case "ClusterComputeResource":
 		return Cluster
-	case "Datastore", "StoragePod":
+	case "Datastore":
 		return Datastore
+	case "StoragePod":
+		return DatastoreCluster
 	case "Network", "DistributedVirtualPortgroup", "OpaqueNetwork":
 		return Network
 	case "Folder":

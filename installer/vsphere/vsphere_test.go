@@ -238,6 +238,36 @@ func TestFindersFindWhatTheSiteMeans(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The provider finds no datastore by the name of a cluster of them.
+func TestADatastoreClusterIsNoDatastore(t *testing.T) {
+	v, options := start(t)
+	admin, err := v.Client(t.Context(), v.Admin())
+	require.NoError(t, err)
+	finder := find.NewFinder(admin.Client)
+	top, err := finder.Folder(t.Context(), "/north/datastore")
+	require.NoError(t, err)
+	group, err := top.CreateStoragePod(t.Context(), "fast")
+	require.NoError(t, err)
+	store, err := finder.Datastore(t.Context(), "vmfs-ssd")
+	require.NoError(t, err)
+	task, err := group.MoveInto(t.Context(), []types.ManagedObjectReference{store.Reference()})
+	require.NoError(t, err)
+	require.NoError(t, task.Wait(t.Context()))
+	_, err = finder.Datastore(t.Context(), "/north/datastore/fast")
+	require.Error(t, err)
+
+	inv, err := connect(t, v, options, v.Admin()).Inventory(t.Context())
+	require.NoError(t, err)
+	names := north()
+	_, errs := inv.Place(names)
+	require.Empty(t, errs, "one in a cluster is found")
+	names.Datastore = "fast"
+	_, errs = inv.Place(names)
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs["datastore"], vsphere.ErrDatastoreCluster)
+	require.Equal(t, []string{"name one of its datastores: /north/datastore/fast/vmfs-ssd"}, problem.Remedies(errs["datastore"]))
+}
+
 func TestConnected(t *testing.T) {
 	v, options := start(t)
 	c := connect(t, v, options, v.Admin())
