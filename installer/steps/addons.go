@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"text/template"
 
@@ -141,6 +142,10 @@ func (s *addons) cloudConfig() ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the vCenter's address %q: %w", v.Server, err)
 	}
+	endpoint, err := netip.ParseAddr(s.Site.Spec.Network.ControlPlaneEndpoint)
+	if err != nil {
+		return nil, fmt.Errorf("the control plane's address: %w", err)
+	}
 	var authority []byte
 	if ca := s.Site.Path(v.CAFile); ca != "" {
 		if authority, err = content.ReadFile(ca, maxAuthority); err != nil {
@@ -155,7 +160,7 @@ func (s *addons) cloudConfig() ([]*unstructured.Unstructured, error) {
 	err = t.Execute(&out, struct {
 		Server, Datacenter, Authority, Thumbprint, Region, Zone, Exclude string
 		Port                                                             int
-	}{server, s.placement.Datacenter.Name(), string(authority), v.Thumbprint, regionCategory, zoneCategory, s.Site.Spec.Network.ControlPlaneEndpoint + "/32", port})
+	}{server, s.placement.Datacenter.Name(), string(authority), v.Thumbprint, regionCategory, zoneCategory, netip.PrefixFrom(endpoint, endpoint.BitLen()).String(), port})
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration of the cloud provider: %w", err)
 	}

@@ -149,7 +149,7 @@ func (s *firstNode) Check(ctx context.Context) (step.Status, error) {
 	if err := own.Answers(ctx); err != nil {
 		return step.Status{Detail: err.Error()}, nil
 	}
-	return step.Status{Done: true, Detail: "https://" + s.Site.Spec.Network.ControlPlaneEndpoint + ":6443"}, nil
+	return step.Status{Done: true, Detail: s.Address()}, nil
 }
 
 // How long machines may take.

@@ -121,7 +121,7 @@ func (in *Installation) Kubeconfig() string { return filepath.Join(in.Dir, Kubec
 
 // Address is where the cluster's API server answers.
 func (in *Installation) Address() string {
-	return "https://" + in.Site.Spec.Network.ControlPlaneEndpoint + ":6443"
+	return "https://" + in.Site.Spec.Network.APIServer()
 }
 
 // Begun tells whether an installation was begun from the folder of opts.
