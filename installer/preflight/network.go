@@ -62,15 +62,10 @@ func (e *examination) addressesKnown(ctx context.Context) finding {
 	return ok("of %d addresses that machines report, none is of the range but %d of this cluster's own", len(guests), len(e.vcenter.own))
 }
 
-// ours tells whether a machine is of this cluster: it has its mark, and its name.
-// Another cluster's name may begin with that of this one, and somebody's clone has
-// the mark of its original.
+// ours tells whether a machine is of this cluster.
 func (e *examination) ours(ctx context.Context, guest vsphere.Guest) (bool, error) {
-	if !strings.HasPrefix(guest.Name, e.site.Spec.Cluster.Name+"-") {
-		return false, nil
-	}
 	owner, err := e.vcenter.client.Owner(ctx, guest.Ref)
-	return owner == clusterapi.Owner(e.site), err
+	return clusterapi.Owns(e.site, guest.Name, owner), err
 }
 
 func (e *examination) addressesFree(ctx context.Context) finding {

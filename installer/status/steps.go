@@ -211,8 +211,10 @@ func (x *examination) phase() Phase {
 		return Interrupted
 	case x.found.ClusterErr != nil:
 		return Unreachable
-	case x.found.Cluster != nil || x.marked > 0:
+	case x.found.Cluster != nil:
 		return Interrupted
+	case x.marked > 0:
+		return Elsewhere
 	case !x.asked:
 		return NotKnown // it may have been installed from another host
 	default:

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sealift/sealift/bundles/archive"
@@ -23,6 +24,7 @@ import (
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/vsphere"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/mirror"
@@ -77,6 +79,9 @@ func New(ctx context.Context, opts Options) (*Installation, error) {
 	if in.placement, err = place(ctx, opts); err != nil {
 		return nil, err
 	}
+	if err = in.notElsewhere(ctx); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(in.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the folder of the installation: %w", err)
 	}
@@ -98,6 +103,27 @@ func place(ctx context.Context, opts Options) (*vsphere.Placement, error) {
 		all = append(all, fault)
 	}
 	return placement, errors.Join(all...)
+}
+
+// ErrElsewhere means: the cluster was begun from another host or folder.
+var ErrElsewhere = errors.New("the cluster has machines, and nothing of its installation is here")
+
+// notElsewhere fails with ErrElsewhere. To begin would make the cluster a second
+// time, with the addresses of the first.
+func (in *Installation) notElsewhere(ctx context.Context) error {
+	if Begun(in.Options) {
+		return nil
+	}
+	all, err := in.VCenter.Machines(ctx, in.placement.Datacenter)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(all, func(m vsphere.VM) bool { return !m.Template && clusterapi.Owns(in.Site, m.Name, m.Owner) })
+	if at < 0 {
+		return nil
+	}
+	return problem.New(problem.Preflight, "go on on the host where it was begun, or name its folder, or a copy of that, with --dir; sealift uninstall removes the machines",
+		"%s: %w: one is %s", in.Dir, ErrElsewhere, all[at].Name)
 }
 
 // Close ends what the installation runs on this host. What it made stays.
@@ -126,7 +152,7 @@ func (in *Installation) Address() string {
 
 // Begun tells whether an installation was begun from the folder of opts.
 func Begun(opts Options) bool {
-	for _, name := range []string{"bootstrap", "kubeconfig"} {
+	for _, name := range []string{"bootstrap", KubeconfigFile} {
 		if _, err := os.Stat(filepath.Join(opts.Dir, name)); err == nil {
 			return true
 		}

@@ -149,7 +149,7 @@ func (u *Uninstallation) survey(ctx context.Context) (*survey, error) {
 		case m.Template:
 		case known[m.UUID] != "":
 			s.machines, s.why[m.Ref.Value] = append(s.machines, m), known[m.UUID]+" has its UUID"
-		case m.Owner == owner && strings.HasPrefix(m.Name, u.Site.Spec.Cluster.Name+"-"):
+		case clusterapi.Owns(u.Site, m.Name, m.Owner):
 			s.machines, s.why[m.Ref.Value] = append(s.machines, m), "it has the cluster's mark"
 		case m.Owner == owner: // somebody's clone has the mark of its original
 			s.kept = append(s.kept, Item{"machine", m.Name, "it has the cluster's mark, but no name of the cluster's: somebody cloned it"})
