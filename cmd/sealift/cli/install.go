@@ -58,7 +58,7 @@ a run after the last changes nothing. The exit code 5 says that part of the work
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only show every step and every object")
 	fl.StringSliceVar(&f.ignore, "ignore", nil, "`check` of preflight whose failure does not stop; may be repeated")
 	f.trust.addTo(cmd)
-	f.out.addTo(cmd, "table", "json")
+	f.out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 
@@ -167,15 +167,27 @@ func (a *app) preflightInstall(ctx context.Context, f *installFlags, opts steps.
 	if err != nil {
 		return err
 	}
-	for i, c := range report.Checks {
-		if c.State == preflight.Failed && slices.Contains(f.ignore, c.Name) {
-			report.Checks[i].State = preflight.Warning
-		}
+	if err := ignore(report, f.ignore); err != nil {
+		return err
 	}
 	if report.Count(preflight.Failed)+report.Count(preflight.Warning) > 0 && !a.quiet {
 		preflightTable(a.Err, report)
 	}
 	return report.Err()
+}
+
+// ignore makes warnings of the failures of checks, and refuses names of none.
+func ignore(report *preflight.Report, names []string) error {
+	for _, name := range names {
+		at := slices.IndexFunc(report.Checks, func(c preflight.Result) bool { return c.Name == name })
+		if at < 0 {
+			return problem.New(problem.Usage, "sealift preflight names them", "--ignore %q: there is no such check", name)
+		}
+		if c := &report.Checks[at]; c.State == preflight.Failed {
+			c.State = preflight.Warning
+		}
+	}
+	return nil
 }
 
 // known answers with the logins that were asked for already.

@@ -43,7 +43,7 @@ A password is tried once. ARP, by which also silent hosts show, needs root and a
 	fl.StringVar(&f.bundle, "bundle", "", "the bundle `FILE` that will be installed")
 	fl.DurationVar(&f.opts.Timeout, "timeout", 0, "`how long` one check may take (default 8s)")
 	f.trust.addTo(cmd)
-	f.out.addTo(cmd, "table", "json")
+	f.out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 

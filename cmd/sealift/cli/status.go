@@ -29,7 +29,7 @@ The exit code is 0 when the cluster manages itself and all is well, else 1; what
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runStatus(cmd.Context(), &f, &out) },
 	}
 	f.addTo(cmd)
-	out.addTo(cmd, "table", "json")
+	out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 
