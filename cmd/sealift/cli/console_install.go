@@ -137,7 +137,7 @@ func (i *consoleInstallation) Preflight(ctx context.Context, text string) ([]ent
 	if err != nil {
 		return nil, err
 	}
-	report, err := preflight.Run(ctx, s, preflight.Options{Bundle: bundle, Release: toCheck(content)})
+	report, err := preflight.Run(ctx, s, preflight.Options{Dir: i.dir, Bundle: bundle, Release: toCheck(content)})
 	if err != nil {
 		return nil, err
 	}

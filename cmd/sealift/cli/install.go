@@ -160,7 +160,7 @@ func (a *app) preflightInstall(ctx context.Context, f *installFlags, opts steps.
 	}
 	reporter, wait := a.progress()
 	report, err := preflight.Run(ctx, opts.Site, preflight.Options{
-		Login: known(opts), Bundle: opts.Bundle, Progress: reporter,
+		Login: known(opts), Dir: opts.Dir, Bundle: opts.Bundle, Progress: reporter,
 		Release: toCheck(opts.Release),
 	})
 	wait()
