@@ -64,6 +64,7 @@ type Installation struct {
 	local *bootstrap.Local       // boot, unless it is a kind cluster
 	first *clusterapi.Management // on boot; nil until it was started
 	own   *clusterapi.Management // of the cluster itself; nil until it answers
+	lock  *os.File               // on Dir; nil until Hold
 }
 
 // New prepares an installation. It reads the vCenter's inventory and changes nothing.
@@ -126,9 +127,21 @@ func (in *Installation) notElsewhere(ctx context.Context) error {
 		"%s: %w: one is %s", in.Dir, ErrElsewhere, all[at].Name)
 }
 
+// Hold keeps other processes from taking steps from the folder until Close: two
+// would remove each other's uploads. It fails with bootstrap.ErrInUse.
+func (in *Installation) Hold() (err error) {
+	in.lock, err = bootstrap.Lock(in.Dir)
+	return err
+}
+
 // Close ends what the installation runs on this host. What it made stays.
 func (in *Installation) Close(ctx context.Context) error {
-	return in.boot.Stop(context.WithoutCancel(ctx))
+	err := in.boot.Stop(context.WithoutCancel(ctx))
+	if in.lock != nil {
+		err = errors.Join(err, in.lock.Close())
+	}
+	in.lock = nil
+	return err
 }
 
 // Steps returns the installation's steps in their order.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/vim25/types"
 
+	"github.com/sealift/sealift/installer/bootstrap"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/steps"
 	"github.com/sealift/sealift/installer/vsphere"
@@ -241,6 +242,19 @@ func TestAClusterOfAnotherHost(t *testing.T) {
 	l.machine("clone", "north/enterprise/10.20.0.10")
 	_, err = l.begin()
 	require.NoError(t, err, "machines of others")
+}
+
+// A second run would remove what the first uploads.
+func TestTwoInstallationsAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil, nil)
+	first, second := l.open(), l.open()
+	require.NoError(t, first.Hold())
+	err := second.Hold()
+	require.ErrorIs(t, err, bootstrap.ErrInUse)
+	require.NotEmpty(t, problem.Remedies(err))
+	require.NoError(t, first.Close(t.Context()))
+	require.NoError(t, second.Hold())
 }
 
 // A Harbor that lacks the project of the site's prefix gets it, private, before

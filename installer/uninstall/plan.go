@@ -73,6 +73,23 @@ func New(ctx context.Context, opts Options) (*Uninstallation, error) {
 	return &Uninstallation{Options: opts, found: status.Find(ctx, opts.Dir, opts.Site.Spec.Cluster.Name), managed: map[string]string{}, placement: placement}, nil
 }
 
+// Hold keeps other processes from taking steps from the folder until release is
+// called. It fails with bootstrap.ErrInUse while one does.
+func (u *Uninstallation) Hold() (release func(), err error) {
+	if _, err := os.Stat(u.Dir); errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil // it was installed from another host
+	}
+	lock, err := bootstrap.Lock(u.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("uninstalling: %w", err)
+	}
+	return func() {
+		_ = os.Remove(lock.Name())
+		_ = os.Remove(u.Dir) // what is left in it stays, and the folder with it
+		_ = lock.Close()     // nothing was written
+	}, nil
+}
+
 // Plan returns what would be removed now.
 func (u *Uninstallation) Plan(ctx context.Context) (*Plan, error) {
 	p := &Plan{Cluster: u.Site.Spec.Cluster.Name}

@@ -230,6 +230,9 @@ func (i *consoleInstallation) install(ctx context.Context, opts steps.Options) (
 		return err
 	}
 	defer func() { err = errors.Join(err, installation.Close(ctx)) }()
+	if err := installation.Hold(); err != nil {
+		return err
+	}
 	list := installation.Steps()
 	i.change(func(p *enterprise.Progress) {
 		for _, s := range list {

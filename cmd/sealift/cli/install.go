@@ -216,6 +216,9 @@ func (a *app) installSteps(ctx context.Context, f *installFlags, opts steps.Opti
 	if f.dryRun {
 		return a.printPlan(ctx, f, list)
 	}
+	if err := installation.Hold(); err != nil {
+		return err
+	}
 	results, err := a.runSteps(ctx, list, late)
 	if err != nil {
 		return err

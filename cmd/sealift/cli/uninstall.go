@@ -82,6 +82,11 @@ func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
 			return err
 		}
 	}
+	release, err := u.Hold()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if done.Steps, err = a.runSteps(ctx, u.Steps(), &lateReporter{}); err != nil {
 		return err
 	}

@@ -91,6 +91,9 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	if err := a.agree(ctx, f, plan); err != nil {
 		return err
 	}
+	if err := in.Hold(); err != nil {
+		return err
+	}
 	list, err := in.UpgradeSteps(ctx)
 	if err != nil {
 		return err
