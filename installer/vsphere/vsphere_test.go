@@ -416,7 +416,7 @@ func TestTemplate(t *testing.T) {
 	require.ErrorIs(t, err, vsphere.ErrNotFound)
 	require.Equal(t, []string{"did you mean /north/vm/templates/node-1.34?"}, problem.Remedies(err))
 
-	tag(t, v, vm.Reference(), "v1.34.4")
+	tag(t, v, vm.Reference(), "1.34.4") // as people write it, too
 	found, err = c.Template(t.Context(), p.TemplateFolder, "node-1.34")
 	require.NoError(t, err)
 	require.Equal(t, "v1.34.4", found.Version)
