@@ -109,14 +109,23 @@ const maxAuthority = 1 << 20
 func (in *Installation) description(ctx context.Context) (clusterapi.Description, error) {
 	d := clusterapi.Description{Site: in.Site, Release: &in.Release.Release, Placement: in.placement, Mapping: in.mapping, Images: in.Release.Images(),
 		Registry: in.RegistryLogin, VCenter: in.VCenterLogin}
+	var err error
+	if d.Thumbprint, err = in.thumbprint(ctx); err != nil {
+		return d, err
+	}
+	d.RegistryCA, err = in.registryAuthority()
+	return d, err
+}
+
+// thumbprint is that of the vCenter's certificate, which this host trusts, as
+// vSphere writes it.
+func (in *Installation) thumbprint(ctx context.Context) (string, error) {
 	v := in.Site.Spec.VCenter
 	cert, err := vsphere.Handshake(ctx, v.Server, vsphere.Options{CAFile: in.Site.Path(v.CAFile), Thumbprint: v.Thumbprint})
 	if err != nil {
-		return d, err
+		return "", err
 	}
-	d.Thumbprint = vsphere.Thumbprint(cert)
-	d.RegistryCA, err = in.registryAuthority()
-	return d, err
+	return vsphere.Thumbprint(cert), nil
 }
 
 // registryAuthority returns the authority of the registry; nil when the system's are enough.
