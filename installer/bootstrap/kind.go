@@ -127,7 +127,7 @@ func (k *Kind) claim() error {
 		return nil
 	}
 	var err error
-	k.lock, err = lockFolder(k.opts.Dir)
+	k.lock, err = Lock(k.opts.Dir)
 	return err
 }
 

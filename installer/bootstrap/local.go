@@ -115,7 +115,7 @@ func (l *Local) open() error {
 		}
 	}
 	var err error
-	if l.lock, err = lockFolder(l.opts.Dir); err != nil {
+	if l.lock, err = Lock(l.opts.Dir); err != nil {
 		return err
 	}
 	return l.loadPorts()
@@ -125,9 +125,10 @@ func (l *Local) open() error {
 // process works with it.
 const lockFile = "lock"
 
-// lockFolder fails with ErrInUse while another process has the lock. Closing
-// the file, or the end of the process, gives it back.
-func lockFolder(dir string) (*os.File, error) {
+// Lock takes a folder for this process, by a file in it. It fails with ErrInUse
+// while another process has it. Closing the file, or the end of the process,
+// gives it back.
+func Lock(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 )
@@ -43,6 +44,9 @@ const (
 type Description struct {
 	Site    *site.Site
 	Release *release.Release
+	// Placement is where the site's places are: what the site calls them is not
+	// always what the provider would find by it.
+	Placement *vsphere.Placement
 	// Mapping says where in the site's registry images are.
 	Mapping *mirror.Mapping
 	// Images are the full references that nodes will pull.

@@ -10,6 +10,7 @@ import (
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/release"
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/mirror"
 )
 
@@ -58,7 +59,10 @@ func describe(t *testing.T, text string) clusterapi.Description {
 		Etcd: "registry.k8s.io/etcd:3.6.5-0", APIServer: "registry.k8s.io/kube-apiserver:v1.34.4",
 		CoreDNS: "registry.k8s.io/coredns/coredns:v1.12.1", KubeVIP: "ghcr.io/kube-vip/kube-vip:v0.9.1",
 	}
-	return clusterapi.Description{Site: s, Release: r, Mapping: mapping,
+	return clusterapi.Description{Site: s, Release: r, Mapping: mapping, Placement: &vsphere.Placement{Datacenter: vsphere.Object{Lookup: "/north"},
+		Datastore: vsphere.Object{Lookup: "/north/datastore/vmfs-ssd"}, Network: vsphere.Object{Lookup: "/north/network/nodes"},
+		Folder: vsphere.Object{Lookup: "/north/vm/sealift"}, TemplateFolder: vsphere.Object{Lookup: "/north/vm/templates"},
+		ResourcePool: vsphere.Object{Lookup: "/north/host/cluster-a/Resources/sealift"}},
 		Images:   []string{r.Spec.Images.Etcd, r.Spec.Images.KubeVIP},
 		Registry: site.Login{Username: "node", Password: site.NewSecret(`quote " and PLUGIN`)},
 		VCenter:  site.Login{Username: "admin", Password: site.NewSecret("Dark-Site-1!")}, Thumbprint: s.Spec.VCenter.Thumbprint}
@@ -105,6 +109,23 @@ func TestATemplateOfOtherContentHasAnotherName(t *testing.T) {
 	after, err := d.Objects()
 	require.NoError(t, err)
 	require.NotEqual(t, ofKind(t, before, "VSphereMachineTemplate").GetName(), ofKind(t, after, "VSphereMachineTemplate").GetName())
+}
+
+// The provider would find another folder of the site's name, or none.
+func TestMachinesGoWhereTheSiteMeans(t *testing.T) {
+	d := small(t)
+	d.Site.Spec.VCenter.Folder, d.Site.Spec.VCenter.TemplateFolder = "sealift", "templates"
+	objects, err := d.Objects()
+	require.NoError(t, err)
+	machine, _, err := unstructured.NestedMap(ofKind(t, objects, "VSphereMachineTemplate").Object, "spec", "template", "spec")
+	require.NoError(t, err)
+	for field, path := range map[string]string{"datacenter": "/north", "datastore": "/north/datastore/vmfs-ssd", "folder": "/north/vm/sealift",
+		"resourcePool": "/north/host/cluster-a/Resources/sealift", "template": "/north/vm/templates/node"} {
+		require.Equal(t, path, machine[field], field)
+	}
+	devices, _, err := unstructured.NestedSlice(machine, "network", "devices")
+	require.NoError(t, err)
+	require.Equal(t, "/north/network/nodes", devices[0].(map[string]any)["networkName"])
 }
 
 func TestAddressesOfARange(t *testing.T) {

@@ -1,6 +1,8 @@
 package clusterapi
 
 import (
+	"cmp"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
@@ -33,12 +35,12 @@ const mebibytes = 1024 // in a gibibyte
 // machineTemplate describes machines of a size. It cannot be changed: its name
 // ends with a sum of its content, and others refer to the newest.
 func (d Description) machineTemplate(role string, size site.Size) (*unstructured.Unstructured, error) {
-	v := d.Site.Spec.VCenter
+	p := d.Placement
 	// A machine is turned off only to be removed with its disk: it is drained
 	// and out of etcd, and a guest that shuts down would have nothing to save.
 	machine := map[string]any{
-		"server": v.Server, "thumbprint": d.Thumbprint,
-		"datacenter": v.Datacenter, "datastore": v.Datastore, "folder": v.Folder, "resourcePool": v.ResourcePool,
+		"server": d.Site.Spec.VCenter.Server, "thumbprint": d.Thumbprint,
+		"datacenter": p.Datacenter.Lookup, "datastore": p.Datastore.Lookup, "folder": p.Folder.Lookup, "resourcePool": p.ResourcePool.Lookup,
 		"template": d.template(), "cloneMode": "fullClone", "os": "Linux", "powerOffMode": "hard",
 		"numCPUs": int64(size.CPUs), "memoryMiB": int64(size.MemoryGiB) * mebibytes, "diskGiB": int64(size.DiskGiB),
 		"network":       map[string]any{"devices": []any{d.device()}},
@@ -52,18 +54,16 @@ func (d Description) machineTemplate(role string, size site.Size) (*unstructured
 	return d.object(groupInfrastructure+"/v1beta2", "VSphereMachineTemplate", d.name()+"-"+role+"-"+sum, spec), nil
 }
 
-// template returns the name of the template in vCenter.
+// template returns the path of the template in vCenter: others may have one of
+// its name in another folder.
 func (d Description) template() string {
-	if name := d.Site.Spec.Cluster.Template; name != "" {
-		return name
-	}
-	return d.Release.Spec.Template.Name
+	return d.Placement.TemplateFolder.Lookup + "/" + cmp.Or(d.Site.Spec.Cluster.Template, d.Release.Spec.Template.Name)
 }
 
 // device is the only network card of a machine.
 func (d Description) device() map[string]any {
 	n := d.Site.Spec.Network
-	device := map[string]any{"networkName": d.Site.Spec.VCenter.Network, "dhcp4": n.Addresses.DHCP, "dhcp6": false}
+	device := map[string]any{"networkName": d.Placement.Network.Lookup, "dhcp4": n.Addresses.DHCP, "dhcp6": false}
 	if !n.Addresses.DHCP {
 		device["addressesFromPools"] = []any{map[string]any{"apiGroup": groupIPAM, "kind": "InClusterIPPool", "name": d.name()}}
 	}

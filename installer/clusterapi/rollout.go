@@ -3,6 +3,7 @@ package clusterapi
 import (
 	"context"
 	"fmt"
+	"path"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -117,7 +118,7 @@ type Present struct {
 	Pools         map[string]int       // replicas by the pool's name in the site
 	Deployments   map[string]string    // names of the pools' objects, by the same
 	Sizes         map[string]site.Size // of the machines, by the same; "" for the control plane
-	Template      string               // that the control plane's machines are cloned from
+	Template      string               // name of what the control plane's machines are cloned from
 	Machines      []Machine
 }
 
@@ -142,7 +143,8 @@ func (m *Management) Present(ctx context.Context, cluster string) (*Present, err
 	if err != nil {
 		return nil, fmt.Errorf("reading the template of the control plane of %s: %w", cluster, err)
 	}
-	p.Template, _, _ = unstructured.NestedString(spec, "template")
+	template, _, _ := unstructured.NestedString(spec, "template")
+	p.Template = path.Base(template)
 	p.Sizes[""] = sizeOf(spec)
 	ours := []client.ListOption{client.InNamespace(Namespace), client.MatchingLabels{clusterv1.ClusterNameLabel: cluster}}
 	return p, m.presentMachines(ctx, p, cluster, ours)

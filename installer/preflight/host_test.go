@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -23,12 +22,13 @@ func TestEngine(t *testing.T) {
 	t.Setenv("PATH", bin)
 	all := l.require("host-engine", preflight.Failed, `docker: exec: "docker": executable file not found`)
 	require.Contains(t, all["host-engine"].Remedy, "leave out spec.bootstrap")
-	require.Contains(t, all["host-disk"].Evidence, "10 GiB needed")
+	requireState(t, all["host-disk"], preflight.Skipped, "not known where")
 
 	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho 'permission denied'; exit 1\n"), 0o755))
 	l.require("host-engine", preflight.Failed, "docker: exit status 1 permission denied")
-	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho host\n"), 0o755))
-	l.require("host-engine", preflight.OK, "docker runs")
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho "+bin+"\n"), 0o755))
+	all = l.require("host-engine", preflight.OK, "docker runs, in "+bin)
+	require.Contains(t, all["host-disk"].Evidence, "free in "+bin+", 10 GiB needed")
 }
 
 func TestDisk(t *testing.T) {
@@ -41,9 +41,16 @@ func TestDisk(t *testing.T) {
 	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small).CombinedOutput()
 	require.NoError(t, err, string(out))
 	t.Cleanup(func() { _ = exec.Command("umount", small).Run() })
-	t.Setenv("TMPDIR", small)
-	l.require("host-disk", preflight.Failed, "1.0 MiB free in "+small)
-	t.Setenv("TMPDIR", filepath.Join(small, "none"))
-	all := l.require("host-disk", preflight.Failed, "no such file")
-	require.True(t, strings.HasPrefix(all["host-disk"].Remedy, "set TMPDIR"))
+	l.options.Dir = filepath.Join(small, "sealift", "north")
+	all := l.require("host-disk", preflight.Failed, "1.0 MiB free in "+small)
+	require.Contains(t, all["host-disk"].Remedy, "--dir")
+	out, err = exec.Command("mount", "-o", "remount,ro", small).CombinedOutput()
+	require.NoError(t, err, string(out))
+	l.require("host-disk", preflight.Failed, "writing to "+small+": read-only file system")
+	l.options.Dir = ""
+	l.require("host-disk", preflight.Skipped, "not known where")
+
+	t.Setenv("TMPDIR", small) // which nothing of an installation is written to
+	l.options.Dir = filepath.Join(l.Dir, "state")
+	require.NotContains(t, l.run()["host-disk"].Evidence, small)
 }

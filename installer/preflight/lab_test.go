@@ -69,6 +69,7 @@ func newLabWith(t *testing.T, opts sites.Options) *lab {
 	s.Network = sites.Network{Endpoint: l.network.Address(10).String(), Nameservers: []string{l.names.address}, SearchDomains: []string{"north.example"}, NTP: []string{l.clock.address}}
 	s.Template, s.Hostname = "node-1.34", "console.north.example"
 	l.text = s.Text(t)
+	l.options.Dir = filepath.Join(l.Dir, "state")
 	l.names.add("console.north.example", "192.0.2.1")
 	return l
 }

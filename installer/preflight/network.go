@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/preflight/addresses"
+	"github.com/sealift/sealift/installer/vsphere"
 )
 
 // maxProbed is how many addresses of a range are asked.
@@ -15,7 +17,7 @@ const maxProbed = 1024
 
 func (e *examination) addressChecks() []check {
 	return []check{
-		{name: "addresses-known", needs: []string{"inventory-folder"}, run: e.addressesKnown},
+		{name: "addresses-known", needs: []string{"vcenter-login"}, run: e.addressesKnown},
 		{name: "addresses-free", follows: []string{"addresses-known"}, run: e.addressesFree},
 		{name: "endpoint-free", follows: []string{"addresses-known"}, run: e.endpointFree},
 	}
@@ -41,9 +43,14 @@ func (e *examination) addressesKnown(ctx context.Context) finding {
 	var taken []string
 	for _, ip := range e.addresses() {
 		guest, known := guests[ip]
+		if !known {
+			continue
+		}
+		own, err := e.ours(ctx, guest)
 		switch {
-		case !known:
-		case guest.Folder == e.vcenter.placement.Folder.Ref && strings.HasPrefix(guest.Name, e.site.Spec.Cluster.Name+"-"):
+		case err != nil:
+			return failedWith(err)
+		case own:
 			e.vcenter.own[ip] = true // an earlier installation of this cluster, which goes on
 		default:
 			taken = append(taken, fmt.Sprintf("%s is machine %s", ip, guest.Name))
@@ -53,6 +60,12 @@ func (e *examination) addressesKnown(ctx context.Context) finding {
 		return failed("choose other addresses, or remove these machines", "%s", strings.Join(taken, "; "))
 	}
 	return ok("of %d addresses that machines report, none is of the range but %d of this cluster's own", len(guests), len(e.vcenter.own))
+}
+
+// ours tells whether a machine is of this cluster.
+func (e *examination) ours(ctx context.Context, guest vsphere.Guest) (bool, error) {
+	owner, err := e.vcenter.client.Owner(ctx, guest.Ref)
+	return clusterapi.Owns(e.site, guest.Name, owner), err
 }
 
 func (e *examination) addressesFree(ctx context.Context) finding {

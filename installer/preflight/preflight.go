@@ -85,6 +85,7 @@ type Release struct {
 // bundle.
 type Options struct {
 	Login    site.LoginOptions // where credentials come from
+	Dir      string            // the installation's folder on this host, which need not be there; "" leaves out what it takes
 	Bundle   *archive.Reader   // that will be installed, its signature verified; nil skips the checks of content
 	Release  Release           // of the bundle
 	Timeout  time.Duration     // of one check; 0 means 8 s. Content may take longer
@@ -121,6 +122,8 @@ type examination struct {
 	vcenter  vcenterFacts
 	registry registryFacts
 	clocks   clocks
+
+	engineRoot string // by host-engine: the folder of the container engine; "" is not known
 }
 
 // logIn asks for the credentials first: a person may have to type them.

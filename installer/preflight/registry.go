@@ -85,10 +85,19 @@ func (e *examination) registryTLS(ctx context.Context) finding {
 	if !greeting.Date.IsZero() {
 		e.clocks.noteTime("registry", greeting.Date)
 	}
-	if e.site.Spec.Registry.PlainHTTP {
-		return warning("give the registry a certificate: without TLS, credentials and images cross the network in the clear", "%s answers without TLS", endpoint)
+	return answers(e.site.Spec.Registry)
+}
+
+// answers says how a registry that answered is trusted: not only this host has to.
+func answers(r site.Registry) finding {
+	switch {
+	case r.PlainHTTP:
+		return warning("give the registry a certificate: without TLS, credentials and images cross the network in the clear", "%s answers without TLS", r.Endpoint)
+	case r.CAFile == "":
+		return warning("name its authority's certificate in spec.registry.caFile, which the nodes get, unless their image has it",
+			"%s is trusted by this host's system, and the nodes trust what their image does", r.Endpoint)
 	}
-	return ok("%s is trusted and answers as a registry", endpoint)
+	return ok("%s is trusted and answers as a registry", r.Endpoint)
 }
 
 // inSite names the fields of a site in the place of the flags of commands.

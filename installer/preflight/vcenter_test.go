@@ -18,6 +18,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive/archivetest"
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/installer/release"
+	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/test/lab/vcenter"
 	"github.com/sealift/sealift/test/registries"
@@ -232,6 +233,11 @@ func TestMachineHasAnAddressOfTheRange(t *testing.T) {
 	_, err = vm.WaitForIP(t.Context(), true)
 	require.NoError(t, err)
 	l.edit("{dhcp: true}", "{range: 192.0.2.1-192.0.2.9, prefix: 24, gateway: 192.0.2.99}", l.network.Address(10).String(), "192.0.2.50")
+	l.require("addresses-known", preflight.Failed, "192.0.2.1 is machine enterprise-1") // as it would be of a cluster enterprise-1
+	task, err = vm.Reconfigure(t.Context(), types.VirtualMachineConfigSpec{ExtraConfig: []types.BaseOptionValue{
+		&types.OptionValue{Key: vsphere.OwnerKey, Value: "north/enterprise/192.0.2.50"}}})
+	require.NoError(t, err)
+	require.NoError(t, task.Wait(t.Context()))
 	all := l.require("addresses-known", preflight.OK, "but 1 of this cluster's own")
 	require.NotContains(t, all["addresses-free"].Evidence, "192.0.2.1 ")
 	l.edit("template: node-1.34", "name: another")

@@ -2,9 +2,12 @@ package site
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
-	"strings"
 )
+
+// APIServer is HOST:PORT of the cluster's API server.
+func (n Network) APIServer() string { return net.JoinHostPort(n.ControlPlaneEndpoint, "6443") }
 
 func (n Network) validate(out *problems, at string, cluster Cluster) {
 	n.Addresses.validate(out, at+".addresses", cluster)
@@ -85,31 +88,5 @@ func (n Network) endpoint(out *problems, at string) {
 		out.add(at, "%s is one of the range %s: a node could be given it", vip, n.Addresses.Range)
 	case n.Addresses.Gateway == vip.String():
 		out.add(at, "%s is the gateway", vip)
-	}
-}
-
-// networks checks that pods and services do not take the place of what nodes
-// must reach.
-func (c Cluster) networks(out *problems, at string, n Network) {
-	type network struct {
-		what   string
-		prefix netip.Prefix
-	}
-	var taken []network
-	if subnet := n.Addresses.Subnet(); subnet.IsValid() {
-		taken = append(taken, network{"the nodes' network " + subnet.String(), subnet})
-	}
-	for _, f := range []struct{ field, value string }{{"podCIDR", c.PodCIDR}, {"serviceCIDR", c.ServiceCIDR}} {
-		prefix, err := netip.ParsePrefix(strings.TrimSpace(f.value))
-		if err != nil {
-			out.add(at+"."+f.field, "%q is not a network such as 100.64.0.0/16", f.value)
-			continue
-		}
-		for _, other := range taken {
-			if prefix.Overlaps(other.prefix) {
-				out.add(at+"."+f.field, "%s overlaps %s", prefix, other.what)
-			}
-		}
-		taken = append(taken, network{f.field + " " + prefix.String(), prefix})
 	}
 }

@@ -108,6 +108,17 @@ func TestParseTellsOneProblem(t *testing.T) {
 		{`# template: "" `, "template: a/b #", `spec.cluster.template: "a/b" is not the name of a template; its folder is spec.vcenter.templateFolder`},
 		{"# podCIDR: 100.64.0.0/16", "podCIDR: 10.20.0.0/16", "spec.cluster.podCIDR: 10.20.0.0/16 overlaps the nodes' network 10.20.0.0/24"},
 		{"# serviceCIDR: 100.96.0.0/16", "serviceCIDR: 100.64.0.0/12", "spec.cluster.serviceCIDR: 100.64.0.0/12 overlaps podCIDR 100.64.0.0/16"},
+		{"# podCIDR: 100.64.0.0/16", "podCIDR: 10.244.0.0/22", "spec.cluster.podCIDR: 10.244.0.0/22 is too small: each node takes a /24 of it, and 6 nodes are needed, one of them for upgrades"},
+		{"# podCIDR: 100.64.0.0/16", "podCIDR: 10.244.0.0/25", "spec.cluster.podCIDR: 10.244.0.0/25 is too small: each node takes a /24 of it, and 6 nodes are needed, one of them for upgrades"},
+		{"# podCIDR: 100.64.0.0/16", "podCIDR: 172.0.0.0/7", "spec.cluster.podCIDR: 172.0.0.0/7 is too large: a /8 is the largest that Kubernetes takes"},
+		{"# serviceCIDR: 100.96.0.0/16", "serviceCIDR: 172.16.0.0/11", "spec.cluster.serviceCIDR: 172.16.0.0/11 is too small or too large: Kubernetes takes a /12 to a /28"},
+		{"# serviceCIDR: 100.96.0.0/16", "serviceCIDR: 172.16.0.0/29", "spec.cluster.serviceCIDR: 172.16.0.0/29 is too small or too large: Kubernetes takes a /12 to a /28"},
+		{"# serviceCIDR: 100.96.0.0/16", "serviceCIDR: 'fd00:96::/112'", "spec.cluster.serviceCIDR: fd00:96::/112 is not of the family of controlPlaneEndpoint 10.20.0.10"},
+		{"# serviceCIDR: 100.96.0.0/16", "serviceCIDR: ' 172.16.0.0/16'", `spec.cluster.serviceCIDR: " 172.16.0.0/16" is not a network such as 100.64.0.0/16`},
+		{"nameservers: [10.20.0.2]", "nameservers: [10.20.0.2, 100.64.0.2]", "spec.cluster.podCIDR: 100.64.0.0/16 holds 100.64.0.2, which is spec.network.nameservers[1]"},
+		{"endpoint: registry.north.example:5000", "endpoint: 100.96.0.9:5000", "spec.cluster.serviceCIDR: 100.96.0.0/16 holds 100.96.0.9, which is spec.registry.endpoint"},
+		{"range: 10.20.0.20-10.20.0.40\n      prefix: 24\n      gateway: 10.20.0.1\n    controlPlaneEndpoint: 10.20.0.10", "dhcp: true\n    controlPlaneEndpoint: 100.64.0.10",
+			"spec.cluster.podCIDR: 100.64.0.0/16 holds 100.64.0.10, which is spec.network.controlPlaneEndpoint"},
 		{"# podCIDR: 100.64.0.0/16", "podCIDR: x", `spec.cluster.podCIDR: "x" is not a network such as 100.64.0.0/16`},
 		{"replicas: 3 ", "replicas: 2 ", "spec.cluster.controlPlane.replicas: is 2, not 1, 3 or 5"},
 		{"size: small ", "size: tiny ", `spec.cluster.controlPlane.size: "tiny" is none of small, medium and large`},
@@ -148,14 +159,22 @@ func TestParseTakes(t *testing.T) {
 		{"{fromEnv: SEALIFT_VCENTER}", "prompt"},
 		{"credentials: {fromEnv: SEALIFT_REGISTRY}", ""},
 		{"range: 10.20.0.20-10.20.0.40\n      prefix: 24\n      gateway: 10.20.0.1", "dhcp: true"},
-		{"range: 10.20.0.20-10.20.0.40\n      prefix: 24\n      gateway: 10.20.0.1\n    controlPlaneEndpoint: 10.20.0.10",
-			"range: fd00::20-fd00::40\n      prefix: 64\n      gateway: fd00::1\n    controlPlaneEndpoint: fd00::10"},
+		{"# podCIDR: 100.64.0.0/16", "podCIDR: 10.244.0.0/21"},
 		{"ntp: [10.20.0.3]", "ntp: [time.site, '10.20.0.3:1123']"},
 		{"caFile: vcenter-ca.crt ", "thumbprint: '" + strings.Repeat("AB:", 31) + "AB' #"},
 	} {
 		_, err := site.Parse([]byte(edit(t, c.old, c.new)), ".")
 		require.NoError(t, err, c.new)
 	}
+}
+
+func TestParseTakesIPv6(t *testing.T) {
+	text := edit(t, "range: 10.20.0.20-10.20.0.40\n      prefix: 24\n      gateway: 10.20.0.1\n    controlPlaneEndpoint: 10.20.0.10",
+		"range: fd00::20-fd00::40\n      prefix: 64\n      gateway: fd00::1\n    controlPlaneEndpoint: fd00::10")
+	require.Len(t, problems(t, text), 2, "pods and services of the other family: the API server would not start")
+	text = strings.NewReplacer("# podCIDR: 100.64.0.0/16", "podCIDR: fd64::/56", "# serviceCIDR: 100.96.0.0/16", "serviceCIDR: fd96::/112").Replace(text)
+	_, err := site.Parse([]byte(text), ".")
+	require.NoError(t, err)
 }
 
 // withoutWorkers are the ways to write a cluster of control planes alone.

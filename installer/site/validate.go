@@ -52,7 +52,7 @@ func (s *Site) validate() []string {
 	s.Spec.VCenter.validate(&out, "spec.vcenter")
 	s.Spec.Network.validate(&out, "spec.network", s.Spec.Cluster)
 	s.Spec.Cluster.validate(&out, "spec.cluster")
-	s.Spec.Cluster.networks(&out, "spec.cluster", s.Spec.Network)
+	s.Spec.networks(&out, "spec.cluster")
 	s.Spec.Console.validate(&out, "spec.console")
 	return out
 }

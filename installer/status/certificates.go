@@ -42,7 +42,7 @@ func (x *examination) certificates(ctx context.Context) {
 		x.served(ctx, "registry", vsphere.Address(s.Registry.Endpoint))
 	}
 	if x.found.Cluster != nil {
-		x.served(ctx, "API server", net.JoinHostPort(s.Network.ControlPlaneEndpoint, "6443"))
+		x.served(ctx, "API server", s.Network.APIServer())
 		x.console(ctx)
 		x.administrator()
 		x.note(x.webhooks(ctx))

@@ -16,6 +16,7 @@ type Phase string
 const (
 	NotKnown     Phase = "unknown"       // nothing of it is on this host, and vCenter could not be asked
 	NotInstalled Phase = "not installed" // nothing of it is there
+	Elsewhere    Phase = "elsewhere"     // its machines are there, and nothing of its installation is on this host
 	Interrupted  Phase = "interrupted"   // an installation was begun, and none runs now
 	Installing   Phase = "installing"    // the control plane on this host manages the cluster
 	Installed    Phase = "installed"     // the cluster manages itself

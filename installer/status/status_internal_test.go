@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/test/registries"
 )
@@ -83,7 +84,8 @@ func TestThePhaseOfAnInstallation(t *testing.T) {
 		NotInstalled: {found: &Found{}, asked: true},
 		Installed:    {found: &Found{Place: Cluster}},
 		Installing:   {found: &Found{Place: Bootstrap}},
-		Interrupted:  {found: &Found{}, marked: 1, asked: true},
+		Elsewhere:    {found: &Found{}, marked: 1, asked: true},
+		Interrupted:  {found: &Found{Cluster: &clusterapi.Management{}}, marked: 1, asked: true},
 		Unreachable:  {found: &Found{ClusterErr: os.ErrDeadlineExceeded}},
 	} {
 		x.opts = Options{Site: &site.Site{}, Dir: t.TempDir()}

@@ -151,7 +151,7 @@ func (x *examination) machines(ctx context.Context) (machines, templates []vsphe
 // clusterSteps say how far the cluster is.
 func (x *examination) clusterSteps() {
 	if x.found.Cluster != nil {
-		x.step("API server", true, "https://"+x.opts.Site.Spec.Network.ControlPlaneEndpoint+":6443", nil)
+		x.step("API server", true, "https://"+x.opts.Site.Spec.Network.APIServer(), nil)
 		x.nodesStep()
 	} else {
 		x.step("API server", false, "there is no kubeconfig in "+x.opts.Dir, x.found.ClusterErr)
@@ -211,8 +211,10 @@ func (x *examination) phase() Phase {
 		return Interrupted
 	case x.found.ClusterErr != nil:
 		return Unreachable
-	case x.found.Cluster != nil || x.marked > 0:
+	case x.found.Cluster != nil:
 		return Interrupted
+	case x.marked > 0:
+		return Elsewhere
 	case !x.asked:
 		return NotKnown // it may have been installed from another host
 	default:

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"text/template"
 
@@ -93,7 +94,7 @@ func (s *addons) all(ctx context.Context) ([]addon, error) {
 		}
 		switch from.Type {
 		case release.CPI:
-			config, err := s.cloudConfig()
+			config, err := s.cloudConfig(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -130,8 +131,9 @@ const (
 
 // cloudConfig is what cloud-provider-vsphere knows of the site: its
 // configuration, and the credentials, which the same secret holds that
-// cluster/cloud-config.yaml names.
-func (s *addons) cloudConfig() ([]*unstructured.Unstructured, error) {
+// cluster/cloud-config.yaml names. Without an authority it trusts the one
+// certificate: what this host's system trusts, its container does not.
+func (s *addons) cloudConfig(ctx context.Context) ([]*unstructured.Unstructured, error) {
 	v := s.Site.Spec.VCenter
 	server, portText, err := net.SplitHostPort(vsphere.Address(v.Server))
 	if err != nil {
@@ -141,11 +143,18 @@ func (s *addons) cloudConfig() ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the vCenter's address %q: %w", v.Server, err)
 	}
+	endpoint, err := netip.ParseAddr(s.Site.Spec.Network.ControlPlaneEndpoint)
+	if err != nil {
+		return nil, fmt.Errorf("the control plane's address: %w", err)
+	}
 	var authority []byte
-	if ca := s.Site.Path(v.CAFile); ca != "" {
-		if authority, err = content.ReadFile(ca, maxAuthority); err != nil {
-			return nil, fmt.Errorf("reading the authority of the vCenter: %w", err)
+	var thumbprint string
+	if ca := s.Site.Path(v.CAFile); ca == "" {
+		if thumbprint, err = s.thumbprint(ctx); err != nil {
+			return nil, err
 		}
+	} else if authority, err = content.ReadFile(ca, maxAuthority); err != nil {
+		return nil, fmt.Errorf("reading the authority of the vCenter: %w", err)
 	}
 	t, err := template.New("cloud-config.yaml").Option("missingkey=error").ParseFS(manifests.Enterprise(), "cluster/cloud-config.yaml")
 	if err != nil {
@@ -155,7 +164,7 @@ func (s *addons) cloudConfig() ([]*unstructured.Unstructured, error) {
 	err = t.Execute(&out, struct {
 		Server, Datacenter, Authority, Thumbprint, Region, Zone, Exclude string
 		Port                                                             int
-	}{server, s.placement.Datacenter.Name(), string(authority), v.Thumbprint, regionCategory, zoneCategory, s.Site.Spec.Network.ControlPlaneEndpoint + "/32", port})
+	}{server, s.placement.Datacenter.Name(), string(authority), thumbprint, regionCategory, zoneCategory, netip.PrefixFrom(endpoint, endpoint.BitLen()).String(), port})
 	if err != nil {
 		return nil, fmt.Errorf("writing the configuration of the cloud provider: %w", err)
 	}

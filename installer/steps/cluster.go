@@ -107,16 +107,25 @@ const maxAuthority = 1 << 20
 
 // description is what the cluster is made of.
 func (in *Installation) description(ctx context.Context) (clusterapi.Description, error) {
-	d := clusterapi.Description{Site: in.Site, Release: &in.Release.Release, Mapping: in.mapping, Images: in.Release.Images(),
+	d := clusterapi.Description{Site: in.Site, Release: &in.Release.Release, Placement: in.placement, Mapping: in.mapping, Images: in.Release.Images(),
 		Registry: in.RegistryLogin, VCenter: in.VCenterLogin}
+	var err error
+	if d.Thumbprint, err = in.thumbprint(ctx); err != nil {
+		return d, err
+	}
+	d.RegistryCA, err = in.registryAuthority()
+	return d, err
+}
+
+// thumbprint is that of the vCenter's certificate, which this host trusts, as
+// vSphere writes it.
+func (in *Installation) thumbprint(ctx context.Context) (string, error) {
 	v := in.Site.Spec.VCenter
 	cert, err := vsphere.Handshake(ctx, v.Server, vsphere.Options{CAFile: in.Site.Path(v.CAFile), Thumbprint: v.Thumbprint})
 	if err != nil {
-		return d, err
+		return "", err
 	}
-	d.Thumbprint = vsphere.Thumbprint(cert)
-	d.RegistryCA, err = in.registryAuthority()
-	return d, err
+	return vsphere.Thumbprint(cert), nil
 }
 
 // registryAuthority returns the authority of the registry; nil when the system's are enough.
@@ -149,7 +158,7 @@ func (s *firstNode) Check(ctx context.Context) (step.Status, error) {
 	if err := own.Answers(ctx); err != nil {
 		return step.Status{Detail: err.Error()}, nil
 	}
-	return step.Status{Done: true, Detail: "https://" + s.Site.Spec.Network.ControlPlaneEndpoint + ":6443"}, nil
+	return step.Status{Done: true, Detail: s.Address()}, nil
 }
 
 // How long machines may take.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strconv"
 	"time"
 
 	helm "helm.sh/helm/v3/pkg/release"
@@ -113,7 +114,7 @@ func (in *Installation) ConsoleURL() string {
 }
 
 func consoleURL(of *site.Site) string {
-	return fmt.Sprintf("https://%s:%d", of.Spec.Console.Hostname, consolePort)
+	return "https://" + net.JoinHostPort(of.Spec.Console.Hostname, strconv.Itoa(consolePort))
 }
 
 // chart is the console's chart, without values.

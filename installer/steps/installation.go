@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/sealift/sealift/bundles/archive"
@@ -23,6 +24,7 @@ import (
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/vsphere"
+	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/internal/progress"
 	"github.com/sealift/sealift/internal/upgrade"
 	"github.com/sealift/sealift/mirror"
@@ -62,6 +64,7 @@ type Installation struct {
 	local *bootstrap.Local       // boot, unless it is a kind cluster
 	first *clusterapi.Management // on boot; nil until it was started
 	own   *clusterapi.Management // of the cluster itself; nil until it answers
+	lock  *os.File               // on Dir; nil until Hold
 }
 
 // New prepares an installation. It reads the vCenter's inventory and changes nothing.
@@ -75,6 +78,9 @@ func New(ctx context.Context, opts Options) (*Installation, error) {
 		return nil, err
 	}
 	if in.placement, err = place(ctx, opts); err != nil {
+		return nil, err
+	}
+	if err = in.notElsewhere(ctx); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(in.Dir, 0o700); err != nil {
@@ -100,9 +106,42 @@ func place(ctx context.Context, opts Options) (*vsphere.Placement, error) {
 	return placement, errors.Join(all...)
 }
 
+// ErrElsewhere means: the cluster was begun from another host or folder.
+var ErrElsewhere = errors.New("the cluster has machines, and nothing of its installation is here")
+
+// notElsewhere fails with ErrElsewhere. To begin would make the cluster a second
+// time, with the addresses of the first.
+func (in *Installation) notElsewhere(ctx context.Context) error {
+	if Begun(in.Options) {
+		return nil
+	}
+	all, err := in.VCenter.Machines(ctx, in.placement.Datacenter)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(all, func(m vsphere.VM) bool { return !m.Template && clusterapi.Owns(in.Site, m.Name, m.Owner) })
+	if at < 0 {
+		return nil
+	}
+	return problem.New(problem.Preflight, "go on on the host where it was begun, or name its folder, or a copy of that, with --dir; sealift uninstall removes the machines",
+		"%s: %w: one is %s", in.Dir, ErrElsewhere, all[at].Name)
+}
+
+// Hold keeps other processes from taking steps from the folder until Close: two
+// would remove each other's uploads. It fails with bootstrap.ErrInUse.
+func (in *Installation) Hold() (err error) {
+	in.lock, err = bootstrap.Lock(in.Dir)
+	return err
+}
+
 // Close ends what the installation runs on this host. What it made stays.
 func (in *Installation) Close(ctx context.Context) error {
-	return in.boot.Stop(context.WithoutCancel(ctx))
+	err := in.boot.Stop(context.WithoutCancel(ctx))
+	if in.lock != nil {
+		err = errors.Join(err, in.lock.Close())
+	}
+	in.lock = nil
+	return err
 }
 
 // Steps returns the installation's steps in their order.
@@ -121,12 +160,12 @@ func (in *Installation) Kubeconfig() string { return filepath.Join(in.Dir, Kubec
 
 // Address is where the cluster's API server answers.
 func (in *Installation) Address() string {
-	return "https://" + in.Site.Spec.Network.ControlPlaneEndpoint + ":6443"
+	return "https://" + in.Site.Spec.Network.APIServer()
 }
 
 // Begun tells whether an installation was begun from the folder of opts.
 func Begun(opts Options) bool {
-	for _, name := range []string{"bootstrap", "kubeconfig"} {
+	for _, name := range []string{"bootstrap", KubeconfigFile} {
 		if _, err := os.Stat(filepath.Join(opts.Dir, name)); err == nil {
 			return true
 		}

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vmware/govmomi/find"
+	"github.com/vmware/govmomi/vim25/types"
 
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/archive/archivetest"
@@ -56,6 +58,13 @@ func newLab(t *testing.T, wrap func(http.Handler) http.Handler, more func(*bundl
 // open logs in and opens the installation, as one run of the program does.
 func (l *lab) open() *steps.Installation {
 	l.t.Helper()
+	in, err := l.begin()
+	require.NoError(l.t, err)
+	return in
+}
+
+func (l *lab) begin() (*steps.Installation, error) {
+	l.t.Helper()
 	s, err := site.Parse([]byte(l.text), l.t.TempDir())
 	require.NoError(l.t, err)
 	v, err := vsphere.Connect(l.t.Context(), l.Site.VCenter.Address, vsphere.User{Name: l.VCenterLogin.Username, Password: l.VCenterLogin.Password.Reveal()},
@@ -66,12 +75,31 @@ func (l *lab) open() *steps.Installation {
 	require.NoError(l.t, err)
 	in, err := steps.New(l.t.Context(), steps.Options{Site: s, Bundle: l.bundle, Release: l.release, Registry: r, VCenter: v, VCenterLogin: l.VCenterLogin,
 		RegistryLogin: l.RegistryLogin, Dir: l.dir})
-	require.NoError(l.t, err)
 	l.t.Cleanup(func() {
-		require.NoError(l.t, in.Close(l.t.Context()))
+		if in != nil {
+			require.NoError(l.t, in.Close(l.t.Context()))
+		}
 		_ = v.Close(l.t.Context()) // the session may have ended with a restart
 	})
-	return in
+	return in, err
+}
+
+// machine makes a machine with a mark.
+func (l *lab) machine(name, mark string) {
+	l.t.Helper()
+	admin, err := l.VCenter.Client(l.t.Context(), l.VCenter.Admin())
+	require.NoError(l.t, err)
+	defer func() { require.NoError(l.t, admin.Logout(l.t.Context())) }()
+	finder := find.NewFinder(admin.Client)
+	folder, err := finder.Folder(l.t.Context(), "/north/vm/sealift")
+	require.NoError(l.t, err)
+	pool, err := finder.ResourcePool(l.t.Context(), "/north/host/cluster-a/Resources/sealift")
+	require.NoError(l.t, err)
+	task, err := folder.CreateVM(l.t.Context(), types.VirtualMachineConfigSpec{Name: name, GuestId: "otherGuest", NumCPUs: 1, MemoryMB: 64,
+		Files:       &types.VirtualMachineFileInfo{VmPathName: "[vmfs-ssd]"},
+		ExtraConfig: []types.BaseOptionValue{&types.OptionValue{Key: vsphere.OwnerKey, Value: mark}}}, pool, nil)
+	require.NoError(l.t, err)
+	require.NoError(l.t, task.Wait(l.t.Context()))
 }
 
 // named returns a step of an installation by its name.

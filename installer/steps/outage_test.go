@@ -3,6 +3,8 @@ package steps_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/vmware/govmomi/vim25/types"
 
+	"github.com/sealift/sealift/installer/bootstrap"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/steps"
 	"github.com/sealift/sealift/installer/vsphere"
@@ -218,6 +221,40 @@ func TestADatastoreBecomesFullHalfWay(t *testing.T) {
 	require.Equal(t, step.Failed, results[1].Outcome)
 	_, err = apply(t, l.open(), importing)
 	require.NoError(t, err)
+}
+
+// A cluster whose machines are there is not made a second time by a host that
+// knows nothing of it.
+func TestAClusterOfAnotherHost(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil, nil)
+	l.machine("enterprise-x7k2p", "north/enterprise/10.20.0.10")
+	_, err := l.begin()
+	require.ErrorIs(t, err, steps.ErrElsewhere)
+	require.ErrorContains(t, err, "one is enterprise-x7k2p")
+	require.Equal(t, problem.Preflight, problem.KindOf(err))
+	require.NoError(t, os.WriteFile(filepath.Join(l.dir, steps.KubeconfigFile), nil, 0o600))
+	_, err = l.begin()
+	require.NoError(t, err, "the host that installed it, or has its kubeconfig")
+
+	l = newLab(t, nil, nil)
+	l.machine("enterprise-x7k2p", "south/enterprise/10.20.0.10")
+	l.machine("clone", "north/enterprise/10.20.0.10")
+	_, err = l.begin()
+	require.NoError(t, err, "machines of others")
+}
+
+// A second run would remove what the first uploads.
+func TestTwoInstallationsAtOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, nil, nil)
+	first, second := l.open(), l.open()
+	require.NoError(t, first.Hold())
+	err := second.Hold()
+	require.ErrorIs(t, err, bootstrap.ErrInUse)
+	require.NotEmpty(t, problem.Remedies(err))
+	require.NoError(t, first.Close(t.Context()))
+	require.NoError(t, second.Hold())
 }
 
 // A Harbor that lacks the project of the site's prefix gets it, private, before

@@ -63,7 +63,7 @@ func (l *lab) describe() clusterapi.Description {
 	require.NoError(l.t, err)
 	mapping, err := mirror.ParseMapping(s.Spec.Registry.Prefix, nil)
 	require.NoError(l.t, err)
-	return clusterapi.Description{Site: s, Release: &l.release.Release, Mapping: mapping, Images: l.release.Images(), Registry: l.RegistryLogin,
+	return clusterapi.Description{Site: s, Release: &l.release.Release, Placement: l.Placement(s), Mapping: mapping, Images: l.release.Images(), Registry: l.RegistryLogin,
 		VCenter: l.VCenterLogin, Thumbprint: l.VCenter.Thumbprint()}
 }
 

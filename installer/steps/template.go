@@ -72,6 +72,6 @@ func (in *Installation) templateName() string {
 
 func (in *Installation) place() template.Place {
 	p := in.placement
-	return template.Place{Name: in.templateName(), Datacenter: p.Datacenter.Path, Folder: p.TemplateFolder.Path, Pool: p.ResourcePool.Path,
-		Datastore: p.Datastore.Path, Network: p.Network.Path}
+	return template.Place{Name: in.templateName(), Datacenter: p.Datacenter.Lookup, Folder: p.TemplateFolder.Lookup, Pool: p.ResourcePool.Lookup,
+		Datastore: p.Datastore.Lookup, Network: p.Network.Lookup}
 }

@@ -39,10 +39,21 @@ func NewRedactor() *Redactor {
 		p(`\b[a-z0-9]{6}\.[a-z0-9]{16}\b`, redacted),                                  // bootstrap tokens of kubeadm
 		p(`\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}`, redacted),                          // bcrypt
 		p(`(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{6,}`, "$1$2"+redacted),
-		p(`([A-Za-z][A-Za-z0-9+.-]*://)[^/\s:@"']+:[^/\s@"']+@`, "$1"+redacted+"@"),
-		p(`(?i)((?:password|passwd|passphrase|token|secret|secret-?key|access-?key|api-?key|certificate-?key|client-key-data|private-?key|vmware_soap_session|session-?id)\\?["']?\s*[:=]\s*\\?["']?)[^\s"',;\\{}\[\]]+`, "$1"+redacted),
+		p(`([A-Za-z][A-Za-z0-9+.-]*://)[^/\s:@"']+:[^/\s"']+@`, "$1"+redacted+"@"),
+		p(`(?i)("auth\\?"\s*:\s*\\?")[A-Za-z0-9+/=]{4,}`, "$1"+redacted), // of a registry, in docker's words
+		p(`(?im)((?:^|[\s"'\[])--?[a-z0-9-]*(?:password|passwd|passphrase|token|secret)\s+)[^\s"',;-][^\s"',;]*`, "$1"+redacted),
+		// After a name that says what follows: quoted within a quoted text, quoted, and plain.
+		p(named+`\\")(?:[^"\\\n]|\\[^"\n])*`, "$1"+redacted),
+		p(named+`")(?:[^"\\\n]|\\.)*`, "$1"+redacted),
+		p(named+`')[^'\n]*`, "$1"+redacted),
+		p(named+`)[^\s"',;\\{}\[\]]+`, "$1"+redacted),
 	}}
 }
+
+// named begins a pattern: the name of a secret, and what stands between it and
+// its value.
+const named = `(?i)((?:password|passwd|passphrase|[-_]pass|pwd|token|secret|(?:secret|access|api|certificate|private)[-_]?key|client-key-data|` +
+	`vmware_soap_session|session[-_]?id)\\?["']?\s*[:=]\s*`
 
 // shortest is the length below which a secret that nobody chose as a password
 // would take words out of every text.
@@ -66,7 +77,7 @@ func forms(s string) []string {
 	if err != nil {
 		quoted = []byte(s)
 	}
-	out := []string{s, strings.Trim(string(quoted), `"`), url.QueryEscape(s), url.PathEscape(s)}
+	out := []string{s, strings.Trim(string(quoted), `"`), url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "'", "''")} // the last as YAML quotes
 	var plain bytes.Buffer
 	enc := json.NewEncoder(&plain)
 	enc.SetEscapeHTML(false)
@@ -131,7 +142,7 @@ func (r *Redactor) Object(o map[string]any) {
 
 var secretField = regexp.MustCompile(`(?i)^(password|passwd|passphrase|token|secret|content|client-key-data|private-?key|.*-key-data|tls\.key|certificateKey)$`)
 
-var secretVariable = regexp.MustCompile(`(?i)(PASS|TOKEN|SECRET|CREDENTIAL|KEY)`)
+var secretVariable = regexp.MustCompile(`(?i)(PASS|PWD|TOKEN|SECRET|CREDENTIAL|KEY)`)
 
 func walk(v any) {
 	switch v := v.(type) {

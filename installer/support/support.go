@@ -191,7 +191,7 @@ func (c *collection) preflight(ctx context.Context) error {
 		}
 		return answers[i], nil
 	}
-	r, err := preflight.Run(ctx, c.Site, preflight.Options{Login: site.LoginOptions{Prompt: prompt}})
+	r, err := preflight.Run(ctx, c.Site, preflight.Options{Dir: c.Dir, Login: site.LoginOptions{Prompt: prompt}})
 	if err != nil {
 		return err
 	}

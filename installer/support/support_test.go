@@ -114,6 +114,29 @@ func TestTheRedactorKnowsSecretsInEveryForm(t *testing.T) {
 	require.Equal(t, "[redacted]\nstays", string(r.Bytes([]byte(cut))))
 }
 
+// Secrets that nobody told are known by what stands before them.
+func TestTheRedactorKnowsNamesOfSecrets(t *testing.T) {
+	r := support.NewRedactor()
+	for text, want := range map[string]string{
+		"MYSQL_PWD=geheim":                                   "MYSQL_PWD=[redacted]",
+		"--redis-pass=geheim --v=2":                          "--redis-pass=[redacted] --v=2",
+		"docker login --password geheim host":                "docker login --password [redacted] host",
+		"aws_secret_access_key = geheim":                     "aws_secret_access_key = [redacted]",
+		"session_id: geheim, next":                           "session_id: [redacted], next",
+		`{"password": "geheim und mehr\"geheim", "a": 1}`:    `{"password": "[redacted]", "a": 1}`,
+		`"{\"password\": \"geheim und\\n mehr\", \"a\": 1}"`: `"{\"password\": \"[redacted]\", \"a\": 1}"`,
+		"password: 'geheim und mehr'":                        "password: '[redacted]'",
+		`{"auths":{"r":{"auth":"Z2VoZWlt"}}}`:                `{"auths":{"r":{"auth":"[redacted]"}}}`,
+		"postgres://user:geheim@geheim@host/x":               "postgres://[redacted]@host/x",
+		"the token server answers; tests pass: 3":            "the token server answers; tests pass: 3",
+		"the bootstrap-token controller runs":                "the bootstrap-token controller runs",
+	} {
+		require.Equal(t, want, string(r.Bytes([]byte(text))))
+	}
+	r.Tell(`it's "geheim"`)
+	require.Equal(t, "note: 'x: [redacted]'", string(r.Bytes([]byte(`note: 'x: it''s "geheim"'`))))
+}
+
 func TestHalfOfTheSiteIsDown(t *testing.T) {
 	opts := options(t)
 	logs := filepath.Join(opts.Dir, "bootstrap", "logs")

@@ -26,7 +26,7 @@ import (
 var ErrOther = errors.New("the name is taken")
 
 // Place is where a template stands and what its machines will be like by
-// default: inventory paths, such as /DC0/vm/templates.
+// default: inventory paths as finders take them, such as /DC0/vm/templates.
 type Place struct {
 	Name       string // of the template
 	Datacenter string

@@ -73,6 +73,23 @@ func New(ctx context.Context, opts Options) (*Uninstallation, error) {
 	return &Uninstallation{Options: opts, found: status.Find(ctx, opts.Dir, opts.Site.Spec.Cluster.Name), managed: map[string]string{}, placement: placement}, nil
 }
 
+// Hold keeps other processes from taking steps from the folder until release is
+// called. It fails with bootstrap.ErrInUse while one does.
+func (u *Uninstallation) Hold() (release func(), err error) {
+	if _, err := os.Stat(u.Dir); errors.Is(err, fs.ErrNotExist) {
+		return func() {}, nil // it was installed from another host
+	}
+	lock, err := bootstrap.Lock(u.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("uninstalling: %w", err)
+	}
+	return func() {
+		_ = os.Remove(lock.Name())
+		_ = os.Remove(u.Dir) // what is left in it stays, and the folder with it
+		_ = lock.Close()     // nothing was written
+	}, nil
+}
+
 // Plan returns what would be removed now.
 func (u *Uninstallation) Plan(ctx context.Context) (*Plan, error) {
 	p := &Plan{Cluster: u.Site.Spec.Cluster.Name}
@@ -149,7 +166,7 @@ func (u *Uninstallation) survey(ctx context.Context) (*survey, error) {
 		case m.Template:
 		case known[m.UUID] != "":
 			s.machines, s.why[m.Ref.Value] = append(s.machines, m), known[m.UUID]+" has its UUID"
-		case m.Owner == owner && strings.HasPrefix(m.Name, u.Site.Spec.Cluster.Name+"-"):
+		case clusterapi.Owns(u.Site, m.Name, m.Owner):
 			s.machines, s.why[m.Ref.Value] = append(s.machines, m), "it has the cluster's mark"
 		case m.Owner == owner: // somebody's clone has the mark of its original
 			s.kept = append(s.kept, Item{"machine", m.Name, "it has the cluster's mark, but no name of the cluster's: somebody cloned it"})

@@ -204,6 +204,27 @@ func TestAnInterruptedUninstallationGoesOn(t *testing.T) {
 	require.Equal(t, before, l.names())
 }
 
+// From its first step to its last, also before and after there is a bootstrap
+// control plane.
+func TestNothingIsRemovedUnderAnInstallation(t *testing.T) {
+	l := start(t)
+	lock, err := bootstrap.Lock(l.dir)
+	require.NoError(t, err)
+	_, err = l.uninstall().Hold()
+	require.ErrorIs(t, err, bootstrap.ErrInUse)
+	require.NoError(t, lock.Close())
+	release, err := l.uninstall().Hold()
+	require.NoError(t, err)
+	_, err = bootstrap.Lock(l.dir)
+	require.ErrorIs(t, err, bootstrap.ErrInUse)
+	release()
+	require.NoDirExists(t, l.dir)
+	release, err = l.uninstall().Hold()
+	require.NoError(t, err, "installed from another host")
+	release()
+	require.NoDirExists(t, l.dir)
+}
+
 func TestARunningInstallationIsNotRemoved(t *testing.T) {
 	l := start(t)
 	l.machine("enterprise-a", clusterapi.Owner(l.site))

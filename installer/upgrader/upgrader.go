@@ -221,6 +221,9 @@ func (u *Upgrader) Run(ctx context.Context, bundle string, choices upgrade.Choic
 	_, err := p.Do(ctx, func(ctx context.Context) error {
 		return u.enter(ctx, func(s *session) error {
 			return s.install(ctx, bundle, choices, func(in *steps.Installation, _ bool) error {
+				if err := in.Hold(); err != nil {
+					return err
+				}
 				list, err := in.UpgradeSteps(ctx)
 				if err != nil {
 					return err

@@ -101,7 +101,7 @@ func (l *lab) install(t *testing.T, b *archive.Reader) {
 
 	content, err := release.Open(t.Context(), b)
 	require.NoError(t, err)
-	d := clusterapi.Description{Site: l.site, Release: &content.Release, Mapping: l.mapping, Images: content.Images(), Registry: l.RegistryLogin, VCenter: l.VCenterLogin, Thumbprint: "AA:BB"}
+	d := clusterapi.Description{Site: l.site, Release: &content.Release, Placement: l.Placement(l.site), Mapping: l.mapping, Images: content.Images(), Registry: l.RegistryLogin, VCenter: l.VCenterLogin, Thumbprint: "AA:BB"}
 	objects, err := d.Objects()
 	require.NoError(t, err)
 	m, err := clusterapi.Connect(t.Context(), controlplane.Kubeconfig(t, l.config))

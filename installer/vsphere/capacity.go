@@ -83,14 +83,6 @@ func unavailable(r types.HostRuntimeInfo) string {
 // DatastoreSpace returns what a datastore has now.
 func (c *Client) DatastoreSpace(ctx context.Context, o Object) (DatastoreCapacity, error) {
 	out := DatastoreCapacity{Name: o.Name()}
-	if o.Ref.Type == "StoragePod" {
-		var pod mo.StoragePod
-		if err := c.properties(ctx, o.Ref, []string{"summary"}, &pod); err != nil {
-			return out, fmt.Errorf("reading datastore cluster %s: %w", o.Path, err)
-		}
-		out.Capacity, out.Free = pod.Summary.Capacity, pod.Summary.FreeSpace
-		return out, nil
-	}
 	var ds mo.Datastore
 	if err := c.properties(ctx, o.Ref, []string{"summary"}, &ds); err != nil {
 		return out, fmt.Errorf("reading datastore %s: %w", o.Path, err)

@@ -12,8 +12,8 @@ import (
 
 // Guest is a machine whose guest reports an address.
 type Guest struct {
-	Name   string
-	Folder types.ManagedObjectReference // that it lies in; the zero value for a machine in a vApp
+	Name string
+	Ref  types.ManagedObjectReference
 }
 
 // GuestAddresses returns the addresses that the guests of all machines report.
@@ -24,7 +24,7 @@ func (c *Client) GuestAddresses(ctx context.Context) (map[netip.Addr]Guest, erro
 	}
 	defer func() { _ = seen.Destroy(context.WithoutCancel(ctx)) }() // it ends with the session at the latest
 	var machines []mo.VirtualMachine
-	if err := seen.Retrieve(ctx, []string{"VirtualMachine"}, []string{"name", "parent", "guest.net", "guest.ipAddress"}, &machines); err != nil {
+	if err := seen.Retrieve(ctx, []string{"VirtualMachine"}, []string{"name", "guest.net", "guest.ipAddress"}, &machines); err != nil {
 		return nil, fmt.Errorf("reading the machines' addresses: %w", err)
 	}
 	out := map[netip.Addr]Guest{}
@@ -32,10 +32,7 @@ func (c *Client) GuestAddresses(ctx context.Context) (map[netip.Addr]Guest, erro
 		if vm.Guest == nil {
 			continue
 		}
-		guest := Guest{Name: vm.Name}
-		if vm.Parent != nil {
-			guest.Folder = *vm.Parent
-		}
+		guest := Guest{vm.Name, vm.Self}
 		addresses := []string{vm.Guest.IpAddress}
 		for _, card := range vm.Guest.Net {
 			addresses = append(addresses, card.IpAddress...)

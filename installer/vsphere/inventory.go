@@ -19,7 +19,7 @@ import (
 // Kind is a kind of object in an inventory.
 type Kind string
 
-// The kinds that a site names.
+// The kinds that are of interest to a site.
 const (
 	Datacenter   Kind = "datacenter"
 	Cluster      Kind = "cluster"
@@ -28,6 +28,8 @@ const (
 	Folder       Kind = "folder"
 	ResourcePool Kind = "resource pool"
 	Host         Kind = "host"
+	// DatastoreCluster is named by no site: see Place.
+	DatastoreCluster Kind = "datastore cluster"
 )
 
 // kindOf returns the kind of a type of the API; "" for one that no site names.
@@ -37,8 +39,10 @@ func kindOf(apiType string) Kind {
 		return Datacenter
 	case "ClusterComputeResource":
 		return Cluster
-	case "Datastore", "StoragePod":
+	case "Datastore":
 		return Datastore
+	case "StoragePod":
+		return DatastoreCluster
 	case "Network", "DistributedVirtualPortgroup", "OpaqueNetwork":
 		return Network
 	case "Folder":
@@ -56,7 +60,10 @@ func kindOf(apiType string) Kind {
 type Object struct {
 	Kind Kind
 	Path string // inventory path, such as /DC0/vm/sealift
-	Ref  types.ManagedObjectReference
+	// Lookup is the path as finders take it, govmomi's here and in Cluster API's
+	// provider: a name in it is as it is stored, with %2f for a slash, and no pattern.
+	Lookup string
+	Ref    types.ManagedObjectReference
 }
 
 // Name returns the last element of the object's path.
@@ -117,26 +124,28 @@ func newInventory(root types.ManagedObjectReference, found []types.ObjectContent
 	inv := &Inventory{Root: root}
 	for _, e := range byRef { // each once, also where a type and the one that it extends both find it
 		if kind := kindOf(e.ref.Type); kind != "" && e.ref != root {
-			inv.objects = append(inv.objects, Object{Kind: kind, Path: pathOf(e, byRef), Ref: e.ref})
+			o := Object{Kind: kind, Ref: e.ref}
+			o.Path, o.Lookup = pathsOf(e, byRef)
+			inv.objects = append(inv.objects, o)
 		}
 	}
 	slices.SortFunc(inv.objects, func(a, b Object) int { return strings.Compare(a.Path, b.Path) })
 	return inv
 }
 
-// pathOf follows the parents as far as the user may see them. A name is stored
+// pathsOf follows the parents as far as the user may see them. A name is stored
 // with %2f for a slash.
-func pathOf(e entity, byRef map[types.ManagedObjectReference]entity) string {
-	out := ""
+func pathsOf(e entity, byRef map[types.ManagedObjectReference]entity) (readable, lookup string) {
+	literal := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 	for depth, ok := 0, true; ok && depth < 64; depth++ { // deeper than any inventory
 		name, err := url.PathUnescape(e.name)
 		if err != nil {
 			name = e.name
 		}
-		out = "/" + name + out
+		readable, lookup = "/"+name+readable, "/"+literal.Replace(e.name)+lookup
 		e, ok = byRef[e.parent]
 	}
-	return out
+	return readable, lookup
 }
 
 // All returns the objects of a kind below a path; "" is everywhere.

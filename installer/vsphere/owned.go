@@ -64,13 +64,30 @@ func machine(vm mo.VirtualMachine) VM {
 	}
 	if vm.Config != nil {
 		m.UUID, m.Annotation, m.Template = strings.ToLower(vm.Config.Uuid), vm.Config.Annotation, vm.Config.Template
-		for _, option := range vm.Config.ExtraConfig {
-			if o := option.GetOptionValue(); o.Key == OwnerKey {
-				m.Owner, _ = o.Value.(string)
-			}
-		}
+		m.Owner = ownerIn(vm.Config)
 	}
 	return m
+}
+
+func ownerIn(config *types.VirtualMachineConfigInfo) (owner string) {
+	for _, option := range config.ExtraConfig {
+		if o := option.GetOptionValue(); o.Key == OwnerKey {
+			owner, _ = o.Value.(string)
+		}
+	}
+	return owner
+}
+
+// Owner returns whose a machine is; "" when it does not say.
+func (c *Client) Owner(ctx context.Context, machine types.ManagedObjectReference) (string, error) {
+	var vm mo.VirtualMachine
+	if err := c.properties(ctx, machine, []string{"config.extraConfig"}, &vm); err != nil {
+		return "", fmt.Errorf("asking whose a machine is: %w", err)
+	}
+	if vm.Config == nil {
+		return "", nil
+	}
+	return ownerIn(vm.Config), nil
 }
 
 // PowerOff turns a machine off without asking its guest. One that is off stays so.

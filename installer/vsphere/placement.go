@@ -24,6 +24,10 @@ type Placement struct {
 	Hosts []Object // of the cluster
 }
 
+// ErrDatastoreCluster means: the site names datastores that vCenter chooses from,
+// which Cluster API's provider cannot let it do.
+var ErrDatastoreCluster = errors.New("datastore cluster")
+
 // ErrUnconnected means: the cluster's hosts do not reach it.
 var ErrUnconnected = errors.New("not connected to the hosts of")
 
@@ -47,6 +51,10 @@ func (inv *Inventory) Place(names Names) (*Placement, map[string]error) {
 	}
 	find(string(Cluster), Cluster, names.Cluster, dc, &p.Cluster)
 	find(string(Datastore), Datastore, names.Datastore, dc, &p.Datastore)
+	if group, err := inv.Find(DatastoreCluster, names.Datastore, dc); err == nil && p.Datastore.Path == "" {
+		errs[string(Datastore)] = problem.New(problem.Failed, "name one of its datastores: "+list(paths(inv.All(Datastore, group.Path))),
+			"%s is a %w: neither a template nor a machine can be put there", group.Path, ErrDatastoreCluster)
+	}
 	find(string(Network), Network, names.Network, dc, &p.Network)
 	find(string(Folder), Folder, names.Folder, dc+"/vm", &p.Folder)
 	find(KeyTemplateFolder, Folder, names.TemplateFolder, dc+"/vm", &p.TemplateFolder)
@@ -72,7 +80,7 @@ func (c *Client) Connected(ctx context.Context, p *Placement) (datastore, networ
 }
 
 func connected(o, cluster Object, refs []types.ManagedObjectReference) error {
-	if o.Path == "" || o.Ref.Type == "StoragePod" || slices.Contains(refs, o.Ref) {
+	if o.Path == "" || slices.Contains(refs, o.Ref) {
 		return nil
 	}
 	return problem.New(problem.Failed, "choose another "+string(o.Kind)+", or connect it to the hosts of "+cluster.Path,

@@ -83,15 +83,14 @@ func (c *Client) describe(ctx context.Context, o Object, vm mo.VirtualMachine) (
 	if err != nil {
 		return nil, err
 	}
-	if len(versions) > 0 {
-		t.Version = versions[0]
-		return t, nil
-	}
-	if vm.Config.VAppConfig != nil {
+	if len(versions) == 0 && vm.Config.VAppConfig != nil {
 		for _, p := range vm.Config.VAppConfig.GetVmConfigInfo().Product {
-			if v := kubernetesVersion.FindStringSubmatch(cmp.Or(p.Version, p.FullVersion)); v != nil {
-				t.Version = "v" + v[1]
-			}
+			versions = append(versions, cmp.Or(p.Version, p.FullVersion))
+		}
+	}
+	for _, text := range versions {
+		if v := kubernetesVersion.FindStringSubmatch(text); v != nil {
+			t.Version = "v" + v[1] // a tag may be without the v
 		}
 	}
 	return t, nil

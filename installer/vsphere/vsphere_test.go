@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/vmware/govmomi/find"
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vapi/rest"
 	"github.com/vmware/govmomi/vapi/tags"
@@ -203,6 +204,70 @@ func TestInventory(t *testing.T) {
 	require.Len(t, errs, 1, "the others would only repeat it")
 }
 
+// What the site means, finders find: also where a name is not the only one, is
+// not at the top, or has characters of paths and patterns.
+func TestFindersFindWhatTheSiteMeans(t *testing.T) {
+	v, options := start(t)
+	admin, err := v.Client(t.Context(), v.Admin())
+	require.NoError(t, err)
+	finder := find.NewFinder(admin.Client)
+	for _, path := range [][2]string{{"/north/host", "sealift"}, {"/north/vm/others", "sealift"}, {"/north/vm/others", "deep"}, {"/north/vm", "apps/prod"}, {"/north/vm", "büro [1]"},
+		{"/north/vm", "100% sure"}, {"/north/vm", "a*"}, {"/north/vm", "ab"}} {
+		parent, err := finder.Folder(t.Context(), path[0])
+		require.NoError(t, err)
+		_, err = parent.CreateFolder(t.Context(), path[1])
+		require.NoError(t, err)
+	}
+	below, err := finder.Folder(t.Context(), "/north/host/sealift")
+	require.NoError(t, err)
+	_, err = below.CreateCluster(t.Context(), "cluster-n", types.ClusterConfigSpecEx{})
+	require.NoError(t, err)
+
+	inv, err := connect(t, v, options, v.Admin()).Inventory(t.Context())
+	require.NoError(t, err)
+	for _, name := range []string{"sealift", "others/deep", "apps/prod", "büro [1]", "100% sure", "a*"} {
+		meant, err := inv.Find(vsphere.Folder, name, "/north/vm")
+		require.NoError(t, err)
+		found, err := finder.Folder(t.Context(), meant.Lookup)
+		require.NoError(t, err, meant.Lookup)
+		require.Equal(t, meant.Ref, found.Reference(), meant.Lookup)
+	}
+	pool, err := inv.Find(vsphere.ResourcePool, "cluster-n/Resources", "/north")
+	require.NoError(t, err)
+	_, err = finder.ResourcePool(t.Context(), pool.Lookup)
+	require.NoError(t, err)
+}
+
+// The provider finds no datastore by the name of a cluster of them.
+func TestADatastoreClusterIsNoDatastore(t *testing.T) {
+	v, options := start(t)
+	admin, err := v.Client(t.Context(), v.Admin())
+	require.NoError(t, err)
+	finder := find.NewFinder(admin.Client)
+	top, err := finder.Folder(t.Context(), "/north/datastore")
+	require.NoError(t, err)
+	group, err := top.CreateStoragePod(t.Context(), "fast")
+	require.NoError(t, err)
+	store, err := finder.Datastore(t.Context(), "vmfs-ssd")
+	require.NoError(t, err)
+	task, err := group.MoveInto(t.Context(), []types.ManagedObjectReference{store.Reference()})
+	require.NoError(t, err)
+	require.NoError(t, task.Wait(t.Context()))
+	_, err = finder.Datastore(t.Context(), "/north/datastore/fast")
+	require.Error(t, err)
+
+	inv, err := connect(t, v, options, v.Admin()).Inventory(t.Context())
+	require.NoError(t, err)
+	names := north()
+	_, errs := inv.Place(names)
+	require.Empty(t, errs, "one in a cluster is found")
+	names.Datastore = "fast"
+	_, errs = inv.Place(names)
+	require.Len(t, errs, 1)
+	require.ErrorIs(t, errs["datastore"], vsphere.ErrDatastoreCluster)
+	require.Equal(t, []string{"name one of its datastores: /north/datastore/fast/vmfs-ssd"}, problem.Remedies(errs["datastore"]))
+}
+
 func TestConnected(t *testing.T) {
 	v, options := start(t)
 	c := connect(t, v, options, v.Admin())
@@ -351,7 +416,7 @@ func TestTemplate(t *testing.T) {
 	require.ErrorIs(t, err, vsphere.ErrNotFound)
 	require.Equal(t, []string{"did you mean /north/vm/templates/node-1.34?"}, problem.Remedies(err))
 
-	tag(t, v, vm.Reference(), "v1.34.4")
+	tag(t, v, vm.Reference(), "1.34.4") // as people write it, too
 	found, err = c.Template(t.Context(), p.TemplateFolder, "node-1.34")
 	require.NoError(t, err)
 	require.Equal(t, "v1.34.4", found.Version)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/installer/vsphere"
 	"github.com/sealift/sealift/test/lab/vcenter"
 	"github.com/sealift/sealift/test/lab/vcenter/vcentertest"
 	"github.com/sealift/sealift/test/registries"
@@ -63,6 +64,22 @@ func Start(t testing.TB, opts Options) *Lab {
 	}
 	l.Site.VCenter = Server{Address: l.VCenter.URL().Host, CAFile: l.write("vcenter-ca.crt", l.VCenter.Authority()), Login: "V"}
 	return l
+}
+
+// Placement finds the places of a site of the lab.
+func (l *Lab) Placement(s *site.Site) *vsphere.Placement {
+	l.t.Helper()
+	v := s.Spec.VCenter
+	c, err := vsphere.Connect(l.t.Context(), v.Server, vsphere.User{Name: l.VCenterLogin.Username, Password: l.VCenterLogin.Password.Reveal()},
+		vsphere.Options{Thumbprint: l.VCenter.Thumbprint()})
+	require.NoError(l.t, err)
+	defer func() { require.NoError(l.t, c.Close(l.t.Context())) }()
+	inventory, err := c.Inventory(l.t.Context())
+	require.NoError(l.t, err)
+	placement, faults := inventory.Place(vsphere.Names{Datacenter: v.Datacenter, Cluster: v.Cluster, Datastore: v.Datastore, Network: v.Network,
+		Folder: v.Folder, TemplateFolder: v.TemplateFolder, ResourcePool: v.ResourcePool})
+	require.Empty(l.t, faults)
+	return placement
 }
 
 func (l *Lab) write(name string, data []byte) (path string) {

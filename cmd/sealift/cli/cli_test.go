@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/internal/problem"
+	"github.com/sealift/sealift/internal/upgrade"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -115,4 +117,19 @@ func TestOperandsOfUsageLines(t *testing.T) {
 	} {
 		require.Equal(t, want, operands(use), use)
 	}
+}
+
+// A check that was mistyped is not passed over in silence.
+func TestChecksThatAreIgnored(t *testing.T) {
+	report := &preflight.Report{Checks: []preflight.Result{{Name: "ntp", State: preflight.Failed}, {Name: "clocks", State: preflight.OK}}}
+	require.ErrorContains(t, ignore(report, []string{"npt"}), `--ignore "npt": there is no such check`)
+	require.NoError(t, ignore(report, []string{"ntp", "clocks"}))
+	require.Equal(t, []preflight.Result{{Name: "ntp", State: preflight.Warning}, {Name: "clocks", State: preflight.OK}}, report.Checks)
+}
+
+// A path that was mistyped would leave the value as it is.
+func TestValuesThatAreTaken(t *testing.T) {
+	values := []upgrade.Setting{{Path: "/cluster/workers/default/cpus", Outcome: upgrade.Conflict}}
+	require.Empty(t, untaken(values, []string{"/cluster/workers/default/cpus"}))
+	require.Len(t, untaken(values, []string{"/cluster/workers/defalut/cpus"}), 1)
 }

@@ -137,7 +137,7 @@ func (i *consoleInstallation) Preflight(ctx context.Context, text string) ([]ent
 	if err != nil {
 		return nil, err
 	}
-	report, err := preflight.Run(ctx, s, preflight.Options{Bundle: bundle, Release: toCheck(content)})
+	report, err := preflight.Run(ctx, s, preflight.Options{Dir: i.dir, Bundle: bundle, Release: toCheck(content)})
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +230,9 @@ func (i *consoleInstallation) install(ctx context.Context, opts steps.Options) (
 		return err
 	}
 	defer func() { err = errors.Join(err, installation.Close(ctx)) }()
+	if err := installation.Hold(); err != nil {
+		return err
+	}
 	list := installation.Steps()
 	i.change(func(p *enterprise.Progress) {
 		for _, s := range list {

@@ -58,7 +58,7 @@ a run after the last changes nothing. The exit code 5 says that part of the work
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only show every step and every object")
 	fl.StringSliceVar(&f.ignore, "ignore", nil, "`check` of preflight whose failure does not stop; may be repeated")
 	f.trust.addTo(cmd)
-	f.out.addTo(cmd, "table", "json")
+	f.out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 
@@ -160,22 +160,34 @@ func (a *app) preflightInstall(ctx context.Context, f *installFlags, opts steps.
 	}
 	reporter, wait := a.progress()
 	report, err := preflight.Run(ctx, opts.Site, preflight.Options{
-		Login: known(opts), Bundle: opts.Bundle, Progress: reporter,
+		Login: known(opts), Dir: opts.Dir, Bundle: opts.Bundle, Progress: reporter,
 		Release: toCheck(opts.Release),
 	})
 	wait()
 	if err != nil {
 		return err
 	}
-	for i, c := range report.Checks {
-		if c.State == preflight.Failed && slices.Contains(f.ignore, c.Name) {
-			report.Checks[i].State = preflight.Warning
-		}
+	if err := ignore(report, f.ignore); err != nil {
+		return err
 	}
 	if report.Count(preflight.Failed)+report.Count(preflight.Warning) > 0 && !a.quiet {
 		preflightTable(a.Err, report)
 	}
 	return report.Err()
+}
+
+// ignore makes warnings of the failures of checks, and refuses names of none.
+func ignore(report *preflight.Report, names []string) error {
+	for _, name := range names {
+		at := slices.IndexFunc(report.Checks, func(c preflight.Result) bool { return c.Name == name })
+		if at < 0 {
+			return problem.New(problem.Usage, "sealift preflight names them", "--ignore %q: there is no such check", name)
+		}
+		if c := &report.Checks[at]; c.State == preflight.Failed {
+			c.State = preflight.Warning
+		}
+	}
+	return nil
 }
 
 // known answers with the logins that were asked for already.
@@ -203,6 +215,9 @@ func (a *app) installSteps(ctx context.Context, f *installFlags, opts steps.Opti
 	list := installation.Steps()
 	if f.dryRun {
 		return a.printPlan(ctx, f, list)
+	}
+	if err := installation.Hold(); err != nil {
+		return err
 	}
 	results, err := a.runSteps(ctx, list, late)
 	if err != nil {

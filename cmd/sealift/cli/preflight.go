@@ -12,14 +12,14 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/installer/preflight"
 	"github.com/sealift/sealift/installer/release"
-	"github.com/sealift/sealift/installer/site"
 )
 
 type preflightFlags struct {
-	site, bundle string
-	trust        trust
-	out          output
-	opts         preflight.Options
+	site   siteFlags
+	bundle string
+	trust  trust
+	out    output
+	opts   preflight.Options
 }
 
 func (a *app) preflight() *cobra.Command {
@@ -39,19 +39,20 @@ A password is tried once. ARP, by which also silent hosts show, needs root and a
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runPreflight(cmd.Context(), &f) },
 	}
 	fl := cmd.Flags()
-	fl.StringVarP(&f.site, "file", "f", "site.yaml", "the `site`")
+	f.site.addTo(cmd)
 	fl.StringVar(&f.bundle, "bundle", "", "the bundle `FILE` that will be installed")
 	fl.DurationVar(&f.opts.Timeout, "timeout", 0, "`how long` one check may take (default 8s)")
 	f.trust.addTo(cmd)
-	f.out.addTo(cmd, "table", "json")
+	f.out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 
 func (a *app) runPreflight(ctx context.Context, f *preflightFlags) error {
-	s, err := site.Load(f.site)
+	s, err := f.site.load()
 	if err != nil {
 		return err
 	}
+	f.opts.Dir = f.site.dir
 	f.opts.Login = a.loginOptions(ctx)
 	if f.opts.Bundle, err = f.openBundle(ctx); err != nil {
 		return err

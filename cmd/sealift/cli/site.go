@@ -88,6 +88,9 @@ a comment on every field.`,
 			if _, err := os.Stat(file); err == nil && !overwrite {
 				return problem.New(problem.Usage, "choose another name with -o, or give --overwrite", "%s exists", file)
 			}
+			if err := checkOutput(file); err != nil { // before anybody answers questions
+				return err
+			}
 			text, err := a.siteText(cmd.Context(), filepath.Dir(file))
 			if err != nil {
 				return err

@@ -29,7 +29,7 @@ The exit code is 0 when the cluster manages itself and all is well, else 1; what
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runStatus(cmd.Context(), &f, &out) },
 	}
 	f.addTo(cmd)
-	out.addTo(cmd, "table", "json")
+	out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 
@@ -60,8 +60,10 @@ func statusRemedy(p status.Phase) string {
 		return "reach vCenter first: it knows whether there are machines, also of an installation from another host; --dir names the folder of an installation on this one"
 	case status.NotInstalled:
 		return "sealift install installs it"
+	case status.Elsewhere:
+		return "ask on the host where it was installed, or name with --dir the folder of the installation, such as that of sealift console, or a copy of it: its kubeconfig is enough"
 	case status.Interrupted:
-		return "run sealift install again: it goes on where it stood; --dir names the folder of an installation that was begun elsewhere, such as by sealift console"
+		return "run sealift install again: it goes on where it stood"
 	case status.Installing:
 		return "wait for sealift install to end"
 	case status.Unreachable:

@@ -38,7 +38,7 @@ It works with half of the site down: what could not be had stands in missing.txt
 	fl := cmd.Flags()
 	fl.StringVarP(&f.file, "output", "o", "", "the `FILE` to write")
 	fl.Var(&f.maxSize, "max-size", "`size` that the file may have, such as 50MiB (default 200MiB)")
-	f.out.addNamed(cmd, "format", "table", "json")
+	f.out.addNamed(cmd, "format", "table", "json", "yaml")
 	return cmd
 }
 

@@ -38,7 +38,7 @@ A run that was killed is simply repeated.`,
 	fl := cmd.Flags()
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only list what would be removed")
 	fl.BoolVar(&f.yes, "yes", false, "do not ask")
-	f.out.addTo(cmd, "table", "json")
+	f.out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 
@@ -82,6 +82,11 @@ func (a *app) runUninstall(ctx context.Context, f *uninstallFlags) (err error) {
 			return err
 		}
 	}
+	release, err := u.Hold()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if done.Steps, err = a.runSteps(ctx, u.Steps(), &lateReporter{}); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ a mended bundle: what was there before is removed by nobody but Cluster API, eac
 	fl.StringArrayVar(&f.take, "take", nil, "`PATH` of a value that was changed in the cluster and in the release: take the release's; may be repeated")
 	fl.BoolVar(&f.yes, "yes", false, "do not ask")
 	f.trust.addTo(cmd)
-	f.out.addTo(cmd, "table", "json")
+	f.out.addTo(cmd, "table", "json", "yaml")
 	return cmd
 }
 
@@ -82,15 +83,16 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	if err != nil {
 		return err
 	}
+	plan.Warnings = append(plan.Warnings, untaken(plan.Values, f.take)...)
 	done := upgraded{Plan: plan}
 	if f.dryRun {
 		return f.out.print(a.Out, done, func(w io.Writer) { upgradeTable(w, plan, takeOrStay) })
 	}
-	if !f.yes {
-		upgradeTable(a.Err, plan, takeOrStay)
-		if err := a.confirm(ctx, plan.Cluster, "upgrade it"); err != nil {
-			return err
-		}
+	if err := a.agree(ctx, f, plan); err != nil {
+		return err
+	}
+	if err := in.Hold(); err != nil {
+		return err
 	}
 	list, err := in.UpgradeSteps(ctx)
 	if err != nil {
@@ -102,6 +104,29 @@ func (a *app) upgradeSteps(ctx context.Context, f *upgradeFlags, opts steps.Opti
 	return f.out.print(a.Out, done, func(w io.Writer) {
 		installedTable(w, installed{Address: in.Address(), Kubeconfig: in.Kubeconfig(), Steps: done.Steps})
 	})
+}
+
+// agree shows the plan and asks for the cluster's name. With --yes it tells the
+// warnings alone.
+func (a *app) agree(ctx context.Context, f *upgradeFlags, plan *upgrade.Plan) error {
+	if !f.yes {
+		upgradeTable(a.Err, plan, takeOrStay)
+		return a.confirm(ctx, plan.Cluster, "upgrade it")
+	}
+	for _, text := range plan.Warnings {
+		a.note("warning: %s", text)
+	}
+	return nil
+}
+
+// untaken says which values were named to be taken, and are none that differ.
+func untaken(values []upgrade.Setting, take []string) (out []string) {
+	for _, path := range take {
+		if !slices.ContainsFunc(values, func(s upgrade.Setting) bool { return s.Path == path }) {
+			out = append(out, fmt.Sprintf("--take %s names no value that was changed: see the list of values for the paths", path))
+		}
+	}
+	return out
 }
 
 // takeOrStay is what becomes of a conflict here.
