@@ -104,6 +104,7 @@ func (TenantLoginPage) Template() string { return "tenant-login" }
 type AccountRow struct {
 	store.Item[auth.Account]
 	Status Status
+	Locked bool
 }
 
 // AccountsPage lists accounts.
