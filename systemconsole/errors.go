@@ -155,10 +155,10 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 		elsewhere(w, r, status, other.page())
 		return
 	case errors.Is(err, auth.ErrNoSession):
-		elsewhere(w, r, status, loginURL(r))
+		elsewhere(w, r, status, s.loginURL(r))
 		return
 	}
-	p := web.ErrorPage{Frame: s.frame(r, http.StatusText(status), ""), Status: status, Message: message, Request: numberOf(r)}
+	p := web.ErrorPage{Frame: s.errorFrame(r, http.StatusText(status)), Status: status, Message: message, Request: numberOf(r)}
 	if status != http.StatusInternalServerError {
 		p.Remedies = problem.Remedies(err)
 	}
@@ -166,6 +166,20 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 		s.log.ErrorContext(r.Context(), "showing an error failed", "request", numberOf(r), "error", err)
 		http.Error(w, message, status)
 	}
+}
+
+// errorFrame is the frame of an error. Below a tenant's pages it leads back to
+// them, and never to the console.
+func (s *Server) errorFrame(r *http.Request, title string) web.Frame {
+	f := s.frame(r, title, "")
+	rest, ok := strings.CutPrefix(r.URL.Path, "/t/")
+	if !ok || f.Base != "" {
+		return f
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	f = s.outside(r, title)
+	f.Base = strings.TrimSuffix(tenantSite(name), "/")
+	return f
 }
 
 // elsewhere sends the browser to another page than it asked for. Live parts and
@@ -179,15 +193,33 @@ func elsewhere(w http.ResponseWriter, r *http.Request, status int, url string) {
 	w.WriteHeader(status)
 }
 
-// loginURL is the login, with the way back to a page that was only looked at.
-func loginURL(r *http.Request) string {
+// loginURL is the login with the way back. It tells who sent a form that this
+// came to nothing.
+func (s *Server) loginURL(r *http.Request) string {
+	page, query := "/login", url.Values{}
 	if name := r.PathValue("tenant"); name != "" && strings.HasPrefix(r.URL.Path, "/t/") {
-		return "/t/" + url.PathEscape(name) + "/login"
+		page = tenantSite(name) + "login"
+	} else if next := s.pageOf(r); next != "/" {
+		query.Set("next", local(next))
 	}
-	if r.Method != http.MethodGet || r.URL.Path == "/" {
-		return "/login"
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		query.Set(unsentParameter, "1")
 	}
-	return "/login?" + url.Values{"next": {local(r.URL.RequestURI())}}.Encode()
+	if len(query) == 0 {
+		return page
+	}
+	return page + "?" + query.Encode()
+}
+
+// unsentParameter is in the address of a login in place of an answer to a form.
+const unsentParameter = "unsent"
+
+// unsent says on a login that a form came to nothing.
+func unsent(r *http.Request) []web.Message {
+	if !r.URL.Query().Has(unsentParameter) {
+		return nil
+	}
+	return []web.Message{{State: web.Warn, Text: "Your session has ended, and nothing was changed.", Remedies: []string{"Log in, and do it once more."}}}
 }
 
 type numberKey struct{}

@@ -119,7 +119,7 @@ func (s *Server) registryPage(w http.ResponseWriter, r *http.Request) error {
 		p.Failure = err.Error()
 	}
 	for _, name := range names {
-		if strings.Contains(name, p.Filter) {
+		if strings.Contains(strings.ToLower(name), strings.ToLower(strings.TrimSpace(p.Filter))) {
 			p.Parts = append(p.Parts, name)
 		}
 	}
@@ -175,7 +175,10 @@ func (s *Server) showUpload(w http.ResponseWriter, r *http.Request, status int, 
 		return err
 	}
 	p := web.UploadPage{Frame: s.inRegistries(r, "Bundle "+u.Name), Upload: u, Registry: r.PostFormValue("registry")}
-	p.Problems, p.Reload = problems, 3
+	p.Problems = problems
+	if !u.Job.Again() && !u.Job.Finished {
+		p.Reload = 3
+	}
 	for _, one := range all {
 		if one.Value.Type != registries.Helm {
 			p.Registries = append(p.Registries, web.Option{Value: one.Name, Text: one.Name + " (" + one.Value.Endpoint + ")"})

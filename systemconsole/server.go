@@ -84,6 +84,7 @@ type Server struct {
 	auth    *auth.Service
 	tenants *tenant.Service
 	metrics *metrics
+	routed  *http.ServeMux
 	handler http.Handler
 
 	found      *recent.Value[*enterprise.Recent]
@@ -145,7 +146,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.tending.Go(func() { s.upgrades.Tend(ctx) })
 	s.tending.Go(func() { s.keepBackups(ctx) })
 	go s.followLevel(ctx)
-	s.handler = s.chain(s.mux())
+	s.routed = s.mux()
+	s.handler = s.chain(s.routed)
 	return s, nil
 }
 
@@ -161,8 +163,11 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, ReloadPath: reloadOf(r.URL), Banner: s.current(r.Context()).Banner,
+		Notice: notice(r), Version: s.version, Theme: theme(r), Path: s.pageOf(r), Banner: s.current(r.Context()).Banner,
 		Rules: s.auth.Policy(r.Context()).Rules(), Site: "System console", OwnPath: "/me"}
+	if r.Method == http.MethodGet {
+		f.ReloadPath = reloadOf(r.URL)
+	}
 	if id.Tenant != "" {
 		return s.tenantFrame(r, f)
 	}
