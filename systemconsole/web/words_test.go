@@ -29,6 +29,8 @@ func TestEmptyListsSayWhy(t *testing.T) {
 	require.Contains(t, shown(t, NodesPage{Filter: "x", Only: "attention"}), "No such nodes")
 	require.Contains(t, shown(t, NodesPage{Filter: "x"}), "No such nodes")
 	require.Contains(t, shown(t, NodesPage{Nodes: []*enterprise.Node{{Name: "node-1"}}}), "node-1")
+	require.Contains(t, shown(t, EventsPage{}), "What the cluster&#39;s components say is listed here.")
+	require.Contains(t, shown(t, EventsPage{Total: 3, Filter: "x"}), "No such events")
 	require.Contains(t, shown(t, RegistryPage{Filter: "x"}), "No name has this text in it.")
 	require.Contains(t, shown(t, RegistryPage{}), "Push a bundle to fill the registry.")
 }
