@@ -35,6 +35,21 @@ func (e badRequest) Unwrap() error { return e.err }
 
 func badForm(err error) error { return badRequest{err} }
 
+// farError is a failure of another server that the console asked, such as the
+// cluster's or a registry. Unlike one of the console's own it is shown: who asked
+// can do something about it.
+type farError struct{ err error }
+
+func (e farError) Error() string { return e.err.Error() }
+func (e farError) Unwrap() error { return e.err }
+
+func far(err error) error {
+	if err == nil {
+		return nil
+	}
+	return farError{err}
+}
+
 // stepError is a session that is for another step of the login, of an account or
 // of a tenant's user.
 type stepError struct {
@@ -71,6 +86,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.ErrorContext(r.Context(), "request failed", "request", numberOf(r), "method", r.Method, "route", r.Pattern, "error", err)
 		message = "something went wrong on the server; its log says what"
 	}
+	if status == http.StatusBadGateway {
+		s.log.WarnContext(r.Context(), "another server failed", "request", numberOf(r), "method", r.Method, "route", r.Pattern, "error", err)
+	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
@@ -87,6 +105,7 @@ func statusOf(err error) int {
 	var bad badRequest
 	var other stepError
 	var refused uploadError
+	var away farError
 	_, invalid := form.From(err)
 	switch {
 	case errors.As(err, &tooLarge):
@@ -118,6 +137,8 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case problem.KindOf(err) == problem.Usage:
 		return http.StatusBadRequest
+	case errors.As(err, &away):
+		return http.StatusBadGateway
 	default:
 		return http.StatusInternalServerError
 	}
@@ -158,7 +179,7 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 		elsewhere(w, r, status, s.loginURL(r))
 		return
 	}
-	p := web.ErrorPage{Frame: s.errorFrame(r, http.StatusText(status)), Status: status, Message: message, Request: numberOf(r)}
+	p := web.ErrorPage{Frame: s.errorFrame(r, titleOf(status)), Status: status, Message: message, Request: numberOf(r)}
 	if status != http.StatusInternalServerError {
 		p.Remedies = problem.Remedies(err)
 	}
@@ -166,6 +187,14 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 		s.log.ErrorContext(r.Context(), "showing an error failed", "request", numberOf(r), "error", err)
 		http.Error(w, message, status)
 	}
+}
+
+// titleOf is the title of an error's page.
+func titleOf(status int) string {
+	if status == http.StatusBadGateway {
+		return "Another server failed"
+	}
+	return http.StatusText(status)
 }
 
 // errorFrame is the frame of an error. Below a tenant's pages it leads back to

@@ -130,7 +130,7 @@ func (s *Server) registryEntries(w http.ResponseWriter, r *http.Request) error {
 	name, part := r.PathValue("name"), r.PathValue("part")
 	entries, err := s.registries.Entries(r.Context(), name, part)
 	if err != nil {
-		return err
+		return far(err)
 	}
 	return s.render(w, web.EntriesPage{Frame: s.inRegistries(r, part, web.Link{Text: name, Path: "/registries/" + name}), Contents: entries})
 }

@@ -73,7 +73,10 @@ func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error
 	p.Figures = append(p.Figures, web.Figure{Label: "Nodes ready", Icon: "node", Path: "/cluster", Value: strconv.Itoa(ready), Unit: "of " + strconv.Itoa(nodes), Status: status})
 	events, err := c.Events(ctx)
 	p.Events = events[:min(len(events), shownEvents)]
-	return err
+	if err != nil {
+		p.Attention = append(p.Attention, web.Attention{State: web.Bad, Text: "The cluster's events cannot be read", Remedy: err.Error(), Path: "/cluster/events"})
+	}
+	return nil
 }
 
 // moreNodes tells of nodes that are not ready and not listed.
