@@ -33,6 +33,9 @@ func TestQuestionsInABrowser(t *testing.T) {
 	b.Press("main form .actions a", "#limits-title")
 	b.Visit("/accounts/ada")
 	b.Press("a.danger", "dialog[open] .danger")
+	var focused string
+	b.Run(chromedp.Evaluate(`document.activeElement.textContent`, &focused))
+	require.Equal(t, "Cancel", focused, "a second Enter deletes nothing")
 	b.accessible("account-delete")
 	b.shot("account-delete-light-1280")
 	b.Press("dialog [data-close]", "a.danger")
@@ -94,6 +97,25 @@ func TestAFormIsSentOnceInABrowser(t *testing.T) {
 	b.Run(chromedp.Evaluate(`{`+press+`press();
 		setTimeout(() => { document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" })); press(); }, 700); }`, nil))
 	require.Eventually(t, func() bool { return calls.Load() == 3 }, 10*time.Second, 50*time.Millisecond)
+}
+
+// What was done is said once, and a page that was left by logging out does not
+// come back.
+func TestAPageThatIsSeenAgainInABrowser(t *testing.T) {
+	c := start(t)
+	c.tenantOf(t, c.admin(t), "acme")
+	b := c.chromium(t)
+	b.logIn()
+	b.Visit("/tenants/acme")
+	b.set("pods", "7")
+	b.Press("form[action$=limits] button", ".says.good")
+	b.Run(chromedp.Reload())
+	b.Wait("#limits-title")
+	require.NotContains(t, b.Text("main"), "The limits were changed.")
+	b.Press("form[action='/logout'] button", "#name")
+	b.Run(chromedp.Evaluate(`history.back()`, nil), chromedp.Sleep(500*time.Millisecond))
+	b.Wait("#name")
+	require.NotContains(t, b.Text("body"), "acme")
 }
 
 // Who leaves the page of an upload is asked; one that the console does not

@@ -46,6 +46,12 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// What was done is said once: the page that is loaded again, or kept as a
+// bookmark, is about another time.
+const address = new URL(location);
+for (const word of ["notice", "unsent"]) address.searchParams.delete(word);
+if (address.href !== location.href) history.replaceState(history.state, "", address);
+
 // A link with hx-target="#dialog" shows the panel of its page as a dialog. Where
 // that is an error, the link leads to the page, which says what to do.
 document.addEventListener("htmx:afterSwap", (event) => {
