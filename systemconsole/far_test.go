@@ -10,6 +10,7 @@ import (
 
 	"github.com/sealift/sealift/systemconsole"
 	"github.com/sealift/sealift/systemconsole/enterprise"
+	"github.com/sealift/sealift/systemconsole/tenant"
 )
 
 // What another server says against a page is shown there: it is in no log that
@@ -31,6 +32,24 @@ func TestFailuresOfOtherServersAreShown(t *testing.T) {
 	require.Equal(t, http.StatusBadGateway, b.get("/registries/site/contents/library/busybox").status)
 	require.Contains(t, b.page, "listing the tags of 127.0.0.1:1/library/busybox")
 	require.Equal(t, http.StatusNotFound, b.get("/registries/none/contents/x").status)
+}
+
+// unwilling is a cluster that gives tenants no place.
+type unwilling struct{ tenant.Provisioner }
+
+func (unwilling) Exists(context.Context, string) (bool, error) { return false, nil }
+
+func (unwilling) Apply(context.Context, string, tenant.Limits) error {
+	return errors.New("making Namespace tenant-acme: denied by a policy of the site")
+}
+
+// A tenant that gets no place says why.
+func TestAPlaceThatIsRefusedSaysWhy(t *testing.T) {
+	c := startWith(t, systemconsole.Options{Tenants: unwilling{}})
+	b := c.admin(t)
+	b.get("/new-tenant").send("/tenants", "organization", "acme", "firstName", "Ada", "lastName", "L", "email", "ada@acme.example")
+	require.Equal(t, http.StatusBadGateway, b.send("/tenants/acme/activate").status)
+	require.Contains(t, b.page, "denied by a policy of the site")
 }
 
 // speechless is a cluster that keeps its events to itself.

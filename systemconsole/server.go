@@ -122,7 +122,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.audit = audit.New(opts.Store, audit.Options{Logger: opts.Logger, Now: opts.Now})
 	s.settings = settings.New(opts.Store, s.audit, opts.Keeper)
 	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, Policy: s.policy, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
-	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
+	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: placesOf(opts.Tenants), Now: opts.Now})
 	s.metrics, s.runs = newMetrics(), backup.NewRuns(opts.Store)
 	lastRun := func(ctx context.Context) (backup.Run, error) { return s.runs.Last(ctx, s.now()) }
 	s.lastRun = recent.New(lastRun, recent.Options{Fresh: runOldest / 2, Bound: runOldest})
