@@ -10,6 +10,7 @@ import (
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/enterprise"
 	"github.com/sealift/sealift/systemconsole/registries"
+	"github.com/sealift/sealift/systemconsole/store"
 )
 
 func shown(t *testing.T, p Page) string {
@@ -55,13 +56,17 @@ func TestAnUploadWithoutARegistry(t *testing.T) {
 	require.Contains(t, shown(t, p), "<select")
 }
 
-// A form that is shown again has the permissions that were chosen, and one of
-// anything is one.
+// A form that is shown again has the permissions that were chosen, one of
+// anything is one, and buttons say what they are for.
 func TestTheOwnPage(t *testing.T) {
 	p := MePage{Scopes: []auth.Permission{auth.Self, auth.ReadAudit}, NewToken: auth.NewToken{Scopes: []auth.Permission{auth.ReadAudit}}}
 	p.Account.Value.Factor.Key = "wrapped"
 	p.Account.Value.Factor.Recovery = make([]string, 1)
+	p.Sessions = []store.Item[auth.Session]{{Name: "other", Value: auth.Session{Source: "10.0.0.7", Agent: "curl/8.5.0"}}}
+	p.Tokens = []store.Item[auth.Token]{{Value: auth.Token{Label: "backup job"}}}
 	page := shown(t, p)
+	require.Contains(t, page, `End<span class="visually-hidden"> the session from 10.0.0.7, curl/8.5.0</span>`)
+	require.Contains(t, page, `Revoke<span class="visually-hidden"> backup job</span>`)
 	require.Contains(t, page, `value="audit.read" checked>`)
 	require.Contains(t, page, `value="self">`)
 	require.Contains(t, page, "1 recovery code is left.")
