@@ -43,7 +43,7 @@ func (s *Server) accountRow(item store.Item[auth.Account]) web.AccountRow {
 	case a.Credential.Hash == "":
 		status = web.Status{Text: "Not active yet"}
 	}
-	return web.AccountRow{Item: item, Status: status}
+	return web.AccountRow{Item: item, Status: status, Locked: item.Value.Lock.Locked(s.now())}
 }
 
 // roles are the choices that an identity has for others.
@@ -149,6 +149,19 @@ func (s *Server) resetAccount(w http.ResponseWriter, r *http.Request) error {
 		return s.accountDone(w, r, nil, err)
 	}
 	return s.showAccountLink(w, r, name, secret)
+}
+
+func (s *Server) confirmDeleteAccount(w http.ResponseWriter, r *http.Request) error {
+	item, err := s.auth.Account(r.Context(), r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	path := accountPath(item.Name)
+	f := s.inAccounts(r, "Delete account "+item.Name)
+	f.Crumbs = append(f.Crumbs, web.Link{Text: item.Name, Path: path})
+	return s.render(w, web.ConfirmPage{Frame: f, Question: "This cannot be undone.",
+		Detail: []string{"The owner of " + item.Name + " is logged out, and can no longer log in.", "Programs that have a token of the account can do nothing with it any more.", "The audit record keeps what was done with it."},
+		Action: path + "/delete", Button: "Delete the account", Back: path})
 }
 
 func (s *Server) deleteAccount(w http.ResponseWriter, r *http.Request) error {

@@ -36,7 +36,7 @@ func administrationTabs(current string) []web.Tab {
 		{Text: "Mail", Path: "/administration/mail"},
 		{Text: "Proxy", Path: "/administration/proxy"},
 		{Text: "Certificate", Path: "/administration/certificate"},
-		{Text: "Backup", Path: "/administration/backup"},
+		{Text: "Backup", Path: backupsPath},
 		{Text: "Master key", Path: masterKeyPath},
 	}
 	for i := range tabs {

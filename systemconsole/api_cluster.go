@@ -57,7 +57,7 @@ func (s *Server) apiEvents(r *http.Request, _ nothing) (EventList, error) {
 		return list, err
 	}
 	list.Events, err = c.Events(r.Context())
-	return list, err
+	return list, far(err)
 }
 
 func (s *Server) apiComponents(r *http.Request, _ nothing) (upgrade.Installed, error) {

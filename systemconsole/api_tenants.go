@@ -161,7 +161,7 @@ func (s *Server) apiInvite(r *http.Request, d tenant.UserDraft) (Invitation, err
 	if err != nil {
 		return Invitation{}, err
 	}
-	link, err := s.handUserLink(r, r.PathValue("name"), name, secret)
+	_, link, err := s.handUserLink(r, r.PathValue("name"), name, secret)
 	return Invitation{User: name, Link: link}, err
 }
 
@@ -178,5 +178,6 @@ func (s *Server) apiResetUser(r *http.Request, _ nothing) (Link, error) {
 	if err != nil {
 		return Link{}, err
 	}
-	return s.handUserLink(r, r.PathValue("name"), r.PathValue("user"), secret)
+	_, link, err := s.handUserLink(r, r.PathValue("name"), r.PathValue("user"), secret)
+	return link, err
 }

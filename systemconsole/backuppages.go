@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sealift/sealift/systemconsole/auth"
@@ -16,6 +17,9 @@ import (
 	"github.com/sealift/sealift/systemconsole/settings"
 	"github.com/sealift/sealift/systemconsole/web"
 )
+
+// backupsPath is the page about backups.
+const backupsPath = "/administration/backup"
 
 func (s *Server) backupPage(w http.ResponseWriter, r *http.Request) error {
 	current, err := s.settings.Get(r.Context())
@@ -28,7 +32,7 @@ func (s *Server) backupPage(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) showBackup(w http.ResponseWriter, r *http.Request, b settings.Backup, problems form.Problems) error {
 	b.S3.SecretKey = ""
 	b.Keep = b.Kept()
-	p := web.BackupPage{Frame: s.inAdministration(r, "Backup", problems), Tabs: administrationTabs("/administration/backup"), May: mayChangeSettings(r),
+	p := web.BackupPage{Frame: s.inAdministration(r, "Backup", problems), Tabs: administrationTabs(backupsPath), May: mayChangeSettings(r),
 		MayRestore: mayChangeSecurity(r), Backup: b, Run: s.run(r.Context())}
 	p.Status = runStatus(p.Run, s.now())
 	current, err := s.settings.Get(r.Context())
@@ -48,7 +52,7 @@ func (s *Server) showBackup(w http.ResponseWriter, r *http.Request, b settings.B
 }
 
 func backupPath(place, name string) string {
-	return "/administration/backup/" + url.PathEscape(place) + "/" + url.PathEscape(name)
+	return backupsPath + "/" + url.PathEscape(place) + "/" + url.PathEscape(name)
 }
 
 // runStatus says how the last backup went.
@@ -97,9 +101,9 @@ func (s *Server) saveBackup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !b.On() {
-		return seeNotice(w, r, "/administration/backup", noticeSettings)
+		return seeNotice(w, r, backupsPath, noticeSettings)
 	}
-	return seeNotice(w, r, "/administration/backup", noticeBackup)
+	return seeNotice(w, r, backupsPath, noticeBackup)
 }
 
 // writeBackupNow writes one where they go.
@@ -118,7 +122,7 @@ func (s *Server) writeBackupNow(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return seeNotice(w, r, "/administration/backup", noticeBackup)
+	return seeNotice(w, r, backupsPath, noticeBackup)
 }
 
 // openBackup opens the backup in the address of a request.
@@ -166,7 +170,7 @@ func (s *Server) restorePage(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) showRestore(w http.ResponseWriter, r *http.Request, problems form.Problems) error {
 	p := web.RestorePage{Frame: s.inAdministration(r, "Restore a backup", problems), Name: r.PathValue("name"), Path: backupPath(r.PathValue("place"), r.PathValue("name"))}
-	p.Crumbs = append(p.Crumbs, web.Link{Text: "Backup", Path: "/administration/backup"})
+	p.Crumbs = append(p.Crumbs, web.Link{Text: "Backup", Path: backupsPath})
 	return s.web.Render(w, statusFor(problems), p)
 }
 
@@ -200,19 +204,23 @@ func (s *Server) restoreConfirmed(r *http.Request, confirm string) (objects int,
 }
 
 // backupAlerts says to those who may do something about it that there is no
-// good backup of late.
+// good backup of late, and leads those to more about it who are elsewhere.
 func (s *Server) backupAlerts(r *http.Request) []web.Message {
 	b := s.current(r.Context()).Backup
 	if !b.On() || !auth.IdentityOf(r.Context()).May(auth.ReadSettings) {
 		return nil
 	}
 	run := s.run(r.Context())
+	var remedies []string
+	if !strings.HasPrefix(r.URL.Path, backupsPath) {
+		remedies = []string{"See Administration, Backup."}
+	}
 	late := b.Hours > 0 && s.now().Sub(run.Good) > 2*time.Duration(b.Hours)*time.Hour && !run.Started.IsZero()
 	switch {
 	case run.Failure != "":
-		return []web.Message{{State: web.Bad, Text: "The last backup failed.", Detail: []string{run.Failure}, Remedies: []string{"See Administration, Backup."}}}
+		return []web.Message{{State: web.Bad, Text: "The last backup failed.", Detail: []string{run.Failure}, Remedies: remedies}}
 	case late:
-		return []web.Message{{State: web.Warn, Text: "There is no good backup of late.", Remedies: []string{"See Administration, Backup."}}}
+		return []web.Message{{State: web.Warn, Text: "There is no good backup of late.", Remedies: remedies}}
 	default:
 		return nil
 	}

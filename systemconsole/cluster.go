@@ -25,7 +25,7 @@ func (s *Server) cluster(ctx context.Context) (*enterprise.Recent, error) {
 	if errors.Is(err, enterprise.ErrNotFound) {
 		return nil, noCluster()
 	}
-	return c, err
+	return c, far(err)
 }
 
 func noCluster() error {
@@ -52,7 +52,8 @@ func (s *Server) overview(ctx context.Context) (*enterprise.Overview, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.Overview(ctx)
+	o, err := c.Overview(ctx)
+	return o, far(err)
 }
 
 // changeCluster records a change of the cluster's machines and makes it, unless
@@ -65,7 +66,7 @@ func (s *Server) changeCluster(ctx context.Context, e audit.Event, change func(e
 	if err := s.upgrades.Idle(ctx); err != nil {
 		return err
 	}
-	return s.audit.Do(ctx, e, func() error { return change(c) })
+	return s.audit.Do(ctx, e, func() error { return far(change(c)) })
 }
 
 // clusterPage shows the cluster, or the way to one.
@@ -141,7 +142,7 @@ func (s *Server) eventsPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	events, err := c.Events(r.Context())
 	if err != nil {
-		return err
+		return far(err)
 	}
 	p := web.EventsPage{Frame: s.inCluster(r, "Events"), Tabs: clusterTabs("/cluster/events"), Filter: r.FormValue("filter"), Only: r.FormValue("only"), Total: len(events)}
 	wanted := strings.ToLower(p.Filter)

@@ -3,6 +3,7 @@ package systemconsole
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/form"
@@ -15,7 +16,9 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request) error {
 	if auth.IdentityOf(r.Context()).May(auth.Self) {
 		return see(w, r, next)
 	}
-	return s.render(w, web.LoginPage{Frame: s.frame(r, "Log in", ""), Next: next})
+	p := web.LoginPage{Frame: s.frame(r, "Log in", ""), Next: next}
+	p.Says = unsent(r)
+	return s.render(w, p)
 }
 
 // login takes name and password. The session that the browser had before ends:
@@ -36,10 +39,20 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	setSession(w, sessionCookie, l)
-	if l.Purpose != auth.Full {
-		return see(w, r, stepError{purpose: l.Purpose}.page())
+	return see(w, r, afterLogin(l, next))
+}
+
+// afterLogin is where to go after a step of a login: on to next, or to another
+// step, which knows next.
+func afterLogin(l auth.Login, next string) string {
+	if l.Purpose == auth.Full {
+		return next
 	}
-	return see(w, r, next)
+	step := stepError{purpose: l.Purpose}.page()
+	if next == "/" {
+		return step
+	}
+	return step + "?" + url.Values{"next": {next}}.Encode()
 }
 
 // logout ends the session.
@@ -71,7 +84,8 @@ func (s *Server) passwordForm(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) passwordPage(r *http.Request, problems form.Problems) web.PasswordPage {
 	id := auth.IdentityOf(r.Context())
-	p := web.PasswordPage{Frame: s.frame(r, "Change your password", "me"), Path: "/password", Name: id.Account, Forced: !id.May(auth.Self)}
+	p := web.PasswordPage{Frame: s.frame(r, "Change your password", "me"), Path: "/password", Name: id.Account,
+		Next: local(r.FormValue("next")), Forced: !id.May(auth.Self)}
 	p.Problems = problems
 	return p
 }
@@ -92,14 +106,18 @@ func (s *Server) password(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	setSession(w, sessionCookie, l)
-	return seeNotice(w, r, "/", noticePassword)
+	return seeNotice(w, r, local(r.PostFormValue("next")), noticePassword)
 }
 
 func errPasswordsDiffer() error { return form.Fail("again", "the two new passwords differ") }
 
 // secondFactorForm asks for a code.
 func (s *Server) secondFactorForm(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, web.SecondFactorPage{Frame: s.frame(r, "Second factor", "")})
+	return s.render(w, s.secondFactorPage(r))
+}
+
+func (s *Server) secondFactorPage(r *http.Request) web.SecondFactorPage {
+	return web.SecondFactorPage{Frame: s.frame(r, "Second factor", ""), Next: local(r.FormValue("next"))}
 }
 
 // secondFactor takes the code and opens a full session.
@@ -107,7 +125,7 @@ func (s *Server) secondFactor(w http.ResponseWriter, r *http.Request) error {
 	l, err := s.auth.SecondFactor(r.Context(), auth.IdentityOf(r.Context()), r.PostForm.Get("code"), client(r))
 	s.metrics.login(err)
 	if errors.Is(err, auth.ErrLogin) {
-		p := web.SecondFactorPage{Frame: s.frame(r, "Second factor", "")}
+		p := s.secondFactorPage(r)
 		p.Problems.Add("code", "the code is wrong or was used already, or the account is locked")
 		return s.web.Render(w, http.StatusUnauthorized, p)
 	}
@@ -115,10 +133,7 @@ func (s *Server) secondFactor(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	setSession(w, sessionCookie, l)
-	if l.Purpose != auth.Full {
-		return see(w, r, stepError{purpose: l.Purpose}.page())
-	}
-	return see(w, r, "/")
+	return see(w, r, afterLogin(l, local(r.PostForm.Get("next"))))
 }
 
 // asset serves styles and scripts.

@@ -35,6 +35,21 @@ func (e badRequest) Unwrap() error { return e.err }
 
 func badForm(err error) error { return badRequest{err} }
 
+// farError is a failure of another server that the console asked, such as the
+// cluster's or a registry. Unlike one of the console's own it is shown: who asked
+// can do something about it.
+type farError struct{ err error }
+
+func (e farError) Error() string { return e.err.Error() }
+func (e farError) Unwrap() error { return e.err }
+
+func far(err error) error {
+	if err == nil {
+		return nil
+	}
+	return farError{err}
+}
+
 // stepError is a session that is for another step of the login, of an account or
 // of a tenant's user.
 type stepError struct {
@@ -71,6 +86,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.log.ErrorContext(r.Context(), "request failed", "request", numberOf(r), "method", r.Method, "route", r.Pattern, "error", err)
 		message = "something went wrong on the server; its log says what"
 	}
+	if status == http.StatusBadGateway {
+		s.log.WarnContext(r.Context(), "another server failed", "request", numberOf(r), "method", r.Method, "route", r.Pattern, "error", err)
+	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "5")
 	}
@@ -87,6 +105,7 @@ func statusOf(err error) int {
 	var bad badRequest
 	var other stepError
 	var refused uploadError
+	var away farError
 	_, invalid := form.From(err)
 	switch {
 	case errors.As(err, &tooLarge):
@@ -118,6 +137,8 @@ func statusOf(err error) int {
 		return http.StatusConflict
 	case problem.KindOf(err) == problem.Usage:
 		return http.StatusBadRequest
+	case errors.As(err, &away):
+		return http.StatusBadGateway
 	default:
 		return http.StatusInternalServerError
 	}
@@ -155,10 +176,10 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 		elsewhere(w, r, status, other.page())
 		return
 	case errors.Is(err, auth.ErrNoSession):
-		elsewhere(w, r, status, loginURL(r))
+		elsewhere(w, r, status, s.loginURL(r))
 		return
 	}
-	p := web.ErrorPage{Frame: s.frame(r, http.StatusText(status), ""), Status: status, Message: message, Request: numberOf(r)}
+	p := web.ErrorPage{Frame: s.errorFrame(r, titleOf(status)), Status: status, Message: message, Request: numberOf(r)}
 	if status != http.StatusInternalServerError {
 		p.Remedies = problem.Remedies(err)
 	}
@@ -166,6 +187,28 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 		s.log.ErrorContext(r.Context(), "showing an error failed", "request", numberOf(r), "error", err)
 		http.Error(w, message, status)
 	}
+}
+
+// titleOf is the title of an error's page.
+func titleOf(status int) string {
+	if status == http.StatusBadGateway {
+		return "Another server failed"
+	}
+	return http.StatusText(status)
+}
+
+// errorFrame is the frame of an error. Below a tenant's pages it leads back to
+// them, and never to the console.
+func (s *Server) errorFrame(r *http.Request, title string) web.Frame {
+	f := s.frame(r, title, "")
+	rest, ok := strings.CutPrefix(r.URL.Path, "/t/")
+	if !ok || f.Base != "" {
+		return f
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	f = s.outside(r, title)
+	f.Base = strings.TrimSuffix(tenantSite(name), "/")
+	return f
 }
 
 // elsewhere sends the browser to another page than it asked for. Live parts and
@@ -179,15 +222,33 @@ func elsewhere(w http.ResponseWriter, r *http.Request, status int, url string) {
 	w.WriteHeader(status)
 }
 
-// loginURL is the login, with the way back to a page that was only looked at.
-func loginURL(r *http.Request) string {
+// loginURL is the login with the way back. It tells who sent a form that this
+// came to nothing.
+func (s *Server) loginURL(r *http.Request) string {
+	page, query := "/login", url.Values{}
 	if name := r.PathValue("tenant"); name != "" && strings.HasPrefix(r.URL.Path, "/t/") {
-		return "/t/" + url.PathEscape(name) + "/login"
+		page = tenantSite(name) + "login"
+	} else if next := s.pageOf(r); next != "/" {
+		query.Set("next", local(next))
 	}
-	if r.Method != http.MethodGet || r.URL.Path == "/" {
-		return "/login"
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		query.Set(unsentParameter, "1")
 	}
-	return "/login?" + url.Values{"next": {local(r.URL.RequestURI())}}.Encode()
+	if len(query) == 0 {
+		return page
+	}
+	return page + "?" + query.Encode()
+}
+
+// unsentParameter is in the address of a login in place of an answer to a form.
+const unsentParameter = "unsent"
+
+// unsent says on a login that a form came to nothing.
+func unsent(r *http.Request) []web.Message {
+	if !r.URL.Query().Has(unsentParameter) {
+		return nil
+	}
+	return []web.Message{{State: web.Warn, Text: "Your session has ended, and nothing was changed.", Remedies: []string{"Log in, and do it once more."}}}
 }
 
 type numberKey struct{}

@@ -39,7 +39,7 @@ func (s *Server) installCheck(w http.ResponseWriter, r *http.Request) error {
 	p := web.InstallPage{Frame: s.frame(r, "Enterprise cluster", "cluster"), May: true, Possible: true, Site: r.PostFormValue("site")}
 	checks, err := s.opts.Installation.Preflight(r.Context(), p.Site)
 	if err != nil {
-		return s.invalidSite(w, p, err)
+		return s.invalidSite(w, r, p, err)
 	}
 	p.Checks, p.Ready = checks, true
 	if p.Checks == nil {
@@ -53,7 +53,13 @@ func (s *Server) installCheck(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, p)
 }
 
-func (s *Server) invalidSite(w http.ResponseWriter, p web.InstallPage, err error) error {
+// invalidSite says why a site can be neither checked nor installed, beside the
+// installation that there is.
+func (s *Server) invalidSite(w http.ResponseWriter, r *http.Request, p web.InstallPage, err error) error {
+	var noProgress error
+	if p.Progress, noProgress = s.opts.Installation.Progress(r.Context()); noProgress != nil {
+		return noProgress
+	}
 	p.Problems = form.Problems{{Field: "site", Text: err.Error()}}
 	for _, remedy := range problem.Remedies(err) {
 		p.Problems.Add("", "%s", remedy)
@@ -72,7 +78,7 @@ func (s *Server) installStart(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		p := web.InstallPage{Frame: s.frame(r, "Enterprise cluster", "cluster"), May: true, Possible: true, Site: site}
-		return s.invalidSite(w, p, err)
+		return s.invalidSite(w, r, p, err)
 	}
 	return seeNotice(w, r, "/cluster", noticeInstalling)
 }

@@ -105,17 +105,18 @@ func (s *Server) handTenantLink(r *http.Request, name, secret string) (Link, err
 	return s.hand(r, secret, userRecipient(item.Value, first)), nil
 }
 
-// handUserLink gives the link of a tenant's user to them.
-func (s *Server) handUserLink(r *http.Request, name, user, secret string) (Link, error) {
+// handUserLink gives the link of a tenant's user to them. It returns the user,
+// too.
+func (s *Server) handUserLink(r *http.Request, name, user, secret string) (tenant.UserView, Link, error) {
 	u, err := s.tenants.User(r.Context(), name, user)
 	if err != nil {
-		return Link{}, err
+		return u, Link{}, err
 	}
 	item, err := s.tenants.Get(r.Context(), name)
 	if err != nil {
-		return Link{}, err
+		return u, Link{}, err
 	}
-	return s.hand(r, secret, userRecipient(item.Value, u)), nil
+	return u, s.hand(r, secret, userRecipient(item.Value, u)), nil
 }
 
 func userRecipient(of tenant.Tenant, u tenant.UserView) recipient {

@@ -3,6 +3,7 @@ package systemconsole
 import (
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // A notice is the outcome of what was done last. It travels in the address of
@@ -90,5 +91,9 @@ func notice(r *http.Request) string { return notices()[r.URL.Query().Get(noticeP
 
 // seeNotice sends the browser to another page, which tells the outcome.
 func seeNotice(w http.ResponseWriter, r *http.Request, path, word string) error {
-	return see(w, r, path+"?"+url.Values{noticeParameter: {word}}.Encode())
+	sign := "?"
+	if strings.Contains(path, "?") {
+		sign = "&"
+	}
+	return see(w, r, path+sign+url.Values{noticeParameter: {word}}.Encode())
 }

@@ -2,6 +2,7 @@ package systemconsole_test
 
 import (
 	"context"
+	"net/http"
 	"regexp"
 	"sync/atomic"
 	"testing"
@@ -111,11 +112,17 @@ func TestAPageThatLoadsItselfAnew(t *testing.T) {
 	c, _ := enterpriseCluster(t, systemconsole.Options{Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	b := c.admin(t)
 	b.get("/administration/security").send("/administration/security", policy("idleMinutes", "5")...)
-	b.get("/cluster/pools/enterprise-default?notice=scaled")
+	const pool = "/cluster/pools/enterprise-default"
+	require.NotContains(t, b.get(pool).page, `http-equiv="refresh"`, "nothing goes on, and the form stays as it is filled")
+	b.send(pool+"/scale", "machines", "no number")
+	require.Equal(t, http.StatusUnprocessableEntity, b.status)
+	b.send(pool+"/scale", "machines", "4")
+	require.Equal(t, pool+"?notice=scaled", b.path)
 	require.Contains(t, b.page, "The number of machines was changed")
 	m := regexp.MustCompile(`<noscript><meta http-equiv="refresh" content="5; url=([^"]+)">`).FindStringSubmatch(b.page)
 	require.NotNil(t, m, b.page)
 	require.Equal(t, "/cluster/pools/enterprise-default?live=1", m[1])
+	require.NotContains(t, b.send(pool+"/scale", "machines", "no number").page, `http-equiv="refresh"`, "an answer stands still")
 	ahead.Store(int64(4 * time.Minute))
 	require.Equal(t, m[1], b.get(m[1]).path)
 	require.NotContains(t, b.page, "The number of machines was changed")

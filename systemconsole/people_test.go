@@ -88,6 +88,28 @@ func TestAccountsOnThePages(t *testing.T) {
 	require.Contains(t, b.page, "account.delete,Account/ada")
 }
 
+// An account is deleted after a question, and unlocked where it is locked.
+func TestAnAccountIsDeletedAfterAQuestion(t *testing.T) {
+	c := start(t)
+	b := c.admin(t)
+	b.get("/new-account").send("/accounts", "name", "ada", "role", "operations")
+	link := linkIn(t, b.page)
+	c.browser(t).get(link).send(link, "password", goodPassword, "again", goodPassword)
+	require.NotContains(t, b.get("/accounts/ada").page, "Unlock")
+	for range 5 {
+		c.browser(t).get("/login").send("/login", "name", "ada", "password", "wrong")
+	}
+	require.Contains(t, b.get("/accounts/ada").page, "Unlock")
+	require.NotContains(t, b.page, `action="/accounts/ada/delete"`)
+	require.Contains(t, b.page, `href="/accounts/ada/delete"`)
+	b.get("/accounts/ada/delete")
+	require.Contains(t, b.page, "This cannot be undone.")
+	require.Contains(t, b.page, `action="/accounts/ada/delete"`)
+	b.send("/accounts/ada/delete")
+	require.Equal(t, "/accounts?notice=account-deleted", b.path)
+	require.Equal(t, http.StatusNotFound, b.get("/accounts/ada/delete").status)
+}
+
 func TestTenantsOnThePages(t *testing.T) {
 	c := start(t)
 	b := c.admin(t)

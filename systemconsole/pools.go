@@ -29,7 +29,10 @@ func (s *Server) showPool(w http.ResponseWriter, r *http.Request, status int, pr
 		return errUnknown
 	}
 	p := web.PoolPage{Frame: s.inCluster(r, pool.Name), May: mayChangeCluster(r), Pool: pool, Machines: r.PostFormValue("machines")}
-	p.Problems, p.Reload = problems, 5
+	p.Problems = problems
+	if pool.Changing() { // else it would take away what is entered without JavaScript
+		p.Reload = 5
+	}
 	p.Nodes, p.Pages = pageOf(pool.Nodes, r.FormValue("page"), rowsPerPage)
 	p.Pages.Path = "/cluster/pools/" + url.PathEscape(pool.Name)
 	if p.Machines == "" {

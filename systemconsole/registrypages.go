@@ -119,7 +119,7 @@ func (s *Server) registryPage(w http.ResponseWriter, r *http.Request) error {
 		p.Failure = err.Error()
 	}
 	for _, name := range names {
-		if strings.Contains(name, p.Filter) {
+		if strings.Contains(strings.ToLower(name), strings.ToLower(strings.TrimSpace(p.Filter))) {
 			p.Parts = append(p.Parts, name)
 		}
 	}
@@ -130,7 +130,7 @@ func (s *Server) registryEntries(w http.ResponseWriter, r *http.Request) error {
 	name, part := r.PathValue("name"), r.PathValue("part")
 	entries, err := s.registries.Entries(r.Context(), name, part)
 	if err != nil {
-		return err
+		return far(err)
 	}
 	return s.render(w, web.EntriesPage{Frame: s.inRegistries(r, part, web.Link{Text: name, Path: "/registries/" + name}), Contents: entries})
 }
@@ -175,7 +175,10 @@ func (s *Server) showUpload(w http.ResponseWriter, r *http.Request, status int, 
 		return err
 	}
 	p := web.UploadPage{Frame: s.inRegistries(r, "Bundle "+u.Name), Upload: u, Registry: r.PostFormValue("registry")}
-	p.Problems, p.Reload = problems, 3
+	p.Problems = problems
+	if !u.Job.Again() && !u.Job.Finished {
+		p.Reload = 3
+	}
 	for _, one := range all {
 		if one.Value.Type != registries.Helm {
 			p.Registries = append(p.Registries, web.Option{Value: one.Name, Text: one.Name + " (" + one.Value.Endpoint + ")"})

@@ -2,7 +2,10 @@ package systemconsole
 
 import (
 	"net/http"
+	"net/url"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/sealift/sealift/systemconsole/auth"
 	"github.com/sealift/sealift/systemconsole/tenant"
@@ -111,6 +114,24 @@ func (s *Server) entryRoutes() []route {
 		{pattern: "GET /assets/{file...}", access: public(), handler: s.asset},
 		{pattern: "/", access: public(), handler: s.unknown},
 	}
+}
+
+// pageOf is the address that shows the page of a request again. A form is sent to
+// an address that cannot be looked at: then it is the nearest one above it.
+func (s *Server) pageOf(r *http.Request) string {
+	if r.Method == http.MethodGet {
+		query := r.URL.Query()
+		query.Del(noticeParameter)
+		query.Del(liveParameter)
+		return (&url.URL{Path: r.URL.Path, RawQuery: query.Encode()}).String()
+	}
+	for at := r.URL.Path; at != "/" && at != "."; at = path.Dir(at) {
+		look := &http.Request{Method: http.MethodGet, Host: r.Host, URL: &url.URL{Path: at}}
+		if _, pattern := s.routed.Handler(look); strings.HasPrefix(pattern, http.MethodGet+" ") {
+			return (&url.URL{Path: at}).String()
+		}
+	}
+	return "/"
 }
 
 // mux makes the table work.

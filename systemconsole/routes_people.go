@@ -31,6 +31,7 @@ func (s *Server) accountRoutes() []route {
 		{pattern: "POST /accounts/{name}/disable", access: write, handler: s.disableAccount},
 		{pattern: "POST /accounts/{name}/enable", access: write, handler: s.enableAccount},
 		{pattern: "POST /accounts/{name}/reset", access: write, handler: s.resetAccount},
+		{pattern: "GET /accounts/{name}/delete", access: write, handler: s.confirmDeleteAccount},
 		{pattern: "POST /accounts/{name}/delete", access: write, handler: s.deleteAccount},
 		{pattern: "GET /me", access: self, handler: s.me},
 		{pattern: "POST /me/second-factor", access: self, handler: s.beginFactor},

@@ -84,6 +84,7 @@ type Server struct {
 	auth    *auth.Service
 	tenants *tenant.Service
 	metrics *metrics
+	routed  *http.ServeMux
 	handler http.Handler
 
 	found      *recent.Value[*enterprise.Recent]
@@ -121,7 +122,7 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.audit = audit.New(opts.Store, audit.Options{Logger: opts.Logger, Now: opts.Now})
 	s.settings = settings.New(opts.Store, s.audit, opts.Keeper)
 	s.auth = auth.New(opts.Store, s.audit, auth.Options{Now: opts.Now, Policy: s.policy, FailureTime: opts.FailureTime, Keeper: opts.Keeper})
-	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: opts.Tenants, Now: opts.Now})
+	s.tenants = tenant.New(opts.Store, s.audit, s.auth, tenant.Options{Keeper: opts.Keeper, Provisioner: placesOf(opts.Tenants), Now: opts.Now})
 	s.metrics, s.runs = newMetrics(), backup.NewRuns(opts.Store)
 	lastRun := func(ctx context.Context) (backup.Run, error) { return s.runs.Last(ctx, s.now()) }
 	s.lastRun = recent.New(lastRun, recent.Options{Fresh: runOldest / 2, Bound: runOldest})
@@ -145,7 +146,8 @@ func New(ctx context.Context, opts Options) (*Server, error) {
 	s.tending.Go(func() { s.upgrades.Tend(ctx) })
 	s.tending.Go(func() { s.keepBackups(ctx) })
 	go s.followLevel(ctx)
-	s.handler = s.chain(s.mux())
+	s.routed = s.mux()
+	s.handler = s.chain(s.routed)
 	return s, nil
 }
 
@@ -161,8 +163,11 @@ func (s *Server) render(w http.ResponseWriter, p web.Page) error {
 func (s *Server) frame(r *http.Request, title, section string) web.Frame {
 	id := auth.IdentityOf(r.Context())
 	f := web.Frame{Title: title, Section: section, Account: id.Account, Role: string(id.Role), FormToken: id.FormToken,
-		Notice: notice(r), Version: s.version, Theme: theme(r), Path: r.URL.Path, ReloadPath: reloadOf(r.URL), Banner: s.current(r.Context()).Banner,
+		Notice: notice(r), Version: s.version, Theme: theme(r), Path: s.pageOf(r), Banner: s.current(r.Context()).Banner,
 		Rules: s.auth.Policy(r.Context()).Rules(), Site: "System console", OwnPath: "/me"}
+	if r.Method == http.MethodGet {
+		f.ReloadPath = reloadOf(r.URL)
+	}
 	if id.Tenant != "" {
 		return s.tenantFrame(r, f)
 	}

@@ -193,6 +193,8 @@ func TestFailedBackupsAreToldOf(t *testing.T) {
 		require.Contains(t, b.get(path).page, "The last backup failed.", path)
 	}
 	require.Contains(t, b.page, "s3://backups/console/")
+	require.NotContains(t, b.page, "See Administration, Backup.", "it is that page")
+	require.Contains(t, b.get("/tenants").page, "See Administration, Backup.")
 	require.NotContains(t, c.browser(t).get("/login").page, "backup failed", "nothing of it before the login")
 	require.Contains(t, p.text("/metrics"), "sealift_console_backup_failed 1")
 	set(false)

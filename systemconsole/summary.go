@@ -39,7 +39,7 @@ const (
 func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error {
 	c, err := s.cluster(ctx)
 	if errors.Is(err, enterprise.ErrNotFound) {
-		p.ShowsNone = true
+		p.ShowsNone, p.Installs = true, s.opts.Installation != nil
 		p.Figures = append(p.Figures, web.Figure{Label: "Enterprise cluster", Icon: "cluster", Path: "/cluster", Value: "None", Status: web.Status{Text: "Not installed"}})
 		return nil
 	}
@@ -61,7 +61,7 @@ func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error
 		}
 	}
 	if more := len(unwell) - shownUnwell; more > 0 {
-		unwell = append(unwell[:shownUnwell], web.Attention{State: web.Warn, Text: strconv.Itoa(more) + " more nodes are not ready", Path: "/cluster/nodes?only=attention"})
+		unwell = append(unwell[:shownUnwell], web.Attention{State: web.Warn, Text: moreNodes(more), Path: "/cluster/nodes?only=attention"})
 	}
 	p.Attention = append(p.Attention, unwell...)
 	for _, c := range p.Overview.Certificates {
@@ -73,7 +73,18 @@ func (s *Server) summarizeCluster(ctx context.Context, p *web.SummaryPage) error
 	p.Figures = append(p.Figures, web.Figure{Label: "Nodes ready", Icon: "node", Path: "/cluster", Value: strconv.Itoa(ready), Unit: "of " + strconv.Itoa(nodes), Status: status})
 	events, err := c.Events(ctx)
 	p.Events = events[:min(len(events), shownEvents)]
-	return err
+	if err != nil {
+		p.Attention = append(p.Attention, web.Attention{State: web.Bad, Text: "The cluster's events cannot be read", Remedy: err.Error(), Path: "/cluster/events"})
+	}
+	return nil
+}
+
+// moreNodes tells of nodes that are not ready and not listed.
+func moreNodes(n int) string {
+	if n == 1 {
+		return "1 more node is not ready"
+	}
+	return strconv.Itoa(n) + " more nodes are not ready"
 }
 
 func (s *Server) summarizeTenants(ctx context.Context, p *web.SummaryPage) error {
@@ -119,7 +130,7 @@ func (s *Server) summarizeSettings(ctx context.Context, p *web.SummaryPage) erro
 		p.Attention = append(p.Attention, web.Attention{State: web.Warn, Text: "Mail is not set up", Remedy: "Links have to be copied by hand until then.", Path: "/administration/mail"})
 	}
 	if settings.Backup.Hours == 0 {
-		p.Attention = append(p.Attention, web.Attention{State: web.Warn, Text: "No backups are written", Remedy: "Name a folder and a schedule.", Path: "/administration/backup"})
+		p.Attention = append(p.Attention, web.Attention{State: web.Warn, Text: "No backups are written", Remedy: "Name a folder and a schedule.", Path: backupsPath})
 	}
 	return nil
 }

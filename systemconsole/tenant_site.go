@@ -19,7 +19,9 @@ import (
 // tenantLoginForm looks the same for every name, so that nobody learns which
 // tenants there are.
 func (s *Server) tenantLoginForm(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, s.tenantLoginPage(r, ""))
+	p := s.tenantLoginPage(r, "")
+	p.Says = unsent(r)
+	return s.render(w, p)
 }
 
 func (s *Server) tenantLoginPage(r *http.Request, email string) web.TenantLoginPage {

@@ -83,11 +83,7 @@ func (s *Server) inviteTenantUser(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (s *Server) showUserLink(w http.ResponseWriter, r *http.Request, name, secret string) error {
-	u, err := s.tenants.User(r.Context(), r.PathValue("tenant"), name)
-	if err != nil {
-		return err
-	}
-	l, err := s.handUserLink(r, u.Tenant, name, secret)
+	u, l, err := s.handUserLink(r, r.PathValue("tenant"), name, secret)
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,7 @@ func (s *Server) idleCluster(ctx context.Context) error {
 	}
 	o, err := c.Now(ctx)
 	if err != nil {
-		return err
+		return far(err)
 	}
 	for _, p := range o.Pools {
 		if p.Changing() {

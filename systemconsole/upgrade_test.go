@@ -3,6 +3,7 @@ package systemconsole_test
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"strings"
 	"sync"
@@ -322,7 +323,7 @@ func (b *browser) hidden(name string) string {
 	_, rest, ok := strings.Cut(b.page, `name="`+name+`" value="`)
 	require.True(b.t, ok, b.page)
 	value, _, _ := strings.Cut(rest, `"`)
-	return value
+	return html.UnescapeString(value)
 }
 
 // A console that was given no way to upgrade says so.

@@ -49,6 +49,9 @@ type NewToken struct {
 	Days   int          `json:"days"` // until it expires, at most 365
 }
 
+// May tells whether the token is to have a permission.
+func (n NewToken) May(p Permission) bool { return slices.Contains(n.Scopes, p) }
+
 // CreateToken makes a token for the account of an identity, which can do no
 // more than the identity itself, and lasts no longer than the token that the
 // identity has. The text is shown once.

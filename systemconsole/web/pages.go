@@ -26,6 +26,7 @@ type PasswordPage struct {
 	Frame
 	Path   string // that the form is sent to
 	Name   string // with which its owner logs in
+	Next   string // where to go afterwards; empty where the path says
 	Forced bool   // it must be changed before anything else
 }
 

@@ -8,7 +8,10 @@ import (
 )
 
 // SecondFactorPage asks for a code after the password.
-type SecondFactorPage struct{ Frame }
+type SecondFactorPage struct {
+	Frame
+	Next string // where to go afterwards
+}
 
 // Template names the template.
 func (SecondFactorPage) Template() string { return "second-factor" }
@@ -104,6 +107,7 @@ func (TenantLoginPage) Template() string { return "tenant-login" }
 type AccountRow struct {
 	store.Item[auth.Account]
 	Status Status
+	Locked bool
 }
 
 // AccountsPage lists accounts.

@@ -9,6 +9,7 @@ type SummaryPage struct {
 	Figures   []Figure
 	Overview  *enterprise.Overview // nil where there is no cluster, or the reader may not see it
 	ShowsNone bool                 // there is no cluster, and the reader may know
+	Installs  bool                 // the console can install one
 	Attention []Attention
 	Events    []enterprise.Event
 }

@@ -59,12 +59,13 @@ type Frame struct {
 	Says      []Message     // what else the page has to say, on top
 	Version   string
 	Theme     string // light, dark, or nothing for the system's choice
-	Path      string // of the page, where a switch of the theme returns to
+	Path      string // of the page or, where a form is answered, of the one above it
 	Site      string // whose pages these are: the console, or a tenant's organization
 	Base      string // what the paths of the site begin with; empty for the console
 	OwnPath   string // of the page of the own account
 	// Reload is the seconds after which the page loads anew from ReloadPath where
-	// there is no JavaScript; 0 means never.
+	// there is no JavaScript; 0 means never. What answers a form has no ReloadPath
+	// and stands still.
 	Reload     int
 	ReloadPath string
 }

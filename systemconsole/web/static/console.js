@@ -26,9 +26,10 @@ document.addEventListener("click", async (event) => {
       say("Select the text and copy it with Ctrl+C", "warn");
     }
   }
-  if (event.target.closest("[data-close]")) {
+  const dialog = event.target.closest("[data-close]")?.closest("dialog");
+  if (dialog) { // on a page of its own the link leads back
     event.preventDefault();
-    event.target.closest("dialog")?.close();
+    dialog.close();
   }
   for (const menu of document.querySelectorAll("details.menu[open]")) {
     if (!menu.contains(event.target)) menu.open = false;
@@ -37,6 +38,7 @@ document.addEventListener("click", async (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
+  release(); // it ends what the browser waits for
   const menu = document.querySelector("details.menu[open]");
   if (menu) {
     menu.open = false;
@@ -44,21 +46,43 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A link with hx-target="#dialog" shows the panel of its page as a dialog.
+// What was done is said once: the page that is loaded again, or kept as a
+// bookmark, is about another time.
+const address = new URL(location);
+for (const word of ["notice", "unsent"]) address.searchParams.delete(word);
+if (address.href !== location.href) history.replaceState(history.state, "", address);
+
+// A link with hx-target="#dialog" shows the panel of its page as a dialog. Where
+// that is an error, the link leads to the page, which says what to do.
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "dialog" && !event.detail.target.open) event.detail.target.showModal();
-  follow();
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const { elt, xhr, successful } = event.detail;
+  if (successful || !elt.matches("a[href]") || xhr.getResponseHeader("HX-Redirect")) return;
+  if (xhr.status) location.assign(elt.href);
+  else say("The console does not answer. Try again in a moment.", "bad");
 });
 
-// What takes longer than a moment shows that it is under way, and is not sent twice.
+// A form is sent once, however often its button is pressed, and shows that it is
+// under way when that takes longer than a moment.
+let sent = new WeakSet();
+const release = () => {
+  sent = new WeakSet();
+  for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
+};
 document.addEventListener("submit", (event) => {
+  if (event.target.matches("[data-upload]")) return;
+  if (sent.has(event.target)) {
+    event.preventDefault();
+    return;
+  }
+  sent.add(event.target);
   setTimeout(() => {
-    if (!event.defaultPrevented) event.submitter?.setAttribute("aria-busy", "true");
+    if (sent.has(event.target)) event.submitter?.setAttribute("aria-busy", "true");
   }, 300);
 });
-window.addEventListener("pageshow", () => {
-  for (const button of document.querySelectorAll("button[aria-busy]")) button.removeAttribute("aria-busy");
-});
+window.addEventListener("pageshow", release);
 
 // Parts that load themselves anew stand still while the console does not answer,
 // as it does when its own upgrade replaces it: the page says so.
@@ -71,7 +95,7 @@ document.addEventListener("htmx:configRequest", (event) => {
 let answered = Date.now();
 let silence;
 document.addEventListener("htmx:afterRequest", (event) => {
-  const { requestConfig, successful } = event.detail;
+  const { requestConfig, successful, xhr } = event.detail;
   if (!live(requestConfig.elt)) return;
   if (successful) {
     answered = Date.now();
@@ -80,21 +104,63 @@ document.addEventListener("htmx:afterRequest", (event) => {
     silence = undefined;
   } else if (!silence && Date.now() - answered > 4000) {
     const since = new Date(answered).toLocaleTimeString([], { hour12: false });
-    silence = show(`The console has not answered since ${since}. What you see is of then; this page goes on by itself when it answers.`, "warn");
+    const what = xhr.status ? `The console cannot show this since ${since}: load the page to see why.` : `The console has not answered since ${since}.`;
+    silence = show(`${what} What you see is of then; this page goes on by itself when it answers.`, "warn");
   }
 });
 
+// A part that loads itself anew is another element each time. What the reader has
+// done in the one before goes over to it: where the focus is, how far texts are
+// scrolled, what is unfolded.
 const follow = () => {
   for (const log of document.querySelectorAll(".log[data-follow]")) log.scrollTop = log.scrollHeight;
 };
 document.addEventListener("DOMContentLoaded", follow);
+const stops = (part) => [...part.querySelectorAll("a[href], button, summary, [tabindex]")];
+const kind = (stop) => stop.tagName + (stop.getAttribute("href") ?? stop.getAttribute("aria-label") ?? "");
+const focused = (part) => {
+  const stop = document.activeElement;
+  if (!part.contains(stop)) return () => {};
+  const like = (other) => kind(other) === kind(stop);
+  const place = stops(part).filter(like).indexOf(stop);
+  return (now) => stops(now).filter(like)[place]?.focus({ preventScroll: true });
+};
+const scrolled = (part) => {
+  const states = [...part.querySelectorAll(".log, .table")].map((e) => {
+    const atEnd = e.matches("[data-follow]") && e.scrollTop + e.clientHeight >= e.scrollHeight - 8;
+    return { left: e.scrollLeft, top: atEnd ? Infinity : e.scrollTop };
+  });
+  return (now) => now.querySelectorAll(".log, .table").forEach((e, i) => {
+    if (states[i]) e.scrollTo(states[i].left, Math.min(states[i].top, e.scrollHeight));
+  });
+};
+const unfolded = (part) => {
+  const states = [...part.querySelectorAll("details")].map((e) => e.open);
+  return (now) => now.querySelectorAll("details").forEach((e, i) => (e.open = states[i] ?? e.open));
+};
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const part = event.detail.target;
+  if (!live(part) || !event.detail.shouldSwap) return;
+  const keep = [unfolded, scrolled, focused].map((state) => state(part));
+  document.addEventListener("htmx:afterSwap", () => {
+    const now = document.getElementById(part.id);
+    if (now?.getAttribute("hx-trigger") === part.getAttribute("hx-trigger")) keep.forEach((restore) => restore(now));
+    else location.replace(part.getAttribute("hx-get")); // it has ended: the rest of the page is of before
+  }, { once: true });
+});
 
 // Uploads speak tus 1.0: create, ask how far it came, send the next chunk. What
 // fails is tried again so often in a row.
 const tries = 8;
 const chunkSize = (form) => Number(form.dataset.chunk ?? 16 * 1024 * 1024);
 const token = document.querySelector("meta[name=form-token]")?.content ?? "";
-const tus = (headers) => ({ "Tus-Resumable": "1.0.0", "X-Form-Token": token, ...headers });
+const ask = (url, { headers, ...request }) => fetch(url, {
+  ...request,
+  redirect: "manual", // to a login, whose page would look like an answer
+  headers: { "Tus-Resumable": "1.0.0", "X-Form-Token": token, ...headers },
+}).catch(() => {
+  throw new Error("the console does not answer");
+});
 const reason = async (answer) => {
   if (answer.type === "opaqueredirect" || answer.status === 403) return "your session has ended, load this page again to log in";
   const plain = (answer.headers.get("Content-Type") ?? "").startsWith("text/plain");
@@ -106,13 +172,12 @@ async function begin(form, file) {
   const known = `upload:${file.name}:${file.size}:${file.lastModified}`;
   const before = localStorage.getItem(known);
   if (before) {
-    const answer = await fetch(before, { method: "HEAD", headers: tus(), redirect: "manual" });
+    const answer = await ask(before, { method: "HEAD" });
     if (answer.ok) return { url: before, offset: Number(answer.headers.get("Upload-Offset")), known };
   }
-  const answer = await fetch(form.dataset.upload, {
+  const answer = await ask(form.dataset.upload, {
     method: "POST",
-    redirect: "manual",
-    headers: tus({ "Upload-Length": String(file.size), "Upload-Metadata": `filename ${encode(file.name)}` }),
+    headers: { "Upload-Length": String(file.size), "Upload-Metadata": `filename ${encode(file.name)}` },
   });
   if (!answer.ok) throw new Error(await reason(answer));
   const url = answer.headers.get("Location");
@@ -126,10 +191,9 @@ async function send(form, file, shown) {
   shown(upload.offset);
   while (upload.offset < file.size) {
     try {
-      const answer = await fetch(upload.url, {
+      const answer = await ask(upload.url, {
         method: "PATCH",
-        redirect: "manual", // to a login, whose page would look like an answer
-        headers: tus({ "Upload-Offset": String(upload.offset), "Content-Type": "application/offset+octet-stream" }),
+        headers: { "Upload-Offset": String(upload.offset), "Content-Type": "application/offset+octet-stream" },
         body: file.slice(upload.offset, upload.offset + chunkSize(form)),
       });
       const refused = answer.status >= 400 && answer.status < 500 && answer.status !== 409 && answer.status !== 423;
@@ -143,7 +207,7 @@ async function send(form, file, shown) {
       if (++failures > tries) throw error;
       shown(upload.offset, error);
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
-      const answer = await fetch(upload.url, { method: "HEAD", headers: tus(), redirect: "manual" }).catch(() => null);
+      const answer = await ask(upload.url, { method: "HEAD" }).catch(() => null);
       if (answer?.ok) upload.offset = Number(answer.headers.get("Upload-Offset"));
     }
     shown(upload.offset);
@@ -182,6 +246,9 @@ const progressOf = (file, bar, text) => {
   };
 };
 
+// Who leaves the page ends its upload: the browser asks whether that is meant.
+const stay = (event) => event.preventDefault();
+
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-upload]");
   if (!form) return;
@@ -194,8 +261,9 @@ document.addEventListener("submit", async (event) => {
   bar.max = file.size;
   bar.parentElement.hidden = false;
   button.disabled = true;
+  window.addEventListener("beforeunload", stay);
   try {
-    const url = await send(form, file, progressOf(file, bar, text));
+    const url = await send(form, file, progressOf(file, bar, text)).finally(() => window.removeEventListener("beforeunload", stay));
     location.assign(form.dataset.done + encodeURIComponent(url.split("/").pop().split("+")[0]));
   } catch (error) {
     text.textContent = `Stopped: ${error.message}. Choose the same file again to go on from here.`;
