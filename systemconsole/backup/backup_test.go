@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -363,6 +364,53 @@ func TestARunThatIsKilled(t *testing.T) {
 		last, err = runs.Last(t.Context(), time.Now())
 		require.NoError(t, err)
 		require.True(t, last.Since.Equal(good), "it counts as the first failure")
+	})
+}
+
+// mute is a store that takes nothing while it is cut off.
+type mute struct {
+	store.Store
+	off atomic.Bool
+}
+
+func (m *mute) Update(ctx context.Context, o store.Object) (string, error) {
+	if m.off.Load() {
+		return "", errors.New("the store is away")
+	}
+	return m.Store.Update(ctx, o)
+}
+
+// Who was taken for dead and was not says nothing of the backup after theirs.
+func TestARunThatWasTakenForDead(t *testing.T) {
+	s := open(t)
+	synctest.Test(t, func(t *testing.T) {
+		always := func(backup.Run) bool { return true }
+		cut := &mute{Store: s}
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, err := backup.NewRuns(cut).Do(t.Context(), time.Now, always, func() (backup.File, error) {
+				time.Sleep(10 * time.Minute)
+				return backup.File{}, errors.New("the place is away")
+			})
+			if err == nil {
+				t.Error("it failed")
+			}
+		})
+		time.Sleep(time.Second)
+		cut.off.Store(true)
+		time.Sleep(4 * time.Minute)
+		runs := backup.NewRuns(s)
+		_, err := runs.Do(t.Context(), time.Now, always, func() (backup.File, error) { return backup.File{Name: "two"}, nil })
+		require.NoError(t, err)
+		good := time.Now()
+		cut.off.Store(false)
+		all.Wait()
+		last, err := runs.Last(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.Equal(t, "two", last.Name)
+		require.Empty(t, last.Failure)
+		require.True(t, last.Good.Equal(good))
+		require.True(t, last.Alive.Before(good.Add(time.Second)))
 	})
 }
 

@@ -28,10 +28,13 @@ type Options struct {
 }
 
 // answerTime is how long a call may take, but for an answer that is copied:
-// that may take as long as it does, with no pause of stallTime. maxAnswer is the
-// most bytes of an answer that is read whole.
+// that may take as long as it does, with no pause of stallTime. A change may take
+// changeTime, a little longer than the console gives to the longest of them, such
+// as a restore: it says itself when that is over. maxAnswer is the most bytes of an
+// answer that is read whole.
 const (
 	answerTime = 2 * time.Minute
+	changeTime = 11 * time.Minute
 	stallTime  = time.Minute
 	maxAnswer  = 16 << 20
 )
@@ -69,7 +72,11 @@ func New(opts Options) (*Client, error) {
 // Call sends in to a path below /api/v1 and reads the answer into out; nil
 // sends or reads nothing.
 func (c *Client) Call(ctx context.Context, method, path string, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	patience := changeTime
+	if method == http.MethodGet {
+		patience = answerTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	resp, err := c.send(ctx, method, path, in)
 	if err != nil {

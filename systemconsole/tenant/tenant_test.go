@@ -292,6 +292,36 @@ func TestLimitsWhileDisabled(t *testing.T) {
 	require.ErrorAs(t, f.Enable(ctx, name), &form.Problems{}, "it is active")
 }
 
+// meddled is a cluster that somebody changes limits during.
+type meddled struct {
+	broken
+	meanwhile func()
+}
+
+func (m *meddled) Apply(ctx context.Context, name string, l tenant.Limits) error {
+	if m.meanwhile != nil {
+		m.meanwhile()
+	}
+	return m.broken.Apply(ctx, name, l)
+}
+
+// Limits that are set while a tenant is being enabled are not passed over.
+func TestLimitsWhileEnabling(t *testing.T) {
+	m := &meddled{}
+	f := open(t, m)
+	ctx := t.Context()
+	name := f.active(t, "Acme", "ada@example.com")
+	require.NoError(t, f.Disable(ctx, name))
+	m.meanwhile = func() { require.NoError(t, f.SetLimits(ctx, name, tenant.Limits{CPU: 4})) }
+	require.ErrorIs(t, f.Enable(ctx, name), store.ErrConflict)
+	item, err := f.Get(ctx, name)
+	require.NoError(t, err)
+	require.Equal(t, tenant.Disabled, item.Value.State)
+	m.meanwhile = nil
+	require.NoError(t, f.Enable(ctx, name))
+	require.Equal(t, tenant.Limits{CPU: 4}, m.places[name])
+}
+
 func TestLock(t *testing.T) {
 	f := open(t, nil)
 	name := f.active(t, "Acme", "ada@example.com")

@@ -286,9 +286,9 @@ func splitTarget(target string) (host, base string, err error) {
 }
 
 func pushTable(w io.Writer, r *mirror.PushResult) {
-	sent, there := "sent", "was there"
+	sent, there, other := "sent", "was there", "had other content before"
 	if r.DryRun {
-		sent = "would be sent"
+		sent, other = "would be sent", "with other content now"
 	}
 	if len(r.Images) == 0 { // a shard that was not the last
 		pushTotals(w, r, sent)
@@ -315,7 +315,7 @@ func pushTable(w io.Writer, r *mirror.PushResult) {
 		fmt.Fprintf(w, "with them: %s, signatures, attestations, values and the like (-o json lists them)\n", plural(belonging, "artifact"))
 	}
 	if moved > 0 {
-		fmt.Fprintf(w, "%s had other content before\n", plural(moved, "tag"))
+		fmt.Fprintf(w, "%s %s\n", plural(moved, "tag"), other)
 	}
 	fmt.Fprintln(w)
 	pushTotals(w, r, sent)
