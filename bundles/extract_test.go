@@ -42,7 +42,7 @@ func TestALostSourceIsNoDamage(t *testing.T) {
 	require.NoError(t, err)
 	away.Store(true)
 	dir := t.TempDir()
-	_, err = bundles.Extract(t.Context(), r, nil, dir, bundles.ExtractOptions{})
+	_, err = bundles.Extract(t.Context(), bundles.Whole{Reader: r}, nil, dir, bundles.ExtractOptions{})
 	require.ErrorIs(t, err, location.ErrUnreadable)
 	require.NotEqual(t, problem.Verification, problem.KindOf(err))
 	left, err := os.ReadDir(dir)
