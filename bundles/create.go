@@ -110,6 +110,9 @@ func Create(ctx context.Context, def *definition.Bundle, up resolve.Upstream, si
 	if out.Unchanged, err = finished(ctx, path, out.Statement, opts); err != nil || opts.DryRun {
 		return out, err
 	}
+	if err := checkLocal(ctx, found, s, out.Unchanged, opts.Progress); err != nil {
+		return out, fmt.Errorf("creating bundle %s: %w", path, err)
+	}
 	if opts.SaveLock != nil { // before anything is fetched: a run that goes on needs the same
 		err = opts.SaveLock(found.Lock)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sealift/sealift/bundles/archive"
 	"github.com/sealift/sealift/bundles/definition"
 	"github.com/sealift/sealift/bundles/location"
+	"github.com/sealift/sealift/bundles/resolve"
 	"github.com/sealift/sealift/bundles/sign"
 	"github.com/sealift/sealift/internal/problem"
 )
@@ -94,7 +95,9 @@ func (a *app) runCreate(cmd *cobra.Command, f *createFlags, out *output) error {
 	wait()
 	if err != nil {
 		if created != nil { // the lock may have it already, and the next run would not tell
-			movedLines(a.Err, created)
+			for _, m := range created.Moved {
+				a.note("%s", movedLine(m))
+			}
 		}
 		return err
 	}
@@ -188,14 +191,14 @@ func (f *createFlags) checkOutput(def *definition.Bundle) error {
 	return checkOutput(f.output, inputs...)
 }
 
-func movedLines(w io.Writer, c *bundles.Created) {
-	for _, m := range c.Moved {
-		fmt.Fprintf(w, "moved: %s was %s, is %s\n", m.Reference, m.Old, m.New)
-	}
+func movedLine(m resolve.Moved) string {
+	return fmt.Sprintf("moved: %s was %s, is %s", m.Reference, m.Old, m.New)
 }
 
 func createdTable(w io.Writer, c *bundles.Created, lock string) {
-	movedLines(w, c)
+	for _, m := range c.Moved {
+		fmt.Fprintln(w, movedLine(m))
+	}
 	what := fmt.Sprintf("%s %s, %s, %s, %s", c.Name, c.Version, contents(c.Contents), plural(c.Blobs, "blob"), size(c.Size))
 	switch {
 	case c.DryRun:

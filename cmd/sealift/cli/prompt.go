@@ -41,10 +41,14 @@ func (p prompter) line(ctx context.Context, question string) (string, error) {
 // secret asks for a line that is not shown.
 func (p prompter) secret(ctx context.Context, question string) ([]byte, error) {
 	defer fmt.Fprintln(p.out)
-	return p.ask(ctx, question, func() ([]byte, error) { return term.ReadPassword(int(p.in.Fd())) })
+	fd := int(p.in.Fd())
+	return p.ask(ctx, question, func() ([]byte, error) { return term.ReadPassword(fd) })
 }
 
 func (p prompter) ask(ctx context.Context, question string, read func() ([]byte, error)) ([]byte, error) {
+	if err := ctx.Err(); err != nil { // between two questions: who reads would change the terminal after it was restored
+		return nil, err
+	}
 	fd := int(p.in.Fd())
 	before, err := term.GetState(fd)
 	if err != nil {

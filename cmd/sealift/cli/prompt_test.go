@@ -79,6 +79,18 @@ func TestAQuestionIsInterrupted(t *testing.T) {
 	}
 }
 
+// Who was interrupted between two questions is not asked the second.
+func TestAQuestionAfterTheEnd(t *testing.T) {
+	person, program := newTerminal(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var asked bytes.Buffer
+	_, err := prompter{in: program, out: &asked}.ask(ctx, "Passphrase? ", nil)
+	require.ErrorIs(t, err, context.Canceled)
+	require.Empty(t, asked.String())
+	require.True(t, shows(t, person))
+}
+
 // reads tells whether a terminal is still being read.
 func reads() bool {
 	stacks := make([]byte, 1<<20)
