@@ -30,6 +30,10 @@ func startVCenter(t *testing.T) (*vcenter.VCenter, *vcentertest.Recorder) {
 	finder := find.NewFinder(c.Client)
 	folder, err := finder.Folder(t.Context(), "/north/vm/templates")
 	require.NoError(t, err)
+	hosts, err := finder.Folder(t.Context(), "/north/host")
+	require.NoError(t, err)
+	_, err = hosts.CreateFolder(t.Context(), "sealift") // as that for machines is called
+	require.NoError(t, err)
 	pool, err := finder.ResourcePool(t.Context(), "/north/host/cluster-a/Resources/sealift")
 	require.NoError(t, err)
 	store, err := finder.Datastore(t.Context(), "/north/datastore/vmfs-ssd")

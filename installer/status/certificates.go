@@ -41,10 +41,12 @@ func (x *examination) certificates(ctx context.Context) {
 	if !s.Registry.PlainHTTP {
 		x.served(ctx, "registry", vsphere.Address(s.Registry.Endpoint))
 	}
+	if x.found.Cluster != nil || x.found.ClusterErr != nil { // an expired one does not let in
+		x.administrator()
+	}
 	if x.found.Cluster != nil {
 		x.served(ctx, "API server", s.Network.APIServer())
 		x.console(ctx)
-		x.administrator()
 		x.note(x.webhooks(ctx))
 	}
 	slices.SortStableFunc(x.report.Certificates, func(a, b Certificate) int { return cmp.Compare(a.Expires.Unix(), b.Expires.Unix()) })

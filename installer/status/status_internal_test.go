@@ -12,9 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/site"
+	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/test/registries"
 )
 
@@ -59,6 +62,22 @@ func TestCertificatesThatEnd(t *testing.T) {
 	require.Len(t, x.report.Problems, 2)
 	require.Contains(t, x.report.Problems[0], "certificate of a has expired on")
 	require.Contains(t, x.report.Problems[1], "certificate of b expires on")
+}
+
+// Who is let in no more learns why.
+func TestTheKubeconfigHasExpired(t *testing.T) {
+	a, err := authority.New("kubernetes", time.Hour)
+	require.NoError(t, err)
+	pair, err := a.Issue(authority.Leaf{Name: "kubernetes-admin", Validity: -time.Minute})
+	require.NoError(t, err)
+	x := &examination{report: &Report{}, found: &Found{ClusterErr: os.ErrPermission}, opts: Options{Site: &site.Site{}, Dir: t.TempDir()}}
+	x.opts.Site.Spec.VCenter.Server, x.opts.Site.Spec.Registry.Endpoint = "127.0.0.1:1", "127.0.0.1:1"
+	config := api.NewConfig()
+	config.AuthInfos["kubernetes-admin"] = &api.AuthInfo{ClientCertificateData: pair.Certificate}
+	require.NoError(t, clientcmd.WriteToFile(*config, filepath.Join(x.opts.Dir, "kubeconfig")))
+	x.certificates(t.Context())
+	require.Len(t, x.report.Problems, 1)
+	require.Contains(t, x.report.Problems[0], "the certificate of administrator's kubeconfig has expired on")
 }
 
 // Who looks after the console's certificate is told before it ends.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/dustin/go-humanize/english"
@@ -14,7 +13,6 @@ import (
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/step"
 	"github.com/sealift/sealift/installer/vsphere"
-	"github.com/sealift/sealift/internal/durable"
 	"github.com/sealift/sealift/internal/problem"
 )
 
@@ -186,19 +184,6 @@ func (s *firstNode) Apply(ctx context.Context, say step.Say) error {
 		status, err := s.Check(ctx)
 		return status.Done, err
 	})
-}
-
-// saveKubeconfig keeps the administrator's kubeconfig. What was connected by
-// an older one is forgotten.
-func (s *firstNode) saveKubeconfig(config []byte) error {
-	if old, err := os.ReadFile(s.Kubeconfig()); err == nil && string(old) == string(config) {
-		return nil
-	}
-	s.own = nil
-	if err := durable.WriteFile(s.Kubeconfig(), config, 0o600); err != nil {
-		return fmt.Errorf("writing the kubeconfig: %w", err)
-	}
-	return nil
 }
 
 // tell says each change of a condition that is not true yet.

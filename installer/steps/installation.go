@@ -148,7 +148,7 @@ func (in *Installation) Close(ctx context.Context) error {
 func (in *Installation) Steps() []step.Step {
 	return []step.Step{
 		&fill{in}, &importTemplate{in}, &startBootstrap{in}, &bootstrapProviders{Installation: in}, &describeCluster{in}, &firstNode{in},
-		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &console{in}, &keepSite{in}, &removeBootstrap{in},
+		&addons{in}, &allNodes{in}, &ownProviders{in}, &pivot{in}, &console{in}, &renewKubeconfig{in}, &keepSite{in}, &removeBootstrap{in},
 	}
 }
 

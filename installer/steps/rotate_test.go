@@ -9,18 +9,21 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/clientcmd"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/installer/clusterapi"
 	"github.com/sealift/sealift/installer/site"
 	"github.com/sealift/sealift/installer/step"
+	"github.com/sealift/sealift/internal/authority"
 	"github.com/sealift/sealift/internal/problem"
 	"github.com/sealift/sealift/mirror"
 	"github.com/sealift/sealift/test/lab/controlplane"
@@ -224,4 +227,46 @@ func replaceMachines(t *testing.T, m *clusterapi.Management) {
 		require.NoError(t, err)
 		require.Equal(t, "2026-11-21T12:00:00Z", after)
 	}
+}
+
+// The cluster has a new kubeconfig half a year before the old one ends.
+func TestTheKubeconfigIsRenewed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a control plane")
+	}
+	l := newLab(t, nil, nil)
+	m := l.installed()
+	renew := named(t, l.open(), "renew the kubeconfig on this host")
+	status, err := renew.Check(t.Context())
+	require.NoError(t, err)
+	require.True(t, status.Done, "the cluster has none")
+
+	file := filepath.Join(l.dir, "kubeconfig")
+	config, err := clientcmd.LoadFromFile(file)
+	require.NoError(t, err)
+	of, err := authority.New("kubernetes", time.Hour)
+	require.NoError(t, err)
+	pair, err := of.Issue(authority.Leaf{Name: "kubernetes-admin", Validity: time.Hour})
+	require.NoError(t, err)
+	for _, user := range config.AuthInfos {
+		user.ClientCertificateData, user.ClientKeyData = pair.Certificate, pair.Key
+	}
+	old, err := clientcmd.Write(*config)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, old, 0o600))
+	renewed := append(slices.Clone(old), "# another\n"...)
+	require.NoError(t, m.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "enterprise-kubeconfig", Namespace: clusterapi.Namespace},
+		Data: map[string][]byte{"value": renewed}}))
+	results, err := step.Run(t.Context(), []step.Step{renew}, step.Options{})
+	require.NoError(t, err)
+	require.Equal(t, step.Applied, results[0].Outcome)
+	now, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(renewed), string(now))
+
+	token := "apiVersion: v1\nkind: Config\nusers: [{name: own, user: {token: x}}]\n" + "clusters: []\n"
+	require.NoError(t, os.WriteFile(file, []byte(token), 0o600))
+	status, err = renew.Check(t.Context())
+	require.NoError(t, err)
+	require.True(t, status.Done, "it is none of the administrator's")
 }

@@ -38,7 +38,7 @@ func (in *Installation) UpgradeSteps(ctx context.Context) ([]step.Step, error) {
 	for _, pool := range n.Site.Spec.Cluster.Workers {
 		list = append(list, &rollPool{in, pool.Name})
 	}
-	return append(list, &addons{in}, &allNodes{in}, &console{in}, &keepSite{in}), nil
+	return append(list, &addons{in}, &allNodes{in}, &console{in}, &renewKubeconfig{in}, &keepSite{in}), nil
 }
 
 // Upgradable fails unless the cluster manages itself.
