@@ -63,7 +63,7 @@ func TestADialogThatFailsInABrowser(t *testing.T) {
 	b.Offline(false)
 	admin.get("/accounts/ada").send("/accounts/ada/delete")
 	b.Press("a.danger", "main .remedy, main .empty")
-	require.Contains(t, b.Text("h1"), "Not Found")
+	require.Contains(t, b.Text("h1"), "Not found")
 }
 
 // A form whose button is pressed again while it is under way is sent once. Who
