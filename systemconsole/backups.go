@@ -90,24 +90,37 @@ func (s *Server) backupSource() backup.Source {
 // backup, and none brings them back. An upgrade that came back would begin anew.
 func ofTheMoment(k store.Kind) bool { return k.Name == upgrades.Kind || k.Name == backup.RunKind }
 
-// writeBackup writes one everywhere, when may still allows it.
-func (s *Server) writeBackup(ctx context.Context, b settings.Backup, may func(backup.Run) bool) (backup.File, error) {
+// kept runs what writes a backup, and keeps what came of it.
+type kept func(write func() (backup.File, error)) (backup.File, error)
+
+// when keeps what came of a backup that is written when may still allows it.
+func (s *Server) when(ctx context.Context, may func(backup.Run) bool) kept {
+	return func(write func() (backup.File, error)) (backup.File, error) { return s.runs.Do(ctx, s.now, may, write) }
+}
+
+// writeBackup writes one everywhere.
+func (s *Server) writeBackup(ctx context.Context, b settings.Backup, keep kept) (backup.File, error) {
 	_, places, err := s.places(ctx, b)
 	if err != nil {
 		return backup.File{}, err
 	}
 	defer s.lastRun.Forget()
-	return s.runs.Do(ctx, s.now, may, func() (backup.File, error) { return backup.To(ctx, s.backupSource(), places, b.Kept()) })
+	return keep(func() (backup.File, error) { return backup.To(ctx, s.backupSource(), places, b.Kept()) })
 }
 
-// backupNow writes one because somebody asks for it. Why it could not be
-// written is form.Problems: those who asked can do something about it. Half of one
-// would be a failure that everybody is told of: it goes on when they have gone.
-func (s *Server) backupNow(ctx context.Context, b settings.Backup) (file backup.File, err error) {
+// backupNow writes one because somebody asks for it. Half of one would be a
+// failure that everybody is told of: it goes on when they have gone.
+func (s *Server) backupNow(ctx context.Context, b settings.Backup) (backup.File, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), longTime)
 	defer cancel()
+	return s.askedBackup(ctx, b, s.when(ctx, func(backup.Run) bool { return true }))
+}
+
+// askedBackup writes one because somebody asks for it. Why it could not be
+// written is form.Problems: those who asked can do something about it.
+func (s *Server) askedBackup(ctx context.Context, b settings.Backup, keep kept) (file backup.File, err error) {
 	err = s.audit.Do(ctx, audit.Event{Action: "backup.write", Object: "Backup"}, func() error {
-		file, err = s.writeBackup(ctx, b, func(backup.Run) bool { return true })
+		file, err = s.writeBackup(ctx, b, keep)
 		return err
 	})
 	return file, backupProblems(err)
@@ -134,7 +147,8 @@ func (s *Server) setBackup(ctx context.Context, b settings.Backup) error {
 		return err
 	}
 	if b.On() {
-		if _, err := s.backupNow(ctx, b); err != nil {
+		try := func(write func() (backup.File, error)) (backup.File, error) { return s.runs.Try(ctx, s.now, write) }
+		if _, err := s.askedBackup(ctx, b, try); err != nil {
 			return err
 		}
 	}
@@ -167,7 +181,7 @@ func (s *Server) backupWhenDue(ctx context.Context) error {
 	if err != nil || !due(run) {
 		return err
 	}
-	_, err = s.writeBackup(ctx, current.Backup, due)
+	_, err = s.writeBackup(ctx, current.Backup, s.when(ctx, due))
 	if errors.Is(err, backup.ErrBusy) {
 		return nil // another server writes it
 	}

@@ -189,12 +189,24 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, status int, me
 	}
 }
 
-// titleOf is the title of an error's page.
+// titleOf is the title of an error's page, for those who know nothing of HTTP.
 func titleOf(status int) string {
-	if status == http.StatusBadGateway {
+	switch status {
+	case http.StatusNotFound:
+		return "Not found"
+	case http.StatusForbidden:
+		return "Not allowed"
+	case http.StatusConflict, http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		return "Not now"
+	case http.StatusGone:
+		return "No longer valid"
+	case http.StatusBadGateway:
 		return "Another server failed"
+	case http.StatusInternalServerError:
+		return "Something went wrong"
+	default:
+		return "That cannot be done"
 	}
-	return http.StatusText(status)
 }
 
 // errorFrame is the frame of an error. Below a tenant's pages it leads back to

@@ -63,7 +63,7 @@ func TestADialogThatFailsInABrowser(t *testing.T) {
 	b.Offline(false)
 	admin.get("/accounts/ada").send("/accounts/ada/delete")
 	b.Press("a.danger", "main .remedy, main .empty")
-	require.Contains(t, b.Text("h1"), "Not Found")
+	require.Contains(t, b.Text("h1"), "Not found")
 }
 
 // A form whose button is pressed again while it is under way is sent once. Who
@@ -140,4 +140,13 @@ func TestAnUploadIsLeftInABrowser(t *testing.T) {
 	b.Run(chromedp.Click("form[data-upload] button", chromedp.ByQuery))
 	b.Run(chromedp.Poll(`document.querySelector("[data-status]").textContent.includes("the console does not answer. Trying again")`, nil))
 	require.True(t, asks())
+
+	// A form that is sent asks, too; who stays can send it later.
+	const send = `!document.querySelector("form[action='/logout']").dispatchEvent(new Event("submit", { bubbles: true, cancelable: true }))`
+	var refused bool
+	b.Run(chromedp.Evaluate(send, nil), chromedp.Evaluate(send, &refused))
+	require.True(t, refused, "it is on its way")
+	require.True(t, asks())
+	b.Run(chromedp.Sleep(100*time.Millisecond), chromedp.Evaluate(send, &refused))
+	require.False(t, refused)
 }

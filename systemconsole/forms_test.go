@@ -83,6 +83,19 @@ func TestTheThemeReturnsToThePage(t *testing.T) {
 	require.Equal(t, "/tenants?filter=acm&page=1", b.get("/tenants?page=1&filter=acm&notice=limits").hidden("back"))
 }
 
+// Pages of errors speak to people, and lead where they can go.
+func TestPagesOfErrors(t *testing.T) {
+	c := start(t)
+	b := c.browser(t)
+	require.Equal(t, http.StatusGone, b.get("/link/used").status)
+	require.Contains(t, b.page, "<h1>No longer valid</h1>")
+	require.NotContains(t, b.page, "To the ")
+	require.Equal(t, http.StatusNotFound, b.get("/nowhere").status)
+	require.Contains(t, b.page, "<h1>Not found</h1>")
+	require.Contains(t, b.page, "To the login")
+	require.Contains(t, c.admin(t).get("/nowhere").page, "To the first page")
+}
+
 // A page that a tenant does not have leads back into the tenant's own, never to
 // the console.
 func TestATenantsMissingPage(t *testing.T) {

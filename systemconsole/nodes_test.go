@@ -33,3 +33,8 @@ func TestPagesOfNodes(t *testing.T) {
 	require.Empty(t, rows)
 	require.Zero(t, pages.Previous()+pages.Next())
 }
+
+func TestNodesThatAreNotListedAreCounted(t *testing.T) {
+	require.Equal(t, "1 more node is not ready", moreNodes(1))
+	require.Equal(t, "12 more nodes are not ready", moreNodes(12))
+}

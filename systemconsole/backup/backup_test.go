@@ -317,6 +317,20 @@ func TestRuns(t *testing.T) {
 	require.Equal(t, good.Add(time.Minute), last.Since)
 	_, err = runs.Do(t.Context(), clock, func(backup.Run) bool { return false }, nil)
 	require.ErrorIs(t, err, backup.ErrBusy, "it is no longer due")
+
+	now = now.Add(time.Minute)
+	_, err = runs.Try(t.Context(), clock, func() (backup.File, error) { return backup.File{Name: "two", Size: 7}, nil })
+	require.NoError(t, err)
+	tried, err := runs.Last(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, "two", tried.Name)
+	require.Empty(t, tried.Failure, "a good one is good, whatever it was for")
+	now = now.Add(time.Minute)
+	_, err = runs.Try(t.Context(), clock, func() (backup.File, error) { return backup.File{}, errors.New("no such folder") })
+	require.ErrorContains(t, err, "no such folder")
+	last, err = runs.Last(t.Context(), now)
+	require.NoError(t, err)
+	require.Equal(t, tried, last, "places that are not kept change nothing")
 }
 
 // A backup that takes long is waited for as long as its server says that it goes

@@ -95,15 +95,29 @@ func (r Runs) Last(ctx context.Context, now time.Time) (Run, error) {
 // Do writes a backup when may allows it, and keeps what came of it. Of several
 // servers one does: the others have ErrBusy.
 func (r Runs) Do(ctx context.Context, now func() time.Time, may func(Run) bool, write func() (File, error)) (File, error) {
+	return r.do(ctx, now, may, write, func(v *Run, _ Run, why string) { v.fail(now(), why) })
+}
+
+// Try writes a backup to prove new places. One that fails concerns who tries
+// alone: what came of the last one stays.
+func (r Runs) Try(ctx context.Context, now func() time.Time, write func() (File, error)) (File, error) {
+	always := func(Run) bool { return true }
+	return r.do(ctx, now, always, write, func(v *Run, last Run, _ string) { *v = last })
+}
+
+// do writes a backup; failed keeps that it failed, beside the one before.
+func (r Runs) do(ctx context.Context, now func() time.Time, may func(Run) bool, write func() (File, error), failed func(v *Run, last Run, why string)) (File, error) {
 	if _, err := r.objects.Create(ctx, store.Item[Run]{Name: RunName}); err != nil && !errors.Is(err, store.ErrExists) {
 		return File{}, err
 	}
 	started := now()
+	var last Run
 	_, err := r.objects.Modify(ctx, RunName, func(v *Run) error {
 		*v = v.judged(started)
 		if v.Busy(started) || !may(*v) {
 			return ErrBusy
 		}
+		last = *v
 		v.Started, v.Alive, v.Finished = started, started, time.Time{}
 		return nil
 	})
@@ -125,7 +139,7 @@ func (r Runs) Do(ctx context.Context, now func() time.Time, may func(Run) bool, 
 		if errors.Is(ctx.Err(), context.Canceled) {
 			why = cutShort
 		}
-		v.fail(now(), why)
+		failed(v, last, why)
 	})
 	return file, errors.Join(err, kept)
 }

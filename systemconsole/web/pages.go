@@ -1,5 +1,7 @@
 package web
 
+import "net/http"
+
 // LoginPage asks for name and password.
 type LoginPage struct {
 	Frame
@@ -41,6 +43,10 @@ type ErrorPage struct {
 	Remedies []string
 	Request  string // number of the request in the server's log
 }
+
+// Leads tells whether the page leads on. Who has a link that is no longer valid
+// may be a user of any tenant: nobody knows where to.
+func (p ErrorPage) Leads() bool { return p.Status != http.StatusGone }
 
 // Template names the template.
 func (ErrorPage) Template() string { return "error" }

@@ -247,7 +247,10 @@ const progressOf = (file, bar, text) => {
 };
 
 // Who leaves the page ends its upload: the browser asks whether that is meant.
-const stay = (event) => event.preventDefault();
+const stay = (event) => {
+  event.preventDefault();
+  setTimeout(release); // who stays has sent nothing
+};
 
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-upload]");
