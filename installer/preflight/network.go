@@ -17,10 +17,25 @@ const maxProbed = 1024
 
 func (e *examination) addressChecks() []check {
 	return []check{
+		{name: "address-family", run: e.addressFamily},
 		{name: "addresses-known", needs: []string{"vcenter-login"}, run: e.addressesKnown},
 		{name: "addresses-free", follows: []string{"addresses-known"}, run: e.addressesFree},
 		{name: "endpoint-free", follows: []string{"addresses-known"}, run: e.endpointFree},
 	}
+}
+
+// addressFamily fails for a network of IPv6 alone: network and cloud provider
+// of the release give pods and nodes addresses of IPv4.
+func (e *examination) addressFamily(context.Context) finding {
+	vip, err := netip.ParseAddr(e.site.Spec.Network.ControlPlaneEndpoint)
+	if err != nil {
+		return failedWith(err)
+	}
+	if vip.Is6() {
+		return failed("give the nodes addresses of IPv4; --ignore address-family is for a release whose network and cloud provider you have set up for IPv6",
+			"%s is an address of IPv6, and the release's network and cloud provider are set up for IPv4", vip)
+	}
+	return ok("the nodes have addresses of IPv4")
 }
 
 // addresses returns those of the range and the endpoint.
