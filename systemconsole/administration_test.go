@@ -96,6 +96,7 @@ func TestBackupsInABrowser(t *testing.T) {
 	b.Visit("/administration/backup")
 	b.Press("form[action$=now] button", ".says.bad")
 	b.looks("administration-backup-failed")
+	require.NotContains(t, b.Text("main"), "No backups yet", "nobody knows")
 	b.Visit("/")
 	b.looks("alert")
 	c.fresh(b)

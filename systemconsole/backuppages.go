@@ -79,7 +79,7 @@ func (s *Server) listBackups(r *http.Request, b settings.Backup) (BackupList, er
 	for i, place := range places {
 		files, err := place.Files(r.Context())
 		if err != nil {
-			list.Failures = append(list.Failures, fmt.Sprintf("%s: %s", place, err))
+			list.Failures = append(list.Failures, fmt.Sprintf("backups in %s: %s", place, err))
 		}
 		for _, f := range files {
 			list.Backups = append(list.Backups, BackupFile{File: f, Place: names[i], Where: place.String()})

@@ -138,7 +138,7 @@ func TestAnUploadIsLeftInABrowser(t *testing.T) {
 		window.fetch = (url, request) => request.method === "PATCH" ? Promise.reject(new TypeError("Failed to fetch")) : real(url, request);
 	}`, nil))
 	b.Run(chromedp.Click("form[data-upload] button", chromedp.ByQuery))
-	b.Run(chromedp.Poll(`document.querySelector("[data-status]").textContent.includes("the console does not answer. Trying again")`, nil))
+	b.Until(`document.querySelector("[data-status]").textContent.includes("the console does not answer. Trying again")`)
 	require.True(t, asks())
 
 	// A form that is sent asks, too; who stays can send it later.

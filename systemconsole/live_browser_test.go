@@ -38,7 +38,7 @@ func TestLivePartsKeepTheirPlaceInABrowser(t *testing.T) {
 	b.Press(`input[name="value/console/resources/limits/memory"][value=after]`, "main")
 	b.Fill("expect", "enterprise")
 	b.Press(`form[action*=bundles] .first`, ".says.good")
-	b.Run(chromedp.Poll(`document.querySelector("#live").textContent.includes("waiting for the node")`, nil))
+	b.Until(`document.querySelector("#live").textContent.includes("waiting for the node")`)
 	var top, gap float64
 	var open bool
 	const low = `[...document.styleSheets].at(-1).insertRule(".log { max-height: 4rem !important; }")`

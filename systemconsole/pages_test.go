@@ -78,7 +78,7 @@ func TestScalingInABrowser(t *testing.T) {
 	b.shot("cluster-scaling-light-1280")
 	require.NoError(t, objects.Settle(t.Context()))
 	b.Wait(".chip.good")
-	b.Run(chromedp.Poll(`document.querySelectorAll("#live tbody tr").length == 5`, nil))
+	b.Until(`document.querySelectorAll("#live tbody tr").length == 5`)
 
 	b.Visit("/cluster/pools/enterprise-default")
 	b.Press("a.danger", "dialog[open] #expect")
@@ -95,7 +95,7 @@ func TestScalingInABrowser(t *testing.T) {
 	b.Press("form[action$=scale] button", ".says.good")
 	b.Press(`input[name=size][value="medium"]`, "main")
 	b.Press("form[action$=resize] button", "main")
-	b.Run(chromedp.Poll(`document.querySelector("main").textContent.includes("The size was changed")`, nil))
+	b.Until(`document.querySelector("main").textContent.includes("The size was changed")`)
 	o, err := enterprise.Connect(t.Context(), objects.Config, enterprise.Options{})
 	require.NoError(t, err)
 	overview, err := o.Overview(t.Context())
@@ -145,7 +145,7 @@ func TestLivePartsInABrowser(t *testing.T) {
 	require.NoError(t, objects.Get(t.Context(), client.ObjectKey{Namespace: controlplane.Namespace, Name: "enterprise-default"}, &d))
 	d.Status.Conditions[0].Reason = "NoneIsAvailable"
 	require.NoError(t, objects.Status().Update(t.Context(), &d))
-	b.Run(chromedp.Poll(`document.querySelector("#conditions").innerText.includes("NoneIsAvailable")`, nil))
+	b.Until(`document.querySelector("#conditions").innerText.includes("NoneIsAvailable")`)
 
 	b.Offline(true)
 	b.Wait(".toasts .warn")

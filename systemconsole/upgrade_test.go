@@ -207,7 +207,7 @@ func TestUpgradeInABrowser(t *testing.T) {
 	b.looks("upgrade-unconfirmed")
 	b.Fill("expect", "enterprise")
 	b.Press(`form[action*=bundles] .first`, ".says.good")
-	b.Run(chromedp.Poll(`document.querySelector("#live").textContent.includes("waiting for the node")`, nil))
+	b.Until(`document.querySelector("#live").textContent.includes("waiting for the node")`)
 	b.looks("upgrade-running")
 	b.Visit("/cluster/pools/enterprise-default")
 	b.Fill("machines", "4")
@@ -216,13 +216,11 @@ func TestUpgradeInABrowser(t *testing.T) {
 
 	b.Visit("/cluster/upgrade")
 	u.goOn <- struct{}{}
-	b.Run(chromedp.Poll(`document.querySelector("#live").textContent.includes("Stopped")`, nil))
-	b.Visit("/cluster/upgrade")
+	b.Until(`document.querySelector("#installed-title") && document.querySelector("#live").textContent.includes("Stopped")`)
 	b.looks("upgrade-stopped")
 	close(u.goOn)
 	b.Press("form[action$=resume] button", ".says.good")
-	b.Run(chromedp.Poll(`document.querySelector("#live .chip.good") !== null`, nil))
-	b.Visit("/cluster/upgrade")
+	b.Until(`document.querySelector("#installed-title") && document.querySelector("#live .chip.good")`)
 	b.looks("upgrade-done")
 
 	k, err := u.controlPlane(t.Context())

@@ -78,10 +78,36 @@ func (b *Browser) Run(actions ...chromedp.Action) {
 	}
 }
 
-// Visit opens a page of the site.
+// Until waits until an expression of JavaScript is true, also when the page loads
+// itself anew meanwhile.
+func (b *Browser) Until(expression string) {
+	b.t.Helper()
+	b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
+		for {
+			var met bool
+			if err := chromedp.Evaluate("Boolean("+expression+")", &met).Do(ctx); err == nil && met {
+				return nil // an error is a page that is gone, or not there yet
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s is not true: %w", expression, ctx.Err())
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}))
+}
+
+// Visit opens a page of the site. It begins again where the page before loaded
+// itself anew at that very moment.
 func (b *Browser) Visit(path string) {
 	b.t.Helper()
-	b.Run(chromedp.Navigate(b.base + path))
+	b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
+		err := chromedp.Navigate(b.base + path).Do(ctx)
+		if err != nil && ctx.Err() == nil {
+			err = chromedp.Navigate(b.base + path).Do(ctx)
+		}
+		return err
+	}))
 }
 
 // Fill types values into fields, which are named by their ids.

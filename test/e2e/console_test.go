@@ -79,7 +79,7 @@ func (e *enterprise) scale(pool string, machines int) {
 // are ready, which the cluster says already.
 func (e *enterprise) scaled(machines int) {
 	done := fmt.Sprintf("%[1]d present, %[1]d ready, %[1]d wanted", machines)
-	e.browser.Run(chromedp.Poll(fmt.Sprintf("document.querySelector('#live').innerText.includes(%q)", done), nil))
+	e.browser.Until(fmt.Sprintf("document.querySelector('#live').innerText.includes(%q)", done))
 	e.picture("scaled")
 	e.browser.Quiet()
 }
