@@ -103,7 +103,7 @@ type pruner struct {
 
 	mu     sync.Mutex
 	result *PruneResult
-	begun  bool                    // something was removed
+	begun  bool                    // something may have been removed
 	needed map[digest.Digest]bool  // blobs of what stays
 	freed  map[digest.Digest]int64 // blobs of what was removed; sizes
 }
@@ -258,6 +258,7 @@ func (p *pruner) heads(ctx context.Context, drop []*archive.Reader) error {
 		if err != nil {
 			return err
 		}
+		p.begin()
 		if err := removeTagged(ctx, repo, headTag(bundle.Statement().Name, bundle.Statement().Version)); err != nil {
 			return err
 		}
@@ -319,10 +320,10 @@ func (p *pruner) remove(ctx context.Context, repo *registry.Repository, m manife
 		return false, err
 	}
 	if !p.opts.DryRun {
+		p.begin()
 		if err = repo.Delete(ctx, m.desc); err != nil && !errors.Is(err, content.ErrNotFound) {
 			return false, err
 		}
-		p.count(func() { p.begun = true })
 		if err = repo.Unlist(ctx, m.desc.Digest); err != nil {
 			return false, err
 		}
@@ -351,6 +352,10 @@ func (p *pruner) blobs(ctx context.Context, m manifestPlan, note func(content.De
 	})
 	return nil
 }
+
+// begin notes that something may be removed from here on: an answer may be lost
+// where another failure ends the run.
+func (p *pruner) begin() { p.count(func() { p.begun = true }) }
 
 func (p *pruner) count(add func()) {
 	p.mu.Lock()
@@ -419,7 +424,7 @@ func (p *pruner) failed(ctx context.Context, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err = fmt.Errorf("pruning %s: %w", p.host, err)
-	if ctx.Err() != nil || p.opts.DryRun || problem.KindOf(err) != problem.Failed || !p.begun {
+	if ctx.Err() != nil || p.opts.DryRun || problem.KindOf(err) != problem.Failed || !p.begun || errors.Is(err, registry.ErrNoDelete) {
 		return err
 	}
 	return &problem.Error{Err: err, Kind: problem.Partial, Remedy: "then run the same command again"}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sealift/sealift/internal/retry"
@@ -212,13 +213,32 @@ func (m *Management) waitEstablished(ctx context.Context, kinds []*unstructured.
 				last = time.Now()
 				m.touch(ctx, o)
 			}
-			return conditionTrue(o, "Established")
+			return conditionTrue(o, "Established") && m.listed(o)
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// listed tells whether the API server lists a kind in all versions that it is to
+// be served in. It does so only a moment after it serves it, a long one under
+// load, and until then clients do not know the kind.
+func (m *Management) listed(kind *unstructured.Unstructured) bool {
+	group, _, _ := unstructured.NestedString(kind.Object, "spec", "group")
+	name, _, _ := unstructured.NestedString(kind.Object, "spec", "names", "kind")
+	versions, _, _ := unstructured.NestedSlice(kind.Object, "spec", "versions")
+	for _, v := range versions {
+		version, ok := v.(map[string]any)
+		if !ok || version["served"] != true {
+			continue
+		}
+		if _, err := m.RESTMapper().RESTMapping(schema.GroupKind{Group: group, Kind: name}, fmt.Sprint(version["name"])); err != nil {
+			return false // whatever it is, who waits asks again
+		}
+	}
+	return true
 }
 
 // touchedAnnotation has no meaning but that it changes.
